@@ -1,0 +1,320 @@
+"""The ``.toml`` spec beside a program, as pydantic models, and how it is read and written.
+
+Every key has a default that is written out into the ``spec.toml`` of a run. A wrong spec ends in
+one :class:`~groundkit.errors.SpecError` that names the line of the file.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from groundkit.errors import Location, SpecError, choose_from
+
+
+class _Section(BaseModel):
+    """A table of the spec: unknown keys are errors, values are fixed once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class QuerySpec(_Section):
+    """What is asked of the program, once per example."""
+
+    goal: str
+    """The goal, for instance ``addition(X, Y, Z)``; its variables are bound per example."""
+    answers: dict[str, list[str | int]] = Field(default_factory=dict)
+    """Values of an observed variable, for a program that cannot enumerate them by itself."""
+
+
+class ExamplesSpec(_Section):
+    """Where examples come from: drawn from a labelled data set, or read from the user's file."""
+
+    data: str | None = "mnist5k"
+    """Labelled data set to draw from (see ``groundkit datasets``), or a folder, ``.npz`` file."""
+    file: Path | None = None
+    """CSV with a column per variable: an image path or a symbol; ``NAME.truth`` is optional."""
+    images: list[str] = Field(default_factory=list)
+    """Variables of the goal that are images; the others are observed symbols."""
+    count: int = Field(default=1000, ge=1)
+    """Number of examples drawn for training."""
+    held_out: int = Field(default=500, ge=1)
+    """Number of examples drawn from test images, for query accuracy."""
+    seed: int = 0
+    """Seed of the draw; independent of the training seed."""
+    pool: bool = True
+    """Whether the data set's other training images join the unsupervised terms, unlabelled."""
+
+
+class SamplerSpec(_Section):
+    """Langevin sampling of model images for the generative term."""
+
+    steps: int = Field(default=10, ge=1)
+    """SGLD steps per sampling."""
+    step_size: float = Field(default=1.0, gt=0)
+    """Factor of the energy's gradient; with ``noise`` it is not temperature 1."""
+    noise: float = Field(default=0.01, ge=0)
+    """Standard deviation of the noise added in every step."""
+    buffer: int = Field(default=2000, ge=1)
+    """Number of persistent images in the replay buffer."""
+    reinit: float = Field(default=0.05, ge=0, le=1)
+    """Share of chains that start anew."""
+    batch: int = Field(default=64, ge=1)
+    """Chains per generative step."""
+    every: int = Field(default=4, ge=1)
+    """The generative term joins every so many training steps."""
+    energy_penalty: float = Field(default=0.001, ge=0)
+    """Weight of the squared energies, which keeps them near zero."""
+    data_noise: float = Field(default=0.03, ge=0)
+    """Standard deviation of the noise added to real images in the generative term."""
+
+
+class PerceptionSpec(_Section):
+    """Weights of the bound's terms, the sampler and the augmentation of one network."""
+
+    generative: float = Field(default=0.5, ge=0)
+    """Weight of L_GEN, the energy-based term."""
+    invariance: float = Field(default=1.0, ge=0)
+    """Weight of L_INV, agreement of an image's two views."""
+    prior: float = Field(default=10.0, ge=0)
+    """Weight of L_PRIOR in the mean convention (10 here is 1 in the sum convention for 10)."""
+    prior_probabilities: list[float] | None = None
+    """Expected share of every symbol; uniform when absent."""
+    contrastive: float = Field(default=1.0, ge=0)
+    """Weight of the contrastive term on the embedding during the clustering phase."""
+    contrastive_temperature: float = Field(default=0.3, gt=0)
+    """Temperature of the contrastive term."""
+    augmentation: Literal["none", "digits", "objects"] = "digits"
+    """``digits``: affine, elastic, stroke width; ``objects``: flips, crops, brightness."""
+    sampler: SamplerSpec = SamplerSpec()
+    """SGLD settings."""
+
+    @model_validator(mode="after")
+    def _prior_is_a_distribution(self) -> PerceptionSpec:
+        p = self.prior_probabilities
+        if p is not None and (min(p) < 0 or abs(sum(p) - 1.0) > 1e-6):
+            raise ValueError(f"prior_probabilities must be >= 0 and sum to 1, they sum to {sum(p)}")
+        return self
+
+
+class NetworkSpec(_Section):
+    """One network of the program: the name inside ``nn(NAME, ...)``."""
+
+    backbone: str = "convnet"
+    """``mlp``, ``convnet``, ``resnet8``, ``resnet18``, ``module:package.module:Class``, or
+    ``observed`` for a predicate whose input is an observed symbol rather than an image."""
+    width: int = Field(default=32, ge=1)
+    """Channels of the backbone's first stage."""
+    features: int = Field(default=128, ge=1)
+    """Dimensions of the embedding."""
+    normalise: bool = False
+    """Whether embeddings have unit length, which bounds logits and energy by 1/temperature."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Divides the logits."""
+    data: str | None = None
+    """Data set of this network's images, when not that of ``[examples]``."""
+    perception: PerceptionSpec = PerceptionSpec()
+    """The bound's terms."""
+
+
+class TrainSpec(_Section):
+    """The training schedule."""
+
+    epochs: int = Field(default=30, ge=1)
+    """Passes over the examples in joint training; at least ``min_steps`` steps are made."""
+    min_steps: int = Field(default=600, ge=0)
+    """Least number of joint steps, for small numbers of examples."""
+    batch: int = Field(default=64, ge=1)
+    """Examples per step."""
+    pool_batch: int = Field(default=128, ge=0)
+    """Unlabelled images per step in the bound's terms."""
+    cluster_steps: int = Field(default=300, ge=0)
+    """Steps of the clustering phase (contrastive embedding) before symbols are named."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Peak learning rate of Adam."""
+    symbolic: float = Field(default=1.0, ge=0)
+    """Weight of the symbolic term, mean log P(query)."""
+    reground: bool = True
+    """Whether the relabelling search runs."""
+    reground_every: int = Field(default=100, ge=1)
+    """Joint steps between relabelling searches."""
+    ema: float = Field(default=0.99, ge=0, lt=1)
+    """Decay of the averaged weights used for evaluation and sampling."""
+
+
+class EvaluateSpec(_Section):
+    """What is measured after training."""
+
+    ood: list[str] = Field(default_factory=lambda: ["fashion-mnist", "letters", "noise"])
+    """Out-of-distribution sets: data sets, or ``letters``, ``noise``, ``inverted``, ``rotated``."""
+    ood_count: int = Field(default=1000, ge=10)
+    """Images of every out-of-distribution set."""
+    samples: int = Field(default=10, ge=0)
+    """Generated images per symbol; 0 leaves generation out."""
+    sample_steps: int = Field(default=100, ge=1)
+    """SGLD steps of generated images, from the replay buffer."""
+
+
+class Spec(_Section):
+    """The whole spec of one program."""
+
+    query: QuerySpec | None = None
+    """Absent: the networks are trained and evaluated as clusterers only."""
+    examples: ExamplesSpec = ExamplesSpec()
+    """Examples."""
+    networks: dict[str, NetworkSpec] = Field(default_factory=dict)
+    """A table per network of the program; a network without one has the defaults."""
+    train: TrainSpec = TrainSpec()
+    """Schedule."""
+    evaluate: EvaluateSpec = EvaluateSpec()
+    """Evaluation."""
+
+    def network(self, name: str) -> NetworkSpec:
+        """Returns the settings of network ``name``, the defaults when the spec has no table."""
+        return self.networks.get(name, NetworkSpec())
+
+    def to_toml(self) -> str:
+        """Writes every key, defaults included, as TOML (which has no null: those are left out)."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+
+def load_spec(path: Path, overrides: Sequence[str] = ()) -> Spec:
+    """Reads a spec file and applies ``--set`` overrides.
+
+    Args:
+        path: The ``.toml`` file.
+        overrides: Texts ``a.b=value``; the value is read as TOML, otherwise as a string.
+
+    Raises:
+        SpecError: The file is missing, is not TOML, or does not fit the models.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SpecError(
+            f"there is no spec '{path}'",
+            remedy=f"write it, or copy a start from `groundkit new {path.stem}`, or name another "
+            "with --spec",
+            at=Location(path),
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"the spec cannot be read: {error}", at=Location(path)) from error
+    return parse_spec(text, path, overrides)
+
+
+def parse_spec(text: str, file: Path | None = None, overrides: Sequence[str] = ()) -> Spec:
+    """Reads a spec from text; see :func:`load_spec`."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r"at line (\d+), column (\d+)", str(error))
+        line, column = (int(place[1]), int(place[2])) if place else (None, None)
+        message = str(error).split(" (at ")[0]
+        raise SpecError(
+            f"not valid TOML: {message}",
+            remedy="texts stand in quotes, lists in [..], true and false are lower case",
+            at=Location(file, line, column),
+        ) from None
+    for override in overrides:
+        _override(data, override)
+    try:
+        return Spec.model_validate(data)
+    except ValidationError as error:
+        raise _located(error, text, file) from None
+
+
+def _override(data: dict[str, Any], override: str) -> None:
+    """Sets one dotted key of the spec's nested tables in place."""
+    key, sign, value = override.partition("=")
+    if not sign or not key.strip():
+        raise SpecError(
+            f"'--set {override}' is not an assignment",
+            expected="--set table.key=value",
+            remedy="for instance --set train.epochs=5",
+        )
+    *tables, last = (part.strip() for part in key.split("."))
+    for table in tables:
+        data = data.setdefault(table, {})
+        if not isinstance(data, dict):
+            raise SpecError(f"'--set {override}': '{table}' is a value, not a table")
+    try:
+        data[last] = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        data[last] = value
+
+
+def _located(error: ValidationError, text: str, file: Path | None) -> SpecError:
+    """Turns pydantic's first complaint into one message with its line in the file."""
+    first = error.errors()[0]
+    path = [part for part in first["loc"] if isinstance(part, str)]
+    dotted = ".".join(path)
+    at = Location(file, line_of(text, path))
+    if first["type"] == "extra_forbidden":
+        return SpecError(
+            f"unknown key '{dotted}'",
+            remedy=choose_from(path[-1], _keys_at(Spec, path[:-1])),
+            at=at,
+        )
+    if first["type"] == "missing":
+        return SpecError(f"the key '{dotted}' is missing", at=at, remedy=f"add {path[-1]} = ...")
+    return SpecError(f"{dotted} = {first['input']!r}: {first['msg']}", at=at)
+
+
+def _keys_at(model: type[BaseModel], path: Sequence[str]) -> list[str]:
+    """Names the keys that the spec allows in the table at ``path``."""
+    for part in path:
+        field = model.model_fields.get(part)
+        if field is None:  # the user's own name, as in [networks.NAME]
+            continue
+        model = _section_of(field.annotation) or model
+    return sorted(model.model_fields)
+
+
+def _section_of(annotation: Any) -> type[BaseModel] | None:
+    """Finds the section model inside an annotation such as ``dict[str, NetworkSpec]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = _section_of(argument)
+        if found is not None:
+            return found
+    return None
+
+
+_TABLE = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]")
+_KEY = re.compile(r"^\s*([A-Za-z0-9_.\"'-]+?)\s*=")
+
+
+def line_of(text: str, path: Sequence[str]) -> int | None:
+    """Finds the line (from 1) of a dotted key in TOML text, or of the nearest table above it.
+
+    tomllib keeps no positions; tables and keys at the start of a line are what specs are made of.
+    """
+    wanted = [part.strip("\"'") for part in path]
+    table: list[str] = []
+    best: tuple[int, int] | None = None
+    for number, line in enumerate(text.splitlines(), start=1):
+        if match := _TABLE.match(line):
+            table = [part.strip().strip("\"'") for part in match[1].split(".")]
+            here = table
+        elif match := _KEY.match(line):
+            here = table + [part.strip("\"'") for part in match[1].split(".")]
+        else:
+            continue
+        if here == wanted[: len(here)] and (best is None or len(here) > best[0]):
+            best = (len(here), number)
+    return best[1] if best else None
+
+
+def as_overrides(values: Mapping[str, Any]) -> list[str]:
+    """Words a mapping of dotted keys as ``--set`` texts, for callers in Python."""
+    return [
+        f"{key}={tomli_w.dumps({'v': value}).partition('=')[2].strip()}"
+        for key, value in values.items()
+    ]
