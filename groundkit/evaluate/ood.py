@@ -1,0 +1,132 @@
+"""Out-of-distribution detection from scores.
+
+One convention everywhere: a HIGHER score means MORE out of distribution, and out-of-distribution
+images are the positive class of every curve (as in OpenOOD and pytorch-ood). Energies
+``E(x) = -logsumexp f(x)`` obey it as they are; a probability or a density is negated first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+
+
+def energy_score(energies: ArrayLike) -> NDArray[np.float64]:
+    """Energies ``(N,)`` are scores already: high energy is low density."""
+    return np.asarray(energies, dtype=np.float64)
+
+
+def max_softmax_score(probs: ArrayLike) -> NDArray[np.float64]:
+    """``-max_y p(y|x)`` ``(N,)`` from ``(N, K)``: an unsure image counts as more foreign.
+
+    Hendrycks and Gimpel, "A baseline for detecting misclassified and out-of-distribution
+    examples" (2017).
+    """
+    return -np.asarray(probs, dtype=np.float64).max(axis=1)
+
+
+def entropy_score(probs: ArrayLike) -> NDArray[np.float64]:
+    """Entropy of p(y|x) in nats ``(N,)`` from ``(N, K)``."""
+    p = np.asarray(probs, dtype=np.float64)
+    return -(p * np.log(np.maximum(p, np.finfo(np.float64).tiny))).sum(axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class OodScores:
+    """How well one score tells foreign images from those of the training distribution.
+
+    Attributes:
+        auroc: Probability that a foreign image scores above a familiar one (ties count half).
+        fpr95: Share of familiar images that are flagged when 95 % of the foreign ones are.
+        aupr: Average precision with foreign images as positives; chance is their share.
+    """
+
+    auroc: float | None
+    fpr95: float | None
+    aupr: float | None
+    n_in: int
+    n_out: int
+    reason: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The scores under their names in ``metrics.json``."""
+        scores: dict[str, Any] = {
+            "auroc": self.auroc,
+            "fpr95": self.fpr95,
+            "aupr": self.aupr,
+            "n_in": self.n_in,
+            "n_out": self.n_out,
+        }
+        return scores | ({"reason": self.reason} if self.reason else {})
+
+
+def score_ood(inside: ArrayLike, outside: ArrayLike) -> OodScores:
+    """Scores one detector on one foreign set.
+
+    Only the order of the scores counts, so infinite scores are welcome; a score that is not a
+    number makes the result ``None`` with a reason.
+
+    Args:
+        inside: Scores of images of the training distribution ``(N,)``, higher = more foreign.
+        outside: Scores of foreign images ``(M,)``.
+    """
+    a, b = (np.asarray(s, dtype=np.float64).ravel() for s in (inside, outside))
+    if not len(a) or not len(b):
+        which = "familiar" if not len(a) else "foreign"
+        return OodScores(None, None, None, len(a), len(b), f"there are no {which} images")
+    scores = np.concatenate([a, b])
+    if (bad := int(np.isnan(scores).sum())) > 0:
+        why = f"{bad} of {len(scores)} scores are not a number: the model diverged"
+        return OodScores(None, None, None, len(a), len(b), why)
+    foreign = np.concatenate([np.zeros(len(a), dtype=int), np.ones(len(b), dtype=int)])
+    ranks = rankdata(scores)
+    fpr, tpr, _ = roc_curve(foreign, ranks, drop_intermediate=False)
+    return OodScores(
+        auroc=float(roc_auc_score(foreign, ranks)),
+        fpr95=float(fpr[np.argmax(tpr >= 0.95)]),
+        aupr=float(average_precision_score(foreign, ranks)),
+        n_in=len(a),
+        n_out=len(b),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OodReport:
+    """One foreign set under several scores; ``primary`` is the one that the model stands for."""
+
+    name: str
+    primary: str
+    scores: Mapping[str, OodScores]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The primary score's numbers, and under ``scores`` those of every score."""
+        top = self.scores[self.primary].to_dict() | {"score": self.primary}
+        return top | {"scores": {name: s.to_dict() for name, s in self.scores.items()}}
+
+
+def compare_scores(
+    name: str,
+    inside: Mapping[str, ArrayLike],
+    outside: Mapping[str, ArrayLike],
+    primary: str = "energy",
+) -> OodReport:
+    """Scores several detectors on one foreign set.
+
+    Args:
+        name: The foreign set's name.
+        inside: Score's name -> scores of familiar images ``(N,)``.
+        outside: The same names -> scores of foreign images ``(M,)``.
+        primary: The name whose numbers stand on top in ``metrics.json``.
+    """
+    return OodReport(name, primary, {k: score_ood(inside[k], outside[k]) for k in inside})
+
+
+def unavailable(name: str, reason: str, primary: str = "energy") -> OodReport:
+    """The result for a foreign set that is not on this machine: nulls, and why."""
+    return OodReport(name, primary, {primary: OodScores(None, None, None, 0, 0, reason)})
