@@ -1,0 +1,1 @@
+"""groundkit: images become the symbols of a ProbLog program, without labels."""

