@@ -36,7 +36,9 @@ class FeatureExtractor:
     @torch.no_grad()
     def features(self, images: Tensor, batch: int = 512) -> Features:
         """Features ``(N, F)`` of images ``(N, C, H, W)``, in batches."""
-        parts = [self.embed(chunk).double().cpu() for chunk in images.split(batch)]
+        parts = [
+            self.embed(images[i : i + batch]).double().cpu() for i in range(0, len(images), batch)
+        ]
         return torch.cat(parts).numpy()
 
     @torch.no_grad()
@@ -102,9 +104,11 @@ def train_extractor(
         optimiser = torch.optim.Adam(net.parameters())
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
         for _ in range(epochs):
-            for index in torch.randperm(len(x)).split(batch):
+            order = torch.randperm(len(x))
+            for start in range(0, len(x), batch):
+                index = order[start : start + batch]
                 optimiser.zero_grad()
-                functional.cross_entropy(net(x[index]), y[index]).backward()
+                torch.autograd.backward(functional.cross_entropy(net(x[index]), y[index]))
                 optimiser.step()
                 schedule.step()
     net.eval().requires_grad_(False)

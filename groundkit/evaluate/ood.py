@@ -28,13 +28,13 @@ def max_softmax_score(probs: ArrayLike) -> NDArray[np.float64]:
     Hendrycks and Gimpel, "A baseline for detecting misclassified and out-of-distribution
     examples" (2017).
     """
-    return -np.asarray(probs, dtype=np.float64).max(axis=1)
+    return np.asarray(-np.asarray(probs, dtype=np.float64).max(axis=1))
 
 
 def entropy_score(probs: ArrayLike) -> NDArray[np.float64]:
     """Entropy of p(y|x) in nats ``(N,)`` from ``(N, K)``."""
     p = np.asarray(probs, dtype=np.float64)
-    return -(p * np.log(np.maximum(p, np.finfo(np.float64).tiny))).sum(axis=1)
+    return np.asarray(-(p * np.log(np.maximum(p, np.finfo(np.float64).tiny))).sum(axis=1))
 
 
 @dataclass(frozen=True, slots=True)
