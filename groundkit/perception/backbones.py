@@ -1,0 +1,222 @@
+"""Backbones: networks from images ``(B, C, H, W)`` to features ``(B, F)``.
+
+None uses batch normalisation: it ties the energies of a batch together, and with it the sampler's
+gradient of one image depends on the others. Smooth activations keep that gradient useful.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import itertools
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from groundkit.errors import NetworkError, choose_from
+
+
+class Backbone(nn.Module):
+    """Base of the built-in backbones: a body and the number of features it ends in.
+
+    A user's own backbone may be any ``nn.Module``; :func:`build_backbone` wraps it in this class
+    and measures ``features``.
+    """
+
+    def __init__(self, body: nn.Module, features: int) -> None:
+        super().__init__()
+        self.body = body
+        self.features = features
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features ``(B, F)`` of images ``(B, C, H, W)``."""
+        result: Tensor = self.body(x)
+        return result
+
+
+def mlp(
+    image_shape: tuple[int, int, int], *, width: int = 256, features: int = 128, depth: int = 2
+) -> Backbone:
+    """Fully connected layers with SiLU, for points and very small images.
+
+    Args:
+        image_shape: ``(C, H, W)``.
+        width: Units of a hidden layer.
+        features: Number of features F.
+        depth: Number of hidden layers, at least 1.
+    """
+    channels, height, breadth = image_shape
+    sizes = [channels * height * breadth] + [width] * depth
+    layers: list[nn.Module] = [nn.Flatten()]
+    for before, after in itertools.pairwise(sizes):
+        layers += [nn.Linear(before, after), nn.SiLU()]
+    layers.append(nn.Linear(width, features))
+    return Backbone(nn.Sequential(*layers), features)
+
+
+def convnet(image_shape: tuple[int, int, int], *, width: int = 32, features: int = 128) -> Backbone:
+    """A small convolutional network: strides, SiLU, a linear read-out of the last map.
+
+    Channels go ``width, 2 width, 2 width, 4 width`` and the map halves three times.
+
+    Args:
+        image_shape: ``(C, H, W)``.
+        width: Channels of the first layer.
+        features: Number of features F.
+    """
+    channels, height, breadth = image_shape
+    layers: list[nn.Module] = []
+    for after, stride in ((width, 2), (2 * width, 1), (2 * width, 2), (4 * width, 2)):
+        layers += [nn.Conv2d(channels, after, 3, stride, 1), nn.SiLU()]
+        channels = after
+        height, breadth = -(-height // stride), -(-breadth // stride)
+    layers += [nn.Flatten(), nn.Linear(channels * height * breadth, features)]
+    return Backbone(nn.Sequential(*layers), features)
+
+
+class _ResidualBlock(nn.Module):
+    """Two 3 x 3 convolutions beside a short cut, without normalisation."""
+
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__()
+        act = nn.LeakyReLU(0.2)
+        self.residual = nn.Sequential(
+            act, nn.Conv2d(before, after, 3, stride, 1), act, nn.Conv2d(after, after, 3, 1, 1)
+        )
+        short: list[nn.Module] = [nn.AvgPool2d(2, ceil_mode=True)] if stride == 2 else []
+        if before != after:
+            short.append(nn.Conv2d(before, after, 1))
+        self.short = nn.Sequential(*short)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.short(x) + self.residual(x)
+        return result
+
+
+def _resnet(
+    image_shape: tuple[int, int, int], features: int, widths: list[int], strides: list[int]
+) -> Backbone:
+    stem = nn.Conv2d(image_shape[0], widths[0], 3, 1, 1)
+    blocks = [
+        _ResidualBlock(before, after, stride)
+        for before, after, stride in zip([widths[0], *widths], widths, strides, strict=False)
+    ]
+    head = [nn.LeakyReLU(0.2), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    read_out = nn.Linear(widths[-1], features)
+    return Backbone(nn.Sequential(stem, *blocks, *head, read_out), features)
+
+
+def resnet8(
+    image_shape: tuple[int, int, int], *, width: int = 128, features: int = 128
+) -> Backbone:
+    """The authors' residual network: 8 convolutions in 4 blocks, LeakyReLU, no batch norm.
+
+    Args:
+        image_shape: ``(C, H, W)``.
+        width: Channels of every block; 128 in the paper, 256 there for CIFAR-100.
+        features: Number of features F.
+    """
+    return _resnet(image_shape, features, [width] * 4, [2, 2, 1, 1])
+
+
+def resnet18(
+    image_shape: tuple[int, int, int], *, width: int = 64, features: int = 512
+) -> Backbone:
+    """ResNet-18's plan (8 blocks, widths 1, 2, 4, 8 times ``width``) for small images, no norm.
+
+    Args:
+        image_shape: ``(C, H, W)``.
+        width: Channels of the first stage.
+        features: Number of features F.
+    """
+    widths = [width * factor for factor in (1, 1, 2, 2, 4, 4, 8, 8)]
+    return _resnet(image_shape, features, widths, [1, 1, 2, 1, 2, 1, 2, 1])
+
+
+BACKBONES: dict[str, Callable[..., Backbone]] = {
+    "mlp": mlp,
+    "convnet": convnet,
+    "resnet8": resnet8,
+    "resnet18": resnet18,
+}
+
+
+def build_backbone(
+    name: str, image_shape: tuple[int, int, int], *, trust: bool = False, **options: int
+) -> Backbone:
+    """Builds a backbone by name.
+
+    Args:
+        name: A key of ``BACKBONES``, or ``module:package.module:Class`` for the user's own
+            ``nn.Module``; it is called with ``options`` and must map images ``(B, C, H, W)`` to
+            ``(B, F)``.
+        image_shape: ``(C, H, W)`` of the images.
+        trust: Whether Python code named by ``module:`` may be imported.
+        **options: The backbone's own, such as ``width``.
+
+    Returns:
+        A module with ``.features``.
+
+    Raises:
+        NetworkError: Unknown name or option, code that is not trusted or cannot be imported, or
+            a module whose output is not ``(B, F)``.
+    """
+    if name.startswith("module:"):
+        return _own_backbone(name, image_shape, trust=trust, options=options)
+    if name not in BACKBONES:
+        valid = [*BACKBONES, "module:package.module:Class"]
+        raise NetworkError(f"unknown backbone '{name}'", remedy=choose_from(name, valid))
+    build = BACKBONES[name]
+    known = [key for key in inspect.signature(build).parameters if key != "image_shape"]
+    for option, value in options.items():
+        if option not in known:
+            raise NetworkError(
+                f"backbone '{name}' has no option '{option}'", remedy=choose_from(option, known)
+            )
+        if value < 1:
+            raise NetworkError(f"{option} = {value}", expected="a whole number of at least 1")
+    return build(image_shape, **options)
+
+
+def _own_backbone(
+    name: str, image_shape: tuple[int, int, int], *, trust: bool, options: dict[str, int]
+) -> Backbone:
+    if not trust:
+        raise NetworkError(
+            f"backbone '{name}' is Python code, and code is not run unasked",
+            remedy="if you trust its author, run again with --trust",
+        )
+    module_name, _, class_name = name.removeprefix("module:").partition(":")
+    try:
+        body = getattr(importlib.import_module(module_name), class_name)(**options)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise NetworkError(
+            f"backbone '{name}' cannot be built: {error}",
+            expected="module:package.module:Class, importable from here",
+        ) from error
+    if not isinstance(body, nn.Module):
+        raise NetworkError(f"'{class_name}' is a {type(body).__name__}", expected="an nn.Module")
+    return Backbone(body, _measure_features(name, body, image_shape))
+
+
+@torch.no_grad()
+def _measure_features(name: str, body: nn.Module, image_shape: tuple[int, int, int]) -> int:
+    """The width of a module's output, seen by calling it on two blank images."""
+    training = body.training
+    body.eval()
+    try:
+        output = body(torch.zeros(2, *image_shape))
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise NetworkError(
+            f"backbone '{name}' fails on images of shape {image_shape}: {error}",
+            expected="a module from (B, C, H, W) to (B, F)",
+        ) from error
+    body.train(training)
+    if not isinstance(output, Tensor) or output.dim() != 2 or len(output) != 2:
+        shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise NetworkError(
+            f"backbone '{name}' turns 2 images into {shape}", expected="a tensor (2, F)"
+        )
+    features: int = output.shape[1]
+    return features

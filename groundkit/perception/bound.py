@@ -1,0 +1,151 @@
+"""The terms of the lower bound on the data's log-likelihood, as pure functions of logits.
+
+Every function returns a scalar to **maximise**; a trainer adds them up with weights and minimises
+the negative. Source: E. Sansone and R. Manhaeve, "Unifying Self-Supervised Clustering and
+Energy-Based Models", TMLR 2025 (arXiv 2401.00873).
+
+What each term rules out (``tests/perception/test_bound.py`` builds each failure):
+
+=================  ============================  ===========================  ==================
+term               representation collapse       cluster collapse             permuted views
+                   (constant embedding)          (one symbol for all)
+=================  ============================  ===========================  ==================
+``generative``     penalised                     admitted                     admitted
+``invariance``     admitted                      admitted                     penalised
+``prior``          admitted (uniform output)     penalised                    admitted
+=================  ============================  ===========================  ==================
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from groundkit.perception.model import energy, log_probs
+
+# A log-probability of a symbol that no image of a batch is given. Keeps the cross-entropies and
+# their gradients finite where a softmax underflows to an exact zero.
+LOG_FLOOR = -100.0
+
+
+def generative(logits_data: Tensor, logits_model: Tensor) -> Tensor:
+    """The generative term ``L_GEN``, up to the constant that its gradient does not see.
+
+    ``L_GEN = mean log p(x)`` with ``p(x) = exp(-E(x)) / Gamma``. Its gradient is that of
+    ``mean[-E(x_data)] - mean[-E(x_model)]`` with ``x_model`` drawn from the model and detached,
+    so the value returned here is that difference: the *energy gap*, zero when the model's samples
+    are as likely as the data, and not a log-likelihood.
+
+    Args:
+        logits_data: Logits of data, ``(B, K)``.
+        logits_model: Logits of samples of the model, ``(M, K)``; the samples carry no gradient.
+
+    Returns:
+        The gap in nats, a scalar; positive when data has the lower energy.
+    """
+    return energy(logits_model).mean() - energy(logits_data).mean()
+
+
+def energy_penalty(logits_data: Tensor, logits_model: Tensor) -> Tensor:
+    """Keeps energies near zero: ``-(mean E(x_data)^2 + mean E(x_model)^2) / 2``.
+
+    ``generative`` is blind to a constant added to all energies, so their level drifts until the
+    sampler's gradients overflow. The usual remedy is this small regulariser (Du and Mordatch,
+    "Implicit generation and modeling with energy-based models", 2019).
+
+    Args:
+        logits_data: Logits of data, ``(B, K)``.
+        logits_model: Logits of samples of the model, ``(M, K)``.
+
+    Returns:
+        A scalar of at most 0, in squared nats.
+    """
+    return -0.5 * (energy(logits_data).square().mean() + energy(logits_model).square().mean())
+
+
+def invariance(logits_a: Tensor, logits_b: Tensor) -> Tensor:
+    """The invariance term ``L_INV = -mean CE(p(y|x'), p(y|x))``, averaged over both directions.
+
+    The gradient flows through both sides. It is at most 0, and 0 only where both views are given
+    the same symbol with certainty: it asks for agreement and for confidence.
+
+    Args:
+        logits_a: Logits of one view of each image, ``(B, K)``.
+        logits_b: Logits of the other view, ``(B, K)``, in the same order.
+
+    Returns:
+        A scalar in nats, at most 0.
+    """
+    log_a, log_b = log_probs(logits_a), log_probs(logits_b)
+    one_way = (log_a.exp() * log_b.clamp_min(LOG_FLOOR)).sum(-1)
+    other_way = (log_b.exp() * log_a.clamp_min(LOG_FLOOR)).sum(-1)
+    return 0.5 * (one_way + other_way).mean()
+
+
+def log_marginal(logits: Tensor, queue: Tensor | None = None) -> Tensor:
+    """The batch's log distribution over symbols, ``log mean_i p(y|x_i)``.
+
+    Computed as ``logsumexp_i log p(y|x_i) - log B``: ``log(mean(softmax))`` is ``-inf``, and its
+    gradient NaN, as soon as no image is given a symbol.
+
+    Args:
+        logits: ``(B, K)``.
+        queue: Log-probabilities of earlier images, ``(Q, K)``, without gradient. A batch's
+            marginal is biased by about ``(K - 1) / 2B`` nats, and with ``B < K`` it fights
+            confident predictions; a queue lowers both.
+
+    Returns:
+        ``(K,)`` log-probabilities that sum to one.
+    """
+    rows = log_probs(logits)
+    if queue is not None:
+        rows = torch.cat([rows, queue.detach().to(rows)])
+    return torch.logsumexp(rows, dim=0) - math.log(rows.shape[0])
+
+
+def prior(logits: Tensor, target: Tensor | None = None, queue: Tensor | None = None) -> Tensor:
+    """The prior term ``L_PRIOR = -CE(target, mean_i p(y|x_i))``.
+
+    This is the *mean convention*: with a uniform target the K terms ``log marginal_y`` are
+    averaged and the maximum is ``-log K``, reached by balanced predictions. The authors' code
+    *sums* the K terms, so their weight ``w`` is weight ``K * w`` here (their 1 is 10 here for ten
+    symbols); it also divides logits by 0.1, which is :class:`SymbolModel`'s ``temperature``.
+
+    Args:
+        logits: ``(B, K)``.
+        target: Expected share of each symbol, ``(K,)``, summing to one; uniform if ``None``.
+        queue: Log-probabilities of earlier images, ``(Q, K)``; see :func:`log_marginal`.
+
+    Returns:
+        A scalar in nats, at most minus the target's entropy.
+    """
+    marginal = log_marginal(logits, queue)
+    if target is None:
+        return marginal.mean()
+    return torch.dot(target.to(marginal), marginal)
+
+
+def contrastive(z_a: Tensor, z_b: Tensor, temperature: float) -> Tensor:
+    """The invariance term on the embedding: InfoNCE between two views of each image.
+
+    ``mean_i log [ exp(a_i.b_i / T) / sum_{v != a_i} exp(a_i.v / T) ]`` over both views, with ``v``
+    running over all other views of the batch (NT-Xent; Chen et al., "A simple framework for
+    contrastive learning of visual representations", 2020). It gives clusters a shape to follow
+    before any symbol has a meaning.
+
+    Args:
+        z_a: Unit-norm projections of one view of each image, ``(B, D)``.
+        z_b: Unit-norm projections of the other view, ``(B, D)``, in the same order.
+        temperature: ``T`` above, positive.
+
+    Returns:
+        A scalar in nats, at most 0.
+    """
+    count = z_a.shape[0]
+    views = torch.cat([z_a, z_b])
+    similarity = (views @ views.T / temperature).fill_diagonal_(-math.inf)
+    partner = torch.arange(2 * count, device=views.device).roll(count)
+    return -functional.cross_entropy(similarity, partner)

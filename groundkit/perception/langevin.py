@@ -1,0 +1,195 @@
+"""Samples of the energy model by stochastic gradient Langevin dynamics (SGLD).
+
+One step is ``x <- x - (step_size / 2) * grad E(x) + noise * normal``. At temperature 1 the noise is
+``sqrt(step_size)``; the energy models in use since JEM (Grathwohl et al., "Your classifier is
+secretly an energy based model and you should treat it like one", 2020) take far larger steps than
+their noise allows (step 1 with noise 0.01). Such chains follow a much colder distribution than
+``p(x)``: they are good negatives for the generative term and they show what the model holds
+likely, but they are not samples of ``p(x)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor, nn
+
+Energy = Callable[[Tensor], Tensor]
+"""Maps images ``(B, C, H, W)`` to energies ``(B,)``, each a function of its own image alone."""
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Switches off parameter gradients inside the block: sampling needs the input's alone.
+
+    This spares about a third of the backward pass, and no sampler step can leak into the
+    parameters' gradients.
+    """
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+@dataclass(frozen=True, slots=True)
+class Langevin:
+    """The sampler's settings; calling it moves a batch of chains.
+
+    Attributes:
+        steps: Steps a call.
+        step_size: See the module's formula; the gradient is multiplied by half of it.
+        noise: Standard deviation of the noise added at each step.
+        clip_gradient: Largest absolute gradient of a pixel, before the step; bounds the move of
+            one step when an energy has grown steep.
+    """
+
+    steps: int = 10
+    step_size: float = 2.0
+    noise: float = 0.01
+    clip_gradient: float = 0.2
+
+    def __call__(
+        self,
+        energy: Energy,
+        start: Tensor,
+        generator: Generator | None = None,
+        steps: int | None = None,
+    ) -> Tensor:
+        """Moves chains downhill in energy; wrap the network in :func:`frozen` around this.
+
+        Args:
+            energy: The energy to follow: ``E(x)``, or ``E(x, y)`` for samples of a symbol.
+            start: ``(B, C, H, W)`` in [-1, 1].
+            generator: Source of randomness, on the device of ``start``.
+            steps: Overrides the setting.
+
+        Returns:
+            ``(B, C, H, W)`` in [-1, 1], without gradient.
+        """
+        x = start.detach().clone()
+        for _ in range(self.steps if steps is None else steps):
+            x.requires_grad_(True)
+            (gradient,) = torch.autograd.grad(energy(x).sum(), x)
+            with torch.no_grad():
+                gradient.clamp_(-self.clip_gradient, self.clip_gradient)
+                x = x.detach().sub_(gradient, alpha=0.5 * self.step_size)
+                if self.noise > 0:
+                    draw = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+                    x.add_(draw, alpha=self.noise)
+                x.clamp_(-1, 1)
+        return x
+
+
+class InformativeStart(nn.Module):
+    """A Gaussian fitted to unlabelled images, from which chains start.
+
+    It has the data's mean and its leading principal components: blurred, digit-like shapes for
+    digits. Chains that start there reach likely images in far fewer steps than from uniform noise
+    (Yang and Ji, "JEM++", 2021, start from a Gaussian for each class; here no label is needed).
+
+    Args:
+        image_shape: ``(C, H, W)``.
+        components: Number of principal components, at most the number of pixels.
+    """
+
+    mean: Tensor
+    directions: Tensor
+
+    def __init__(self, image_shape: tuple[int, int, int], components: int = 32) -> None:
+        super().__init__()
+        pixels = image_shape[0] * image_shape[1] * image_shape[2]
+        self.image_shape = image_shape
+        self.register_buffer("mean", torch.zeros(pixels))
+        self.register_buffer("directions", torch.zeros(min(components, pixels), pixels))
+
+    @torch.no_grad()
+    def fit(self, images: Tensor) -> InformativeStart:
+        """Fits the Gaussian to images ``(N, C, H, W)``; returns itself."""
+        flat = images.flatten(1).to(self.mean)
+        self.mean.copy_(flat.mean(0))
+        covariance = torch.cov(flat.T, correction=0).reshape(flat.shape[1], flat.shape[1])
+        values, vectors = torch.linalg.eigh(covariance)
+        keep = self.directions.shape[0]
+        scaled = vectors[:, -keep:] * values[-keep:].clamp_min(0).sqrt()
+        self.directions.copy_(scaled.T)
+        return self
+
+    @torch.no_grad()
+    def draw(self, count: int, generator: Generator | None = None) -> Tensor:
+        """Draws ``(count, C, H, W)`` in [-1, 1]."""
+        size = (count, self.directions.shape[0])
+        factors = torch.randn(size, generator=generator, device=self.mean.device)
+        flat = self.mean + factors @ self.directions
+        return flat.clamp(-1, 1).reshape(count, *self.image_shape)
+
+
+class ReplayBuffer(nn.Module):
+    """Persistent chains: each sampling call goes on from where an earlier one stopped.
+
+    Chains live on the module's device, are moved by ``.to`` and are saved by ``state_dict``.
+
+    Args:
+        image_shape: ``(C, H, W)``.
+        capacity: Number of chains.
+        reinitialise: Probability that a drawn chain starts anew.
+        start: Where new chains start; uniform noise if ``None``.
+        generator: Source of the first chains' randomness, on the CPU.
+    """
+
+    images: Tensor
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        capacity: int = 10_000,
+        reinitialise: float = 0.05,
+        start: InformativeStart | None = None,
+        generator: Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.image_shape = image_shape
+        self.reinitialise = reinitialise
+        self.start = start
+        self.register_buffer("images", torch.empty(capacity, *image_shape))
+        self.images.copy_(self.fresh(capacity, generator))
+
+    def fresh(self, count: int, generator: Generator | None = None) -> Tensor:
+        """New chains, ``(count, C, H, W)`` in [-1, 1]."""
+        if self.start is not None:
+            return self.start.draw(count, generator)
+        size = (count, *self.image_shape)
+        return 2 * torch.rand(size, generator=generator, device=self.images.device) - 1
+
+    def draw(self, count: int, generator: Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Draws chains to go on with, some of them started anew.
+
+        Args:
+            count: Number of chains, at most the capacity.
+            generator: Source of randomness, on the buffer's device.
+
+        Returns:
+            Chains ``(count, C, H, W)`` and their places ``(count,)`` in the buffer, all different.
+        """
+        device = self.images.device
+        places = torch.randperm(len(self.images), generator=generator, device=device)[:count]
+        anew = torch.rand(count, generator=generator, device=device) < self.reinitialise
+        # Fresh chains are drawn for the whole batch: reading how many are needed would make a GPU
+        # wait for the host.
+        fresh = self.fresh(count, generator)
+        return torch.where(anew[:, None, None, None], fresh, self.images[places]), places
+
+    @torch.no_grad()
+    def put_back(self, places: Tensor, chains: Tensor) -> None:
+        """Stores chains ``(count, C, H, W)`` that have moved, at the places they were drawn from.
+
+        A chain with a value that is not finite is dropped: its place keeps the earlier chain.
+        """
+        sound = torch.isfinite(chains).flatten(1).all(1)[:, None, None, None]
+        self.images[places] = torch.where(sound, chains.detach(), self.images[places])

@@ -1,0 +1,61 @@
+import math
+
+import pytest
+import torch
+
+from groundkit.perception.health import DivergenceWatch, diagnose, effective_rank
+
+COUNT, SYMBOLS = 300, 6
+TRUTH = torch.arange(COUNT) % SYMBOLS
+SURE = 20.0 * torch.nn.functional.one_hot(TRUTH, SYMBOLS)
+SPREAD = torch.randn(COUNT, 8, generator=torch.Generator().manual_seed(0))
+
+
+def test_a_sound_model_gets_no_verdict():
+    health = diagnose(SURE, SURE, SPREAD, SURE - 1)
+    assert health.verdicts == ()
+    assert health.effective_symbols == pytest.approx(SYMBOLS, rel=1e-3)
+    assert health.conditional_entropy == pytest.approx(0, abs=1e-4)
+    assert health.symbols_used == SYMBOLS
+    assert health.view_agreement == 1
+    assert health.energy_gap == pytest.approx(1, rel=1e-4)
+
+
+ONE = 20.0 * torch.nn.functional.one_hot(torch.zeros(COUNT, dtype=torch.long), SYMBOLS)
+FAILURES = {
+    "representation collapse": (SURE, SURE, torch.ones(COUNT, 8), None),
+    "cluster collapse: 1 of 6": (ONE, ONE, SPREAD, None),
+    "no clusters yet": (torch.zeros(COUNT, SYMBOLS), torch.zeros(COUNT, SYMBOLS), SPREAD, None),
+    "views disagree": (SURE, SURE.roll(1, 0), SPREAD, None),
+    "energy diverges": (SURE, SURE, SPREAD, SURE - 1e4),
+    "energy diverges: samples and data are nan": (SURE, SURE, SPREAD, SURE * math.nan),
+}
+
+
+@pytest.mark.parametrize("words", FAILURES)
+def test_each_failure_is_named_alone_with_a_remedy(words):
+    (verdict,) = diagnose(*FAILURES[words]).verdicts
+    assert words in verdict
+    assert ";" in verdict
+
+
+def test_effective_rank_counts_the_directions_of_equal_variance():
+    basis = torch.cat([torch.eye(5), -torch.eye(5)])
+    assert effective_rank(basis) == pytest.approx(5)
+    assert effective_rank(basis[:, :1].repeat(1, 3)) == pytest.approx(1)
+    assert effective_rank(torch.ones(9, 4)) == 0
+
+
+def test_a_history_row_is_plain_values():
+    row = diagnose(SURE, SURE, SPREAD).as_dict()
+    assert row["energy_gap"] is None
+    assert row["verdicts"] == ()
+
+
+def test_divergence_is_called_at_once_for_nan_and_after_patience_for_large_gaps():
+    watch = DivergenceWatch(ceiling=10, patience=3)
+    assert not any(watch.update(gap) for gap in (50.0, -50.0, 1.0, 50.0, 50.0))
+    assert watch.update(-50.0)
+    watch.reset()
+    assert not watch.update(50.0)
+    assert watch.update(math.nan)

@@ -1,0 +1,82 @@
+import pytest
+import torch
+
+from groundkit.errors import NetworkError
+from groundkit.perception.backbones import build_backbone
+from groundkit.perception.model import SymbolModel, energy, log_probs
+
+
+def make(normalise: bool = False, temperature: float = 1.0) -> SymbolModel:
+    torch.manual_seed(0)
+    backbone = build_backbone("mlp", (1, 4, 4), width=16, features=12)
+    return SymbolModel(backbone, 5, normalise=normalise, temperature=temperature)
+
+
+IMAGES = 2 * torch.rand(7, 1, 4, 4, generator=torch.Generator().manual_seed(1)) - 1
+
+
+@pytest.mark.parametrize("normalise", [False, True])
+def test_all_readings_come_from_the_same_logits(normalise):
+    model = make(normalise, 0.5)
+    logits = model(IMAGES)
+    assert torch.equal(logits, model.logits(IMAGES))
+    assert torch.equal(logits, model.classify(model.embed(IMAGES)))
+    assert torch.allclose(log_probs(logits).exp().sum(1), torch.ones(7))
+    # p(x, y) = p(y|x) p(x) up to the normaliser.
+    assert torch.allclose(log_probs(logits) - energy(logits)[:, None], logits, atol=1e-5)
+
+
+def test_normalised_logits_are_bounded_by_the_temperature():
+    model = make(normalise=True, temperature=0.1)
+    assert model(100 * IMAGES).abs().max() <= 10 + 1e-4
+
+
+@pytest.mark.parametrize("normalise", [False, True])
+def test_permuting_symbols_permutes_logits(normalise):
+    model = make(normalise)
+    before = model(IMAGES)
+    order = [3, 0, 4, 1, 2]
+    model.permute_symbols(order)
+    assert torch.allclose(model(IMAGES), before[:, order])
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [0, 0, 1, 2, 3], [1, 2, 3, 4, 5]])
+def test_what_is_no_permutation_is_refused(order):
+    with pytest.raises(NetworkError, match="not a permutation"):
+        make().permute_symbols(order)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.2])
+def test_prototypes_from_centres_classify_by_the_nearest_centre(temperature):
+    model = make(temperature=temperature)
+    embedding = model.embed(IMAGES)
+    centres = embedding[:5].detach()
+    model.set_prototypes(centres, sharpness=3.0)
+    logits = model.classify(embedding)
+    squared = torch.cdist(embedding, centres).square()
+    assert torch.allclose(log_probs(logits), log_probs(-1.5 * squared), atol=1e-4)
+
+
+def test_prototypes_on_the_sphere_are_the_centres_directions():
+    model = make(normalise=True, temperature=0.1)
+    embedding = model.embed(IMAGES)
+    model.set_prototypes(4 * embedding[:5].detach())
+    assert torch.equal(model.classify(embedding)[:5].argmax(1), torch.arange(5))
+    assert torch.allclose(model.classify(embedding)[0, 0], torch.tensor(10.0))
+
+
+def test_centres_of_another_shape_are_refused():
+    with pytest.raises(NetworkError, match="centres of shape"):
+        make().set_prototypes(torch.zeros(4, 12))
+
+
+def test_projection_has_unit_norm():
+    model = make()
+    norms = model.project(model.embed(IMAGES)).norm(dim=1)
+    assert torch.allclose(norms, torch.ones(7))
+
+
+@pytest.mark.parametrize("options", [{"symbols": 1}, {"symbols": 3, "temperature": 0.0}])
+def test_settings_without_meaning_are_refused(options):
+    with pytest.raises(NetworkError):
+        SymbolModel(build_backbone("mlp", (1, 4, 4)), **options)
