@@ -1,0 +1,1 @@
+"""Where logic and perception meet: which groundings are possible, and how to reach one."""
