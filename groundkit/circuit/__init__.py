@@ -1,0 +1,1 @@
+"""Ground programs as circuits: proof of structure, compilation, batched evaluation."""

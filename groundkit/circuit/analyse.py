@@ -1,0 +1,191 @@
+"""Proves that parts of a ground program are circuits already.
+
+A conjunction multiplies when its children speak of different choices. A disjunction adds when its
+children exclude each other; the proof splits them by a choice whose permitted outcomes fall into
+separate components, then looks into each component again. Choices here include "pseudo choices":
+nodes that occur both as they are and negated. What is not proved is handed to the next stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from groundkit.program.ground import GroundProgram
+
+Restriction = dict[int, int]
+"""Choice (or ``~node`` for a pseudo choice) to the bit mask of outcomes that are possible."""
+
+_PAIRWISE_LIMIT = 400
+
+
+class Analysis:
+    """Supports, implied restrictions and structural proofs of a ground program's nodes.
+
+    Attributes:
+        support: For every node, the bit mask of the choices it speaks of.
+    """
+
+    def __init__(self, program: GroundProgram) -> None:
+        self.program = program
+        self.support: list[int] = []
+        for node in program.nodes:
+            mask = 1 << node.choice if node.kind == "leaf" else 0
+            for child in node.children:
+                mask |= self.support[_index(child)]
+            self.support.append(mask)
+        positive = {r for node in program.nodes for r in node.children if r >= 0}
+        self._both_ways = {
+            ~r for node in program.nodes for r in node.children if r < 0 and ~r in positive
+        }
+        self._implied: dict[int, Restriction] = {}
+
+    def support_of(self, reference: int) -> int:
+        """Returns the choices that a reference speaks of, as a bit mask."""
+        return self.support[_index(reference)]
+
+    def implied(self, reference: int) -> Restriction:
+        """Returns what the truth of ``reference`` says about single choices."""
+        found = self._implied.get(reference)
+        if found is None:
+            self._fill(reference)
+            found = self._implied[reference]
+        return found
+
+    def _fill(self, reference: int) -> None:
+        """Computes :meth:`implied` for a reference and everything below, without recursion."""
+        stack = [reference]
+        while stack:
+            current = stack[-1]
+            below = [r for r in self.literal_children(current) if r not in self._implied]
+            if below and current not in self._implied:
+                stack.extend(below)
+            else:
+                stack.pop()
+                if current not in self._implied:
+                    self._implied[current] = self._combine(current)
+
+    def literal_children(self, reference: int) -> list[int]:
+        """Returns the children of a reference, negated when the reference is."""
+        children = self.program.nodes[_index(reference)].children
+        return list(children) if reference >= 0 else [self.negate(child) for child in children]
+
+    def negate(self, reference: int) -> int:
+        """Negates a reference; leaves keep their negative reference here."""
+        return ~reference
+
+    def is_conjunction(self, reference: int) -> bool:
+        """Tells whether a reference is a conjunction once its negation is pushed inwards."""
+        kind = self.program.nodes[_index(reference)].kind
+        return (kind == "and") == (reference >= 0)
+
+    def _combine(self, reference: int) -> Restriction:
+        node = self.program.nodes[_index(reference)]
+        if node.kind == "true":
+            return {}
+        if node.kind == "leaf":
+            full = self.program.choices[node.choice].full
+            return {node.choice: node.mask if reference >= 0 else full & ~node.mask}
+        children = self.literal_children(reference)
+        result: Restriction = {}
+        if self.is_conjunction(reference):
+            for child in children:
+                for choice, mask in self._with_own_name(child).items():
+                    result[choice] = result.get(choice, -1) & mask
+            return result
+        parts = [self._with_own_name(child) for child in children]
+        for choice in set(parts[0]).intersection(*parts[1:]):
+            mask = 0
+            for part in parts:
+                mask |= part[choice]
+            if mask != self._full(choice):
+                result[choice] = mask
+        return result
+
+    def _with_own_name(self, reference: int) -> Restriction:
+        """Adds the pseudo choice of a node that occurs both ways to its restrictions."""
+        implied = self._implied[reference]
+        if _index(reference) not in self._both_ways:
+            return implied
+        return {**implied, ~_index(reference): 1 if reference >= 0 else 2}
+
+    def _full(self, choice: int) -> int:
+        return self.program.choices[choice].full if choice >= 0 else 3
+
+    def contradicts(self, reference: int) -> bool:
+        """Tells whether a reference is proved never to hold."""
+        return any(mask == 0 for mask in self.implied(reference).values())
+
+    def decomposable(self, references: Iterable[int]) -> bool:
+        """Tells whether references speak of different choices."""
+        seen = 0
+        for reference in references:
+            support = self.support_of(reference)
+            if seen & support:
+                return False
+            seen |= support
+        return True
+
+    def exclusive(self, references: Sequence[int]) -> bool:
+        """Tells whether references are proved to exclude each other."""
+        for reference in references:
+            self.implied(reference)
+        return _exclusive([self._with_own_name(reference) for reference in references])
+
+
+def _index(reference: int) -> int:
+    return reference if reference >= 0 else ~reference
+
+
+def _exclusive(parts: list[Restriction]) -> bool:
+    """Splits restrictions into components by one choice after the other."""
+    work = [parts]
+    while work:
+        group = work.pop()
+        if len(group) < 2:
+            continue
+        components = _split(group)
+        if components is not None:
+            work.extend(components)
+        elif len(group) > _PAIRWISE_LIMIT or not _pairwise(group):
+            return False
+    return True
+
+
+def _split(group: list[Restriction]) -> list[list[Restriction]] | None:
+    """Separates a group by the choice that gives most components, if one gives several."""
+    best: list[list[Restriction]] | None = None
+    for choice in set(group[0]).intersection(*group[1:]):
+        components = _components(group, choice)
+        if len(components) == len(group):
+            return components
+        if len(components) > (1 if best is None else len(best)):
+            best = components
+    return best
+
+
+def _components(group: list[Restriction], choice: int) -> list[list[Restriction]]:
+    """Joins members whose masks on one choice overlap, directly or through others."""
+    found: list[tuple[int, list[Restriction]]] = []
+    for part in group:
+        mask, members = part[choice], [part]
+        apart = []
+        for other_mask, other in found:
+            if other_mask & mask:
+                mask |= other_mask
+                members += other
+            else:
+                apart.append((other_mask, other))
+        found = [*apart, (mask, members)]
+    return [members for _, members in found]
+
+
+def _pairwise(group: list[Restriction]) -> bool:
+    """Tells whether every two members disagree on some choice."""
+    for i, first in enumerate(group):
+        for second in group[i + 1 :]:
+            small, large = (first, second) if len(first) < len(second) else (second, first)
+            if not any(
+                choice in large and not mask & large[choice] for choice, mask in small.items()
+            ):
+                return False
+    return True

@@ -1,0 +1,335 @@
+"""The facade of the reasoning engine: from a program and a goal to batched log-probabilities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from groundkit.circuit.compile import Compiled
+from groundkit.circuit.explore import Explorer, Support, Worlds
+from groundkit.circuit.layer import CircuitLayer
+from groundkit.circuit.prepare import prepare
+from groundkit.errors import DataError, NetworkError, ProgramError, choose_from
+from groundkit.program.engine import Shape
+from groundkit.program.ground import FixedSource, GroundProgram, LearnedSource, NeuralSource
+from groundkit.program.limits import Limits
+from groundkit.program.query import Goal
+from groundkit.program.source import LearnableGroup, Program
+
+_NORMALISED = 1e-3
+_SMALLEST_START = 1e-6
+
+
+def build_reasoner(
+    program: Program,
+    goal: Goal,
+    images: Sequence[str],
+    *,
+    observed_values: Mapping[str, Sequence[str]] | None = None,
+    cache: Path | None = None,
+    limits: Limits | None = None,
+) -> Reasoner:
+    """Grounds and compiles one query shape.
+
+    Args:
+        program: The program.
+        goal: The goal.
+        images: Names of the goal's variables that are images.
+        observed_values: Values of observed variables, for a program that cannot enumerate them.
+        cache: Folder of compiled shapes; ``None`` compiles anew.
+        limits: Time and memory for grounding and compiling, which then run in a process of their
+            own; ``None`` runs them here without limits.
+
+    Raises:
+        ProgramError: The goal is unknown, has no solution, or the program is not supported.
+        LimitError: Grounding or compiling took too long or too much memory.
+    """
+    shape = Shape(program, goal, tuple(images), dict(observed_values or {}))
+    found, compiled = prepare(shape, cache, limits)
+    return Reasoner(program, goal, found, compiled)
+
+
+class Reasoner(nn.Module):
+    """A compiled query shape, evaluated for a batch of symbol log-probabilities.
+
+    Attributes:
+        slots: For every network, the input variables' names of each of its ground calls.
+        observed: Names of the goal's observed logical variables, in goal order.
+        answers: Printed values of :attr:`observed`, one tuple per root; ``((),)`` when none is
+            observed.
+        ground_program: The ground program.
+        compiled: The circuit with the stage that made it.
+    """
+
+    constants: Tensor
+
+    def __init__(
+        self, program: Program, goal: Goal, ground_program: GroundProgram, compiled: Compiled
+    ) -> None:
+        super().__init__()
+        self.program = program
+        self.goal = goal
+        self.ground_program = ground_program
+        self.compiled = compiled
+        self.slots = ground_program.slots
+        self.observed = ground_program.observed
+        self.answers = ground_program.answers
+        self._index = {answer: index for index, answer in enumerate(self.answers)}
+        self._has_evidence = len(compiled.circuit.roots) > len(self.answers)
+        self.sizes = {name: len(p.domain) for name, p in program.networks.items()}
+        used = {
+            c.source.group for c in ground_program.choices if isinstance(c.source, LearnedSource)
+        }
+        self.groups = {
+            f"group{index}": group for index, group in enumerate(program.learnable) if index in used
+        }
+        self.learnable = nn.ParameterDict(
+            {name: nn.Parameter(_start(group)) for name, group in self.groups.items()}
+        )
+        self._lay_out()
+        self._checked = False
+
+    def _lay_out(self) -> None:
+        """Assigns input rows: networks first, then constants, then learnable groups."""
+        rows: dict[str, int] = {}
+        total = 0
+        for name, calls in self.slots.items():
+            rows[name] = total
+            total += len(calls) * self.sizes[name]
+        constants: list[float] = []
+        row_of: list[int] = []
+        for choice in self.ground_program.choices:
+            if isinstance(choice.source, NeuralSource):
+                name = choice.source.network
+                row_of.append(rows[name] + choice.source.slot * self.sizes[name])
+            elif isinstance(choice.source, FixedSource):
+                row_of.append(total + len(constants))
+                constants.extend(_log(p) for p in choice.source.probabilities)
+            else:
+                row_of.append(-1)
+        total += len(constants)
+        starts: dict[str, int] = {}
+        for name, group in self.groups.items():
+            starts[name] = total
+            total += len(group.heads) + 1 + len(group.others)
+        for index, choice in enumerate(self.ground_program.choices):
+            if isinstance(choice.source, LearnedSource):
+                row_of[index] = starts[f"group{choice.source.group}"]
+        self.row_of = tuple(row_of)
+        self.register_buffer(
+            "constants", torch.tensor(constants, dtype=torch.float64), persistent=False
+        )
+        self.layer = CircuitLayer(self.compiled.circuit, row_of, total)
+
+    def forward(self, log_probs: Mapping[str, Tensor]) -> Tensor:
+        """Evaluates every answer.
+
+        Args:
+            log_probs: For every network ``(B, S, K)`` normalised log-probabilities, ``S`` ground
+                calls in the order of :attr:`slots`, ``K`` values in the order of the domain.
+
+        Returns:
+            ``(B, R)``: log P(answer | evidence).
+
+        Raises:
+            NetworkError: A network is missing, has a wrong shape, or gives no log-probabilities.
+        """
+        roots = self.layer(self.input_rows(log_probs))
+        if self._has_evidence:
+            roots = roots[:-1] - roots[-1:]
+        return cast(Tensor, roots.transpose(0, 1))
+
+    def log_likelihood(self, log_probs: Mapping[str, Tensor], answers: Tensor) -> Tensor:
+        """Returns ``(B,)`` log P(answer | evidence) for ``(B,)`` root indices ``answers``."""
+        roots = self(log_probs)
+        return cast(Tensor, roots.gather(1, answers.view(-1, 1).to(roots.device)).squeeze(1))
+
+    def answer_index(self, values: Sequence[str]) -> int:
+        """Finds the root of some observed values.
+
+        Args:
+            values: Printed values of :attr:`observed`.
+
+        Raises:
+            DataError: The program has no such answer.
+        """
+        key = tuple(str(value).strip() for value in values)
+        found = self._index.get(key)
+        if found is None:
+            found = self._index.get(tuple(_plain_number(value) for value in key))
+        if found is None:
+            given = ", ".join(f"{n} = {v}" for n, v in zip(self.observed, key, strict=False))
+            raise DataError(
+                f"the goal '{self.goal.text}' has no solution with {given}",
+                remedy=choose_from(", ".join(key), [", ".join(answer) for answer in self.answers]),
+            )
+        return found
+
+    def input_rows(self, log_probs: Mapping[str, Tensor]) -> Tensor:
+        """Arranges all log-probabilities as the circuit's ``(inputs, B)`` rows."""
+        self._check(log_probs)
+        parts = [log_probs[name].flatten(1) for name, calls in self.slots.items() if calls]
+        batch = parts[0].shape[0] if parts else 1
+        like = parts[0] if parts else self._parameter_like()
+        rows = [part.transpose(0, 1) for part in parts]
+        if len(self.constants):
+            rows.append(self.constants.to(like).unsqueeze(1).expand(-1, batch))
+        for name, group in self.groups.items():
+            rows.append(self._group_rows(name, group).to(like).unsqueeze(1).expand(-1, batch))
+        if not rows:
+            return like.new_zeros((0, batch))
+        return torch.cat(rows)
+
+    def _parameter_like(self) -> Tensor:
+        """Returns a tensor with the type to compute in where no network gives one."""
+        return next(iter(self.parameters()), self.constants).detach()
+
+    def _group_rows(self, name: str, group: LearnableGroup) -> Tensor:
+        """Returns the log-probabilities of a learnable group: heads, none, fixed heads."""
+        free = torch.log_softmax(self.learnable[name], 0) + _log(1.0 - group.fixed)
+        fixed = free.new_tensor([_log(p) for p in group.other_probabilities])
+        return torch.cat([free, fixed])
+
+    def learned_probabilities(self) -> dict[str, float]:
+        """Returns the present value of every learnable probability, by its head."""
+        found: dict[str, float] = {}
+        for name, group in self.groups.items():
+            values = self._group_rows(name, group).detach().exp().tolist()
+            for head, value in zip(group.heads, values, strict=False):
+                found[f"{head} (line {group.location.line})"] = value
+        return found
+
+    def _check(self, log_probs: Mapping[str, Tensor]) -> None:
+        """Checks names and shapes always, and once that the numbers are log-probabilities."""
+        batch = None
+        for name, calls in self.slots.items():
+            if not calls:
+                continue
+            if name not in log_probs:
+                raise NetworkError(
+                    f"no outputs of network '{name}' were given",
+                    remedy=choose_from(name, log_probs),
+                )
+            tensor = log_probs[name]
+            expected = (len(calls), self.sizes[name])
+            if tensor.dim() != 3 or tuple(tensor.shape[1:]) != expected:
+                raise NetworkError(
+                    f"the outputs of network '{name}' have shape {tuple(tensor.shape)}",
+                    expected=f"(batch, {expected[0]}, {expected[1]}): {expected[0]} calls of the "
+                    f"goal, {expected[1]} values in the program's domain",
+                    remedy="give the network one output per value of its domain",
+                    at=self.program.networks[name].location,
+                )
+            if batch is not None and tensor.shape[0] != batch:
+                raise NetworkError(
+                    f"network '{name}' gives {tensor.shape[0]} examples, others {batch}",
+                    expected="one batch size for all networks",
+                )
+            batch = tensor.shape[0]
+            if not self._checked:
+                self._check_normalised(name, tensor.detach())
+        self._checked = True
+
+    def _check_normalised(self, name: str, tensor: Tensor) -> None:
+        """Tells logits and probabilities from log-probabilities."""
+        if tensor.isnan().any():
+            raise NetworkError(f"the outputs of network '{name}' contain NaN")
+        sums = torch.logsumexp(tensor, -1)
+        if tensor.numel() and float(sums.abs().max()) > _NORMALISED:
+            raise NetworkError(
+                f"the outputs of network '{name}' are not log-probabilities: their exponentials "
+                f"sum to {float(sums.flatten()[sums.abs().argmax()].exp()):g}, not to 1",
+                remedy="apply log_softmax over the last axis to the logits",
+                at=self.program.networks[name].location,
+            )
+
+    def explorer(self) -> Explorer:
+        """Returns the tool for sampling, listing and explaining worlds of this circuit."""
+        return Explorer(self.ground_program, self.compiled.circuit, self.row_of, self.sizes)
+
+    def _uniform(self) -> dict[str, Tensor]:
+        """Returns log-probabilities of networks that know nothing, for one example."""
+        return {
+            name: torch.full(
+                (1, len(calls), self.sizes[name]), -math.log(self.sizes[name])
+            ).double()
+            for name, calls in self.slots.items()
+        }
+
+    def _single(self, log_probs: Mapping[str, Tensor]) -> np.ndarray:
+        """Returns the ``(inputs,)`` rows of one example as an array."""
+        with torch.no_grad():
+            rows = self.input_rows({name: t.detach().double() for name, t in log_probs.items()})
+        return rows[:, 0].cpu().numpy()
+
+    def sample(self, count: int, rng: np.random.Generator) -> Worlds:
+        """Draws worlds in which some answer holds.
+
+        Neural choices are uniform, other choices have their probabilities.
+
+        Args:
+            count: Number of worlds.
+            rng: Source of randomness.
+        """
+        self._refuse_impossible()
+        return self.explorer().sample(self._single(self._uniform()), count, rng, len(self.answers))
+
+    def support(self, limit: int = 200_000) -> Support:
+        """Lists all combinations of neural values with positive probability, with their answers.
+
+        Args:
+            limit: Most combinations to list.
+
+        Raises:
+            LimitError: There are more.
+        """
+        return self.explorer().support(self._single(self._uniform()), len(self.answers), limit)
+
+    def explain(
+        self, log_probs: Mapping[str, Tensor], answer: int
+    ) -> tuple[dict[str, np.ndarray], float]:
+        """Finds the most probable explanation of an answer for one example.
+
+        Args:
+            log_probs: For every network ``(1, S, K)`` or ``(S, K)`` log-probabilities.
+            answer: Root index.
+
+        Returns:
+            For every network the ``(S,)`` values, and the log-probability of the explanation
+            (choices that play no part are left out of it).
+        """
+        single = {n: t if t.dim() == 3 else t.unsqueeze(0) for n, t in log_probs.items()}
+        root = int(self.compiled.circuit.roots[answer])
+        return self.explorer().explain(self._single(single), root)
+
+    def _refuse_impossible(self) -> None:
+        with torch.no_grad():
+            best = float(self(self._uniform()).amax())
+        if best == -math.inf:
+            raise ProgramError(f"the goal '{self.goal.text}' can never hold", at=self.goal.at)
+
+
+def _start(group: LearnableGroup) -> Tensor:
+    """Returns starting logits of a group: its heads, then "none"."""
+    free = max(1.0 - group.fixed, _SMALLEST_START)
+    shares = [value / free for value in group.initial] + [group.residual / free]
+    return torch.tensor([math.log(max(share, _SMALLEST_START)) for share in shares]).double()
+
+
+def _log(probability: float) -> float:
+    return math.log(probability) if probability > 0 else -math.inf
+
+
+def _plain_number(text: str) -> str:
+    """Prints a number such as ``07`` or ``7.0`` the way ProbLog prints it."""
+    try:
+        value = float(text)
+    except ValueError:
+        return text
+    return str(int(value)) if value.is_integer() else str(value)

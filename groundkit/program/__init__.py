@@ -1,0 +1,1 @@
+"""Reading and grounding ProbLog programs with neural predicates; needs no torch."""

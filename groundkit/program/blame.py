@@ -1,0 +1,93 @@
+"""Says which clause made grounding fail, and what the user can do about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from problog.engine import NonGroundProbabilisticClause, UnknownClause
+from problog.engine_builtin import CallModeError
+from problog.errors import NonGroundQuery
+from problog.eval_nodes import NegativeCycle
+from problog.logic import ArithmeticError as ProbLogArithmeticError
+from problog.logic import InstantiationError
+
+from groundkit.errors import Location, ProgramError, nearest
+from groundkit.program.query import Goal
+from groundkit.program.source import Program
+
+
+def explain_failure(program: Program, goal: Goal, error: Exception | None) -> ProgramError:
+    """Turns a ProbLog error, or the lack of any answer, into a located error with a remedy."""
+    if error is None:
+        return ProgramError(
+            f"the goal '{goal.text}' has no solution",
+            remedy="call its clauses one by one with `groundkit query` to see which one fails",
+            at=_head_place(program, goal),
+        )
+    message = str(getattr(error, "base_message", error)).rstrip(".")
+    found, remedy = f"{message}, for '{goal.text}'", None
+    for kinds, words in _REMEDIES:
+        if isinstance(error, kinds):
+            found, remedy = words[0].format(message=message, goal=goal.text), words[1]
+            break
+    if isinstance(error, UnknownClause):
+        name = str(error.signature).replace("'", "")
+        close = nearest(name, program.predicates)
+        found = f"no clause defines {name}"
+        remedy = f"did you mean {close}?" if close else remedy
+    at = _place(program, error) or _head_place(program, goal)
+    return ProgramError(found, remedy=remedy, at=at)
+
+
+_REMEDIES: tuple[tuple[tuple[type[Exception], ...], tuple[str, str]], ...] = (
+    (
+        (NonGroundProbabilisticClause,),
+        (
+            "a probabilistic clause is used with an unbound variable, for '{goal}'",
+            "bind all variables of the clause before it is called, or list the variable in "
+            "[examples] images if it is an input of a network",
+        ),
+    ),
+    ((UnknownClause,), ("{message}", "define it, or correct its name and number of arguments")),
+    (
+        (NonGroundQuery,),
+        (
+            "an answer of '{goal}' still has a variable in it",
+            "bind it in the program, or list its values in [query.answers]",
+        ),
+    ),
+    (
+        (NegativeCycle,),
+        (
+            "a predicate depends on its own negation",
+            "break the cycle: no clause may need the falsehood of what it defines",
+        ),
+    ),
+    (
+        (InstantiationError, CallModeError, ProbLogArithmeticError),
+        (
+            "{message}, for '{goal}'",
+            "bind the variables before the call; values of an observed variable that the program "
+            "cannot enumerate are listed in the spec under [query.answers]",
+        ),
+    ),
+)
+
+
+def _place(program: Program, error: Any) -> Location | None:
+    """Reads the place out of a ProbLog error, when it lies in the user's file."""
+    location = getattr(error, "location", None)
+    if isinstance(location, tuple) and len(location) == 3 and location[0] is None:
+        return Location(program.file, location[1], location[2])
+    if isinstance(location, tuple) and len(location) == 2 and location[0] == 0:
+        return program.places.at(location[1])
+    return None
+
+
+def _head_place(program: Program, goal: Goal) -> Location | None:
+    """Finds the first clause of the goal's predicate."""
+    for statement in program.statements:
+        head = getattr(statement, "head", statement)
+        if str(getattr(head, "functor", "")) == goal.functor:
+            return program.places.of(statement)
+    return goal.at
