@@ -1,0 +1,60 @@
+import pytest
+import torch
+from sklearn.metrics import normalized_mutual_info_score
+
+from groundkit.perception.augment import Augmentation
+from groundkit.perception.backbones import build_backbone
+from groundkit.perception.cluster import start_prototypes, train_embedding
+from groundkit.perception.model import SymbolModel
+
+KINDS = 3
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def shapes():
+    """Noisy images of a bar, a ring and a filled square."""
+    side = 12
+    rows = torch.arange(side).float()
+    y, x = torch.meshgrid(rows, rows, indexing="ij")
+    radius = ((x - 5.5) ** 2 + (y - 5.5) ** 2).sqrt()
+    square = (x - 5.5).abs().maximum((y - 5.5).abs())
+    kinds = torch.stack([(x - 5.5).abs() < 1.5, (radius - 3.5).abs() < 1.0, square < 4]).float()
+    truth = torch.arange(300) % KINDS
+    noise = 0.2 * torch.randn(300, 1, side, side, generator=rng())
+    return (2 * kinds[truth][:, None] - 1 + noise).clamp(-1, 1), truth
+
+
+def fresh_model() -> SymbolModel:
+    torch.manual_seed(0)
+    return SymbolModel(build_backbone("convnet", (1, 12, 12), width=8, features=16), KINDS)
+
+
+def train(images, steps=40):
+    model = fresh_model()
+    settings = Augmentation(thickness=0, shear=0.1)
+    values = list(train_embedding(model, images, settings, steps=steps, generator=rng(1), batch=64))
+    return model, values
+
+
+def test_the_phase_finds_the_kinds_of_images_and_prototypes_predict_them(shapes):
+    images, truth = shapes
+    model, values = train(images)
+    clusters = start_prototypes(model, images, seed=0)
+    assert values[-1] > values[0] + 0.5
+    assert normalized_mutual_info_score(truth, clusters) > 0.9
+    assert torch.equal(model(images).argmax(1), clusters)
+
+
+def test_the_same_generator_gives_the_same_embedding(shapes):
+    images, _ = shapes
+    (first, _), (second, _) = train(images, 3), train(images, 3)
+    assert torch.equal(first.embed(images), second.embed(images))
+
+
+def test_prototypes_are_left_alone_by_the_contrastive_term(shapes):
+    model, _ = train(shapes[0], 3)
+    assert torch.equal(model.prototypes.weight, fresh_model().prototypes.weight)

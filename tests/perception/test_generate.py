@@ -1,0 +1,71 @@
+import torch
+
+from groundkit.perception import bound
+from groundkit.perception.backbones import build_backbone
+from groundkit.perception.generate import contrast_with_samples, sample_images
+from groundkit.perception.langevin import InformativeStart, Langevin, ReplayBuffer
+from groundkit.perception.model import SymbolModel, energy
+
+SHAPE = (1, 6, 6)
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def make_model() -> SymbolModel:
+    torch.manual_seed(0)
+    return SymbolModel(build_backbone("mlp", SHAPE, width=64, features=32), 3)
+
+
+def make_data(count: int = 256) -> torch.Tensor:
+    """Images whose left half is dark and whose right half is bright."""
+    data = torch.full((count, *SHAPE), -0.8)
+    data[..., 3:] = 0.8
+    return (data + 0.1 * torch.randn(data.shape, generator=rng())).clamp(-1, 1)
+
+
+def test_training_on_the_generative_term_gives_data_the_lower_energy_and_makes_samples_of_it():
+    model, data = make_model(), make_data()
+    buffer = ReplayBuffer(SHAPE, capacity=256, generator=rng(1))
+    sampler = Langevin(steps=10, step_size=2.0)
+    optimiser = torch.optim.Adam(model.parameters(), 2e-3)
+    for _ in range(150):
+        logits = contrast_with_samples(
+            model, data[:64], buffer=buffer, sampler=sampler, generator=rng(2)
+        )
+        loss = -bound.generative(*logits) - 0.001 * bound.energy_penalty(*logits)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    noise = 2 * torch.rand(256, *SHAPE, generator=rng(3)) - 1
+    assert energy(model(data)).max() < energy(model(noise)).min()
+    samples = sample_images(
+        model, buffer.fresh(64, rng(4)), sampler=sampler, generator=rng(5), steps=100
+    )
+    assert samples[..., :3].mean() < -0.5
+    assert samples[..., 3:].mean() > 0.5
+
+
+def test_chains_move_in_the_buffer_and_gradients_reach_the_parameters():
+    model = make_model()
+    buffer = ReplayBuffer(SHAPE, capacity=8, generator=rng())
+    before = buffer.images.clone()
+    of_data, of_samples = contrast_with_samples(
+        model, make_data(8), buffer=buffer, sampler=Langevin(), generator=rng(1)
+    )
+    assert (buffer.images != before).flatten(1).any(1).all()
+    bound.generative(of_data, of_samples).backward()
+    assert all(p.grad is not None for p in model.backbone.parameters())
+
+
+def test_samples_of_a_symbol_are_likelier_to_be_it():
+    model = make_model()
+    start = InformativeStart(SHAPE, components=8).fit(make_data()).draw(30, rng())
+    symbols = torch.arange(30) % 3
+    sampler = Langevin(step_size=2.0, noise=0.0)
+    samples = sample_images(
+        model, start, sampler=sampler, generator=rng(1), symbols=symbols, steps=50
+    )
+    chosen = lambda x: model(x).gather(1, symbols[:, None])[:, 0]  # noqa: E731
+    assert (chosen(samples) > chosen(start)).all()
