@@ -11,7 +11,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from groundkit.data.images import DataSource, ImageSet
+from groundkit.data.images import DataSource, ImageSet, Labels
 from groundkit.errors import DataError, Location
 
 # More pixels than this in one file is a decompression bomb or a mistake, not a symbol.
@@ -145,7 +145,8 @@ def load_npz(path: Path, seed: int = 0) -> DataSource:
             expected="an array 'images', and 'labels' if they are known",
         )
     pixels = _as_bytes(arrays["images"], path)
-    labels, classes = None, ()
+    labels: Labels | None = None
+    classes: tuple[str, ...] = ()
     if "labels" in arrays:
         raw = arrays["labels"]
         if raw.shape != (len(pixels),):

@@ -53,7 +53,7 @@ def glyphs(
         )
     rng = np.random.default_rng(seed)
     labels = np.arange(count, dtype=np.int64) % len(characters)
-    pixels = np.stack([_draw(characters[label], height, width, rng) for label in labels])
+    pixels = np.stack([_draw(characters[int(label)], height, width, rng) for label in labels])
     tensor = torch.from_numpy(pixels)[:, None].expand(-1, channels, -1, -1).contiguous()
     return ImageSet(name, tensor, labels, tuple(characters))
 

@@ -1,0 +1,342 @@
+"""A task: program, spec and data checked against each other and made ready for training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from groundkit.circuit.reasoner import Reasoner, build_reasoner
+from groundkit.data import sources
+from groundkit.data.examples import Examples, Roles, draw, read_examples, restrict
+from groundkit.data.images import DataSource, ImageSet
+from groundkit.errors import Location, NetworkError, SpecError, choose_from
+from groundkit.program.limits import Limits
+from groundkit.program.query import Goal, check_goal, parse_goal
+from groundkit.program.source import Program, load_program
+from groundkit.spec import Spec, line_of, load_spec
+
+OBSERVED = "observed"
+# Log-probability of a symbol that an observation excludes: finite, so that gradients are.
+EXCLUDED = -1e4
+_TRAIN, _TEST = 0, 1
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where a task was read from, for messages and for repeating it."""
+
+    program: Path
+    spec: Path
+
+
+class Task:
+    """Everything that a run knows before it trains.
+
+    Args:
+        program: The parsed program.
+        spec: The spec.
+        sources: Where both were read from.
+        cache: Folder of compiled circuits, or ``None``.
+        limits: Limits of grounding and compiling.
+
+    Raises:
+        InputError: Program, spec and data do not fit each other.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        spec: Spec,
+        sources: Sources,
+        cache: Path | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.program = program
+        self.spec = spec
+        self.sources = sources
+        self._cache = cache
+        self._limits = limits
+        self._check_networks()
+        if spec.query is None:
+            raise SpecError(
+                "the spec asks for no goal",
+                remedy='add [query] with goal = "..." and the variables that are images',
+                at=self.at("query"),
+            )
+        self.goal: Goal = parse_goal(spec.query.goal, self.at("query", "goal"))
+        check_goal(program, self.goal)
+        self._check_variables()
+
+    def at(self, *path: str) -> Location:
+        """Locates a key of the spec file."""
+        try:
+            text = self.sources.spec.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            text = ""
+        return Location(self.sources.spec, line_of(text, path))
+
+    def _check_networks(self) -> None:
+        networks = self.program.networks
+        if not networks:
+            raise SpecError(
+                f"the program '{self.sources.program}' has no neural predicate",
+                expected="nn(NAME, [X], Y, [symbols]) :: predicate(X, Y).",
+                remedy="`groundkit query FILE.pl` answers programs without networks",
+            )
+        for name, settings in self.spec.networks.items():
+            if name not in networks:
+                raise SpecError(
+                    f"the program has no network '{name}'",
+                    remedy=choose_from(name, networks),
+                    at=self.at("networks", name),
+                )
+            prior = settings.perception.prior_probabilities
+            if prior is not None and len(prior) != len(networks[name].domain):
+                raise SpecError(
+                    f"networks.{name}.perception.prior_probabilities has {len(prior)} numbers",
+                    expected=f"one for each of the {len(networks[name].domain)} symbols in "
+                    f"{networks[name].location}",
+                    at=self.at("networks", name, "perception", "prior_probabilities"),
+                )
+
+    def _check_variables(self) -> None:
+        images = self.spec.examples.images
+        for name in images:
+            if name not in self.goal.variables:
+                raise SpecError(
+                    f"the image variable '{name}' is not in the goal {self.goal.text}",
+                    remedy=choose_from(name, self.goal.variables),
+                    at=self.at("examples", "images"),
+                )
+        if not images:
+            raise SpecError(
+                f"no variable of the goal {self.goal.text} is an image",
+                remedy=f"set [examples] images to some of: {', '.join(self.goal.variables)}",
+                at=self.at("examples"),
+            )
+
+    @cached_property
+    def reasoner(self) -> Reasoner:
+        """The compiled goal, in float64 on the CPU."""
+        assert self.spec.query is not None  # checked by __init__
+        answers = {
+            name: [str(value) for value in values]
+            for name, values in self.spec.query.answers.items()
+        }
+        # Inputs of "observed" networks are placeholders of the ground program, like images.
+        placeholders = [*self.spec.examples.images, *self._given_variables()]
+        return build_reasoner(
+            self.program,
+            self.goal,
+            placeholders,
+            observed_values=answers,
+            cache=self._cache,
+            limits=self._limits,
+        )
+
+    def _given_variables(self) -> list[str]:
+        """Names the goal's variables that `observed` networks read.
+
+        When the spec has such a network, every variable that is not an image feeds it or is a
+        logical argument; a variable named in ``query.answers`` is the latter.
+        """
+        assert self.spec.query is not None
+        if not any(self.spec.network(name).backbone == OBSERVED for name in self.program.networks):
+            return []
+        logical = {*self.spec.examples.images, *self.spec.query.answers}
+        return [name for name in self.goal.variables if name not in logical]
+
+    @cached_property
+    def roles(self) -> Roles:
+        """What each variable stands for."""
+        domains = {name: p.domain for name, p in self.program.networks.items()}
+        images: dict[str, str] = {}
+        given: dict[str, str] = {}
+        for network, calls in self.reasoner.slots.items():
+            for call in calls:
+                if len(call) != 1:
+                    raise NetworkError(
+                        f"network '{network}' reads {len(call)} inputs at once",
+                        expected="one image a call",
+                        remedy="give every image a predicate of its own and join them in a rule",
+                        at=self.program.networks[network].location,
+                    )
+                readers = given if self.spec.network(network).backbone == OBSERVED else images
+                other = readers.setdefault(call[0], network)
+                if other != network:
+                    raise NetworkError(
+                        f"'{call[0]}' is read by two networks, '{other}' and '{network}'",
+                        expected="one network an image",
+                        at=self.program.networks[network].location,
+                    )
+        for name in self.spec.examples.images:
+            if name in given:
+                raise SpecError(
+                    f"the image variable '{name}' is read by the observed network '{given[name]}'",
+                    remedy=f"take '{name}' out of images, or give the network a backbone",
+                    at=self.at("examples", "images"),
+                )
+            if name not in images and len(self.neural) == 1:
+                images[name] = self.neural[0]
+        ordered = {name: images[name] for name in self.spec.examples.images if name in images}
+        observed = tuple(
+            n for n in self.goal.variables if n in given or n in self.reasoner.observed
+        )
+        return Roles(ordered, observed, domains, given)
+
+    @property
+    def neural(self) -> tuple[str, ...]:
+        """Names of the networks that read images."""
+        return tuple(
+            name for name in self.program.networks if self.spec.network(name).backbone != OBSERVED
+        )
+
+    @cached_property
+    def data(self) -> dict[str, DataSource]:
+        """The data set of every network."""
+        found = {}
+        for name in self.neural:
+            wanted = self.spec.network(name).data or self.spec.examples.data
+            if wanted is None:
+                raise SpecError(f"network '{name}' has no data set", at=self.at("examples"))
+            found[name] = sources.load(wanted, self.sources.spec.parent)
+        return found
+
+    def banks(self, split: int) -> dict[str, ImageSet]:
+        """Labelled images of one split, restricted to every network's domain."""
+        return {
+            name: restrict(
+                name,
+                self.roles.domains[name],
+                source.train if split == _TRAIN else source.test,
+            )
+            for name, source in self.data.items()
+        }
+
+    def _draw(self, split: int, count: int) -> Examples:
+        """Draws examples from labelled images of one split."""
+        rng = np.random.default_rng([self.spec.examples.seed, split])
+        worlds = self.reasoner.sample(count, rng)
+        values = {
+            call[0]: worlds.values[network][:, position]
+            for network, calls in self.reasoner.slots.items()
+            for position, call in enumerate(calls)
+        }
+        observed = self.reasoner.observed
+        answers = [
+            dict(zip(observed, self.reasoner.answers[index], strict=True))
+            for index in worlds.answers
+        ]
+        return draw(self.roles, self.banks(split), values, answers, rng)
+
+    @cached_property
+    def _read(self) -> tuple[Examples, Examples]:
+        """Reads the user's examples; a fifth is held out."""
+        assert self.spec.examples.file is not None
+        shapes = {name: source.train.shape for name, source in self.data.items()}
+        file = self.sources.spec.parent / self.spec.examples.file
+        examples = read_examples(file, self.roles, shapes)
+        order = np.random.default_rng(self.spec.examples.seed).permutation(len(examples))
+        cut = max(1, len(examples) // 5) if len(examples) > 1 else 0
+        return examples.subset(order[cut:]), examples.subset(order[:cut])
+
+    @cached_property
+    def examples(self) -> Examples:
+        """The training examples."""
+        if self.spec.examples.file is not None:
+            return self._read[0]
+        return self._draw(_TRAIN, self.spec.examples.count)
+
+    @cached_property
+    def held_out(self) -> Examples:
+        """Examples of images that training does not see."""
+        if self.spec.examples.file is not None:
+            return self._read[1]
+        return self._draw(_TEST, self.spec.examples.held_out)
+
+    def pool(self, network: str) -> Tensor:
+        """Returns the unlabelled training images of a network, ``(N, C, H, W)`` bytes.
+
+        Without ``examples.pool`` these are the images of the examples alone.
+        """
+        used = self.examples
+        if self.spec.examples.pool and self.spec.examples.file is None:
+            return used.banks[network].pixels
+        rows = [used.images[v] for v, name in self.roles.images.items() if name == network]
+        return used.banks[network].pixels[torch.from_numpy(np.unique(np.concatenate(rows)))]
+
+    def answer_rows(self, examples: Examples) -> Tensor:
+        """Finds every example's root: ``(n,)`` long."""
+        names = self.reasoner.observed
+        columns = [examples.symbols[name] for name in names]
+        if not columns:
+            return torch.zeros(len(examples), dtype=torch.long)
+        rows = list(zip(*columns, strict=True))
+        found = {values: self.reasoner.answer_index(values) for values in set(rows)}
+        return torch.tensor([found[values] for values in rows], dtype=torch.long)
+
+    def observed_log_probs(self, examples: Examples) -> dict[str, Tensor]:
+        """One-hot log-probabilities of the observed networks' calls: network -> ``(n, S, K)``."""
+        found = {}
+        for network, calls in self.reasoner.slots.items():
+            if network in self.neural or not calls:
+                continue
+            domain = self.roles.domains[network]
+            position = {symbol.strip("'"): k for k, symbol in enumerate(domain)}
+            rows = torch.full((len(examples), len(calls), len(domain)), EXCLUDED)
+            for slot, call in enumerate(calls):
+                for row, value in enumerate(examples.symbols[call[0]]):
+                    if value.strip("'") not in position:
+                        raise SpecError(
+                            f"{call[0]} = {value} is no symbol of network '{network}'",
+                            remedy=choose_from(value, position),
+                        )
+                    rows[row, slot, position[value.strip("'")]] = 0.0
+            found[network] = rows
+        return found
+
+    def slot_images(self, examples: Examples) -> dict[str, np.ndarray]:
+        """Bank positions of every neural call's image: network -> ``(n, S)``."""
+        return {
+            network: np.stack([examples.images[call[0]] for call in calls], axis=1)
+            for network, calls in self.reasoner.slots.items()
+            if network in self.neural and calls
+        }
+
+
+def load_task(
+    program: Path,
+    spec: Path | None = None,
+    *,
+    overrides: Mapping[str, object] | None = None,
+    settings: tuple[str, ...] = (),
+    trust: bool = False,
+    cache: Path | None = None,
+    limits: Limits | None = None,
+) -> Task:
+    """Reads a program and the spec beside it.
+
+    Args:
+        program: The ``.pl`` file.
+        spec: The ``.toml`` file; by default the one beside the program.
+        overrides: Dotted keys of the spec with their values.
+        settings: The same as ``--set`` texts.
+        trust: Allow the program to load Python and to touch files.
+        cache: Folder of compiled circuits.
+        limits: Limits of grounding and compiling.
+
+    Raises:
+        InputError: Something does not fit.
+    """
+    from groundkit.spec import as_overrides
+
+    parsed = load_program(program, trust=trust)
+    file = spec or program.with_suffix(".toml")
+    read = load_spec(file, [*settings, *as_overrides(overrides or {})])
+    return Task(parsed, read, Sources(program, file), cache, limits)
