@@ -1,0 +1,1 @@
+"""Pictures and pages from plain results: nothing here knows a program, a model or a tensor."""

@@ -1,0 +1,347 @@
+"""One self-contained ``report.html`` for a person, from plain results.
+
+No script, no request to anywhere: styles are inline, pictures are data URIs. Whatever comes from
+a program, a spec or a data set is escaped by the template engine. A section whose data is missing
+says so and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from numpy.typing import NDArray
+
+from groundkit.report import pictures, plots
+from groundkit.report.pictures import Picture
+from groundkit.report.verdict import UNKNOWN, judge, listing, missing_symbols, percent
+
+Array = NDArray[Any]
+
+
+class NetworkData(TypedDict, total=False):
+    """What one network did; only ``name``, ``symbols`` and ``grounding`` are needed."""
+
+    name: str
+    """Its name in the program."""
+    symbols: Sequence[str]
+    """Its K symbols, in the order of its outputs."""
+    grounding: Mapping[str, Any]
+    """Its scores, keys as in ``metrics.json`` (``GroundingScores.to_dict()``)."""
+    reliability: Mapping[str, Any] | None
+    """Reliability bins (``Reliability.to_dict()``)."""
+    images: Array | None
+    """Held-out images ``(N, C, H, W)`` in [0, 1]."""
+    probs: Array | None
+    """Their symbol probabilities ``(N, K)``."""
+    truth: Array | None
+    """Their true symbols ``(N,)``, negative where unknown."""
+    energies: Array | None
+    """Their energies ``(N,)``."""
+    ood_energies: Mapping[str, Array]
+    """Foreign set -> energies ``(M,)``."""
+    ood: Mapping[str, Mapping[str, Any]]
+    """Foreign set -> scores (``OodReport.to_dict()``)."""
+    samples: Array | None
+    """Generated images ``(S, C, H, W)`` in [0, 1]."""
+    asked: Array | None
+    """Symbol ``(S,)`` each was generated for."""
+    generation: Mapping[str, Any]
+    """Scores of the samples (``GenerationScores.to_dict()``)."""
+
+
+class Event(TypedDict):
+    """Something that happened during training."""
+
+    step: float
+    kind: str
+    """``reground``, ``rollback`` or the like."""
+    text: str
+
+
+class HealthNote(TypedDict):
+    """One health verdict of the perception."""
+
+    name: str
+    status: str
+    """``good``, ``warning`` or ``bad``."""
+    text: str
+
+
+class _Needed(TypedDict):
+    title: str
+    """The program's name."""
+    command: str
+    """The command line that repeats the run."""
+    networks: Sequence[NetworkData]
+    """The networks that read images."""
+
+
+class ReportData(_Needed, total=False):
+    """Everything a report shows, as plain data; what is absent is reported as missing."""
+
+    subtitle: str
+    """For instance date, seed and device."""
+    query: Mapping[str, Any] | None
+    """``accuracy`` and ``nll`` of held-out queries, ``goal``; ``None`` without a program."""
+    identify: Mapping[str, Any] | None
+    """``count``, ``permutations``, ``collapses``, or ``None`` with a ``reason``; and for people
+    ``convention``: str, ``witnesses``: [{``kind``, ``words``}], ``removals``: [{``by``, ``left``,
+    ``why``}], ``suggestions``: [{``kind``, ``items``: [str], ``left``, ``reason``}], ``learnt``: {``words``,
+    ``admitted``: bool}. ``Identification.to_dict() | {"learnt": LearntMap.to_dict()}`` fits."""
+    history: Sequence[Mapping[str, Any]]
+    """Rows of ``history.jsonl``; the horizontal axis is ``step``."""
+    curves: Mapping[str, str]
+    """Key of the history -> title of its panel; every numeric key when absent."""
+    events: Sequence[Event]
+    """Re-groundings, roll-backs: marked in the curves and listed under the same numbers."""
+    health: Sequence[HealthNote]
+    """Health verdicts."""
+    timing: Mapping[str, float]
+    """Stage -> seconds, as ``timing`` in ``metrics.json``."""
+    memory: Mapping[str, float]
+    """As ``memory`` in ``metrics.json``."""
+    environment: Mapping[str, Any]
+    """Versions and device."""
+    program: str
+    """Text of the ``.pl`` program."""
+    spec: str
+    """Text of the complete spec."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A symbol in the list of symbols: numbers, and its most certain images."""
+
+    symbol: str
+    recall: str
+    share: str
+    learnt: str | None
+    strip: Picture | None
+
+
+def write_report(data: ReportData, folder: Path) -> Path:
+    """Writes ``report.html`` and ``plots/*.png`` (the light ones) into a run's folder.
+
+    Args:
+        data: The results.
+        folder: An existing folder.
+
+    Returns:
+        The path of ``report.html``.
+    """
+    views = [_view(net, several=len(data["networks"]) > 1) for net in data["networks"]]
+    curves = _curves(data)
+    plots_folder = folder / "plots"
+    plots_folder.mkdir(exist_ok=True)
+    for picture in [*(p for v in views for p in v["plots"].values()), curves]:
+        if picture is not None:
+            (plots_folder / f"{picture.name}.png").write_bytes(picture.light)
+    path = folder / "report.html"
+    path.write_text(_render(data, views, curves), encoding="utf-8")
+    return path
+
+
+def render_report(data: ReportData) -> str:
+    """The text of ``report.html``, writing nothing."""
+    views = [_view(net, several=len(data["networks"]) > 1) for net in data["networks"]]
+    return _render(data, views, _curves(data))
+
+
+def _render(data: ReportData, views: Sequence[Mapping[str, Any]], curves: Picture | None) -> str:
+    environment = Environment(
+        loader=PackageLoader("groundkit.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": percent, "number": number, "seconds": seconds}
+    verdict = judge(
+        {net["name"]: net["grounding"] for net in data["networks"]},
+        data.get("identify"),
+        data.get("query"),
+    )
+    timing = {k.removesuffix("_s"): v for k, v in data.get("timing", {}).items() if v is not None}
+    return environment.get_template("report.html.j2").render(
+        title=data["title"],
+        subtitle=data.get("subtitle", ""),
+        verdict=verdict,
+        views=views,
+        query=data.get("query"),
+        identify=data.get("identify"),
+        curves=curves,
+        events=data.get("events", []),
+        health=data.get("health", []),
+        timing=timing,
+        memory=data.get("memory", {}),
+        environment=data.get("environment", {}),
+        program=data.get("program"),
+        spec=data.get("spec"),
+        command=data["command"],
+    )
+
+
+def _view(net: NetworkData, *, several: bool) -> dict[str, Any]:
+    """A network as the template shows it."""
+    scores = net["grounding"]
+    prefix = f"{_file_name(net['name'])}-" if several else ""
+    return {
+        "name": net["name"],
+        "id": f"-{_file_name(net['name'])}" if several else "",
+        "scores": scores,
+        "missing": missing_symbols(scores),
+        "rows": _rows(net),
+        "moved": {t: g for t, g in (scores.get("learnt_map") or {}).items() if t != g},
+        "plots": _network_plots(net, prefix),
+        "samples": _sample_rows(net),
+        "ood": net.get("ood", {}),
+        "generation": net.get("generation", {}),
+        "table": _confusion_table(scores, net["symbols"]),
+    }
+
+
+def _network_plots(net: NetworkData, prefix: str) -> dict[str, Picture | None]:
+    """The network's plots; ``None`` where the data for one is missing."""
+    symbols, scores = net["symbols"], net["grounding"]
+    found: dict[str, Picture | None] = dict.fromkeys(
+        ("confusion", "symbols", "reliability", "energy", "samples")
+    )
+    if scores.get("accuracy") is not None and scores.get("confusion") is not None:
+        counts = scores["confusion"]
+        found["confusion"] = pictures.in_both(
+            f"{prefix}confusion",
+            pictures.confusion_words(counts, symbols),
+            lambda theme: plots.confusion(counts, symbols, theme),
+        )
+    images, probs, truth = net.get("images"), net.get("probs"), net.get("truth")
+    if images is not None and probs is not None and len(images):
+        png = plots.symbols_grid(images, probs, symbols, truth=truth)
+        found["symbols"] = Picture(f"{prefix}symbols", png, None, "Most certain images by symbol")
+    if bins := net.get("reliability"):
+        found["reliability"] = pictures.in_both(
+            f"{prefix}reliability",
+            pictures.reliability_words(bins),
+            lambda theme: plots.reliability(bins, theme),
+        )
+    energies, outside = net.get("energies"), net.get("ood_energies", {})
+    if energies is not None and np.isfinite(energies).any():
+        found["energy"] = pictures.in_both(
+            f"{prefix}energy",
+            pictures.energy_words(energies, outside),
+            lambda theme: plots.energy_histogram(energies, outside, theme),
+        )
+    samples, asked = net.get("samples"), net.get("asked")
+    if samples is not None and asked is not None and len(samples):
+        png = plots.samples_grid(samples, asked, symbols)
+        found["samples"] = Picture(f"{prefix}samples", png, None, "Generated images by symbol")
+    return found
+
+
+def _rows(net: NetworkData) -> list[_Row]:
+    """A row for every symbol."""
+    scores = net["grounding"]
+    recall, share = scores.get("per_symbol") or {}, scores.get("predicted_share") or {}
+    learnt = scores.get("learnt_map") or {}
+    return [
+        _Row(s, percent(recall.get(s)), percent(share.get(s)), learnt.get(s), _certain(net, k))
+        for k, s in enumerate(net["symbols"])
+    ]
+
+
+def _certain(net: NetworkData, k: int, count: int = 8) -> Picture | None:
+    """The images that are given symbol ``k`` most certainly, wrong ones framed."""
+    images, probs = net.get("images"), net.get("probs")
+    if images is None or probs is None or not len(images):
+        return None
+    chosen = plots.most_certain(probs, k, count)
+    if not len(chosen):
+        return None
+    symbols, truth = net["symbols"], net.get("truth")
+    wrong = np.zeros(len(chosen), dtype=bool)
+    alt = f"The {len(chosen)} images given {symbols[k]} most certainly"
+    if truth is not None and (np.asarray(truth)[chosen] >= 0).any():
+        true = np.asarray(truth)[chosen]
+        wrong = (true >= 0) & (true != k)
+        really = listing([str(symbols[t]) for t in true[wrong]], most=8)
+        alt += f"; {int(wrong.sum())} of them are really {really}" if wrong.any() else ", all right"
+    return Picture(
+        "", pictures.strip(np.asarray(images)[chosen], wrong, columns=count), None, alt + "."
+    )
+
+
+def _sample_rows(
+    net: NetworkData, count: int = 10
+) -> list[tuple[str, Picture | None, float | None]]:
+    """Symbol, its generated images, and the classifier's agreement."""
+    samples, asked = net.get("samples"), net.get("asked")
+    if samples is None or asked is None or not len(samples):
+        return []
+    agreement = net.get("generation", {}).get("agreement_per_symbol") or {}
+    rows: list[tuple[str, Picture | None, float | None]] = []
+    for k, symbol in enumerate(net["symbols"]):
+        chosen = np.flatnonzero(np.asarray(asked) == k)[:count]
+        shown = None
+        if len(chosen):
+            png = pictures.strip(np.asarray(samples)[chosen], columns=count)
+            shown = Picture("", png, None, f"{len(chosen)} images generated for {symbol}.")
+        rows.append((symbol, shown, agreement.get(symbol)))
+    return rows
+
+
+def _curves(data: ReportData) -> Picture | None:
+    """The training curves, re-groundings marked."""
+    history = data.get("history", [])
+    labels = data.get("curves") or {
+        key: key.replace("_", " ")
+        for row in history
+        for key, value in row.items()
+        if key not in {"step", "epoch"} and isinstance(value, int | float)
+    }
+    if not history or not labels:
+        return None
+    moments = [event["step"] for event in data.get("events", [])]
+    return pictures.in_both(
+        "curves",
+        pictures.curves_words(history, labels),
+        lambda theme: plots.curves(history, labels, moments, theme),
+    )
+
+
+def _confusion_table(scores: Mapping[str, Any], symbols: Sequence[str]) -> list[list[Any]]:
+    """The confusion matrix as rows of a table, when it is small enough to read."""
+    counts = scores.get("confusion")
+    if scores.get("accuracy") is None or counts is None or len(symbols) > 20:
+        return []
+    return [[symbol, *row] for symbol, row in zip(symbols, counts, strict=True)]
+
+
+def _file_name(name: str) -> str:
+    """A name as part of a file name or of an element's id."""
+    return "".join(c if c.isascii() and c.isalnum() else "-" for c in name)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number for people; a dash for what is not known."""
+    if value is None:
+        return UNKNOWN
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.{digits}f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def seconds(value: float) -> str:
+    """A duration for people: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    if value < 10:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,230 @@
+"""What a run came to, in two sentences: what happened, and what to do about it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Status = Literal["grounded", "ambiguous", "collapsed", "renamed", "not grounded", "unknown"]
+
+GOOD = 0.9
+"""Symbols count as grounded from this share of right ones."""
+MARGIN = 0.05
+"""So much more accuracy after the best renaming means that names, not clusters, are wrong."""
+
+UNKNOWN = "\u2013"
+"""The dash that stands for what is not known."""
+
+_SEVERITY: tuple[Status, ...] = (
+    "collapsed", "renamed", "ambiguous", "not grounded", "unknown", "grounded",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome of a run.
+
+    Attributes:
+        status: One word or two.
+        found: What happened, one sentence.
+        advice: What to do next, one sentence.
+        network: The network it is about.
+    """
+
+    status: Status
+    found: str
+    advice: str
+    network: str
+
+    def __str__(self) -> str:
+        return f"{self.found} {self.advice}"
+
+
+def judge(
+    networks: Mapping[str, Mapping[str, Any]],
+    identify: Mapping[str, Any] | None = None,
+    query: Mapping[str, Any] | None = None,
+) -> Verdict:
+    """Judges a run by the network that came out worst.
+
+    Args:
+        networks: Network -> its grounding scores, keys as in ``metrics.json``: ``accuracy``,
+            ``accuracy_matched``, ``collapse``, ``per_symbol``, ``predicted_share``,
+            ``learnt_map``; unknown ones ``None`` or absent.
+        identify: ``count`` of groundings that the program admits and how many of them are
+            ``permutations``; under ``learnt``, if known, whether the learnt map is ``admitted``.
+            ``None`` without a program.
+        query: ``accuracy`` and ``nll`` of held-out queries; ``None`` without a program.
+    """
+    if not networks:
+        return Verdict(
+            "unknown",
+            "Nothing to judge: no network of this program reads images.",
+            "Name the image variables in the spec, [examples] images.",
+            "",
+        )
+    verdicts = [_judge_one(name, scores, identify, query) for name, scores in networks.items()]
+    return min(verdicts, key=lambda v: _SEVERITY.index(v.status))
+
+
+def missing_symbols(scores: Mapping[str, Any]) -> list[str]:
+    """Symbols that are never predicted, leaving out those that have no image to be given to."""
+    shares: Mapping[str, float] = scores.get("predicted_share") or {}
+    recall: Mapping[str, float | None] = scores.get("per_symbol") or {}
+    scored = scores.get("accuracy") is not None
+    return [
+        name
+        for name, share in shares.items()
+        if share == 0 and not (scored and recall.get(name) is None)
+    ]
+
+
+def _judge_one(
+    name: str,
+    scores: Mapping[str, Any],
+    identify: Mapping[str, Any] | None,
+    query: Mapping[str, Any] | None,
+) -> Verdict:
+    accuracy, matched = scores.get("accuracy"), scores.get("accuracy_matched")
+    if missing := missing_symbols(scores):
+        return _collapsed(name, missing, len(scores["predicted_share"]))
+    if accuracy is None:
+        return _without_truth(name, scores, identify, query)
+    matched = accuracy if matched is None else matched
+    if identify is None and query is None:
+        return _clustered(name, matched)
+    learnt = scores.get("learnt_map") or {}
+    moved = [f"{true} as {given}" for true, given in learnt.items() if true != given]
+    if accuracy >= GOOD and not (moved and _admitted(identify)):
+        return _grounded(name, accuracy, identify or {})
+    return _wrong(name, accuracy, matched, identify or {}, moved)
+
+
+def _admitted(identify: Mapping[str, Any] | None) -> bool:
+    """Whether a learnt map other than the identity may be one that the program admits.
+
+    Where nobody checked the map itself it may be if there is another permutation: training with
+    a prior does not end in a map that merges symbols unless symbols go missing.
+    """
+    found = identify or {}
+    admitted = (found.get("learnt") or {}).get("admitted")
+    if admitted is not None:
+        return bool(admitted)
+    permutations = found.get("permutations")
+    return ((found.get("count") if permutations is None else permutations) or 1) > 1
+
+
+def _wrong(
+    name: str, accuracy: float, matched: float, identify: Mapping[str, Any], moved: Sequence[str]
+) -> Verdict:
+    """Too few symbols are right: says which of three causes it has."""
+    if moved and _admitted(identify):
+        return Verdict(
+            "ambiguous",
+            f"Ambiguous: the program admits {identify.get('count') or 2:,} groundings and {name} "
+            f"learnt another than yours, reading {listing(moved)} ({percent(accuracy)} right).",
+            "Observe more or add a rule that tells these symbols apart; `groundkit identify` "
+            "lists the observations that would leave one grounding.",
+            name,
+        )
+    if matched - accuracy >= MARGIN:
+        return Verdict(
+            "renamed",
+            f"Clusters right, names wrong: {percent(accuracy)} of the images get their symbol "
+            f"from {name}, {percent(matched)} would after renaming.",
+            "Let the relabelling search run ([train] reground = true), more often "
+            "(reground_every) or on more examples, and try another --seed.",
+            name,
+        )
+    return Verdict(
+        "not grounded",
+        f"Not grounded yet: {percent(accuracy)} of the images get their symbol from {name}, and no "
+        f"renaming would help much ({percent(matched)}).",
+        f"Train longer ([train] epochs, cluster_steps), with more examples, or raise "
+        f"[networks.{name}.perception] contrastive and invariance.",
+        name,
+    )
+
+
+def _collapsed(name: str, missing: Sequence[str], total: int) -> Verdict:
+    verb = "is" if len(missing) == 1 else "are"
+    return Verdict(
+        "collapsed",
+        f"Collapsed: {len(missing)} of {total} symbols of {name} {verb} never predicted "
+        f"({listing(missing)}).",
+        f"Raise [networks.{name}.perception] prior, which asks for every symbol to be used, or "
+        "train longer with [train] reground = true.",
+        name,
+    )
+
+
+def _grounded(name: str, accuracy: float, identify: Mapping[str, Any]) -> Verdict:
+    count, permutations = identify.get("count"), identify.get("permutations")
+    if count is None:
+        advice = "Whether another grounding satisfies the program too is not known."
+    elif count == 1:
+        advice = "No other grounding satisfies the program: use it with `groundkit query`."
+    elif permutations == 1:
+        advice = (
+            "Every other grounding that satisfies the program merges symbols, which the prior "
+            "rules out: use it with `groundkit query`."
+        )
+    else:
+        advice = (
+            f"The program admits {count:,} groundings, so another seed may find another one: "
+            "observe more to be sure (`groundkit identify`)."
+        )
+    found = f"Grounded: {percent(accuracy)} of the held-out images get their symbol from {name}."
+    return Verdict("grounded", found, advice, name)
+
+
+def _clustered(name: str, matched: float) -> Verdict:
+    good = matched >= GOOD
+    return Verdict(
+        "grounded" if good else "not grounded",
+        f"Clustered without a program: {percent(matched)} of the held-out images are right once "
+        f"the clusters of {name} are named in the best way.",
+        "The clusters have no names of their own: a program would give them theirs."
+        if good
+        else "Train longer ([train] cluster_steps), or give it a program to learn from.",
+        name,
+    )
+
+
+def _without_truth(
+    name: str,
+    scores: Mapping[str, Any],
+    identify: Mapping[str, Any] | None,
+    query: Mapping[str, Any] | None,
+) -> Verdict:
+    reason = str(scores.get("reason") or "the images have no true symbols").rstrip(".")
+    count, nll = (identify or {}).get("count"), (query or {}).get("nll")
+    clues = []
+    if nll is not None and math.isfinite(nll):
+        clues.append(f"held-out queries are given probability {percent(math.exp(-nll))} on average")
+    if count is not None:
+        clues.append(
+            "the program admits one grounding only"
+            if count == 1
+            else f"the program admits {count:,} groundings"
+        )
+    known = f"; {' and '.join(clues)}" if clues else ""
+    return Verdict(
+        "unknown",
+        f"Not scored: {reason}, so nobody can say how many symbols of {name} are right{known}.",
+        "Look at the images of each symbol below, or label a few of them to have them scored.",
+        name,
+    )
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage, ``97.3 %``; a dash for what is not known."""
+    return UNKNOWN if share is None else f"{100 * share:.1f} %"
+
+
+def listing(items: Sequence[str], most: int = 6) -> str:
+    """Names in a row, the last ones counted when they are many."""
+    shown = ", ".join(items[:most])
+    return shown if len(items) <= most else f"{shown} and {len(items) - most} more"

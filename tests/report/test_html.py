@@ -1,0 +1,162 @@
+"""The report is complete in itself, escapes a stranger's names, and says what is missing."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from groundkit.report.html import number, render_report, seconds, write_report
+
+SYMBOLS = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "&amp;"]
+VOID = {"meta", "link", "img", "source", "br"}
+
+
+class Reader(HTMLParser):
+    """Collects tags, attributes, headings and text, and checks that tags are balanced."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.open, self.ids, self.text, self.images = [], [], [], "", []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        attrs = dict(attrs)
+        assert not any(name.startswith("on") for name in attrs)
+        if "id" in attrs:
+            self.ids.append(attrs["id"])
+        if tag == "img":
+            self.images.append(attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def grounding(accuracy=0.5, **more):
+    known = accuracy is not None
+    return {
+        "accuracy": accuracy, "accuracy_matched": accuracy, "nmi": accuracy, "ari": accuracy,
+        "collapse": 1 / 3, "ece": 0.1 if known else None, "n": 6,
+        "per_symbol": dict.fromkeys(SYMBOLS, accuracy),
+        "predicted_share": dict(zip(SYMBOLS, [0.5, 0.5, 0.0], strict=True)),
+        "learnt_map": dict.fromkeys(SYMBOLS, SYMBOLS[0]) if known else {},
+        "confusion": [[2, 0, 0], [1, 1, 0], [2, 0, 0]] if known else None,
+    } | more  # fmt: skip
+
+
+@pytest.fixture
+def full():
+    rng = np.random.default_rng(0)
+    probs = rng.dirichlet(np.ones(2), 6)
+    return {
+        "title": SYMBOLS[0],
+        "command": "groundkit run '<x>'",
+        "networks": [
+            {
+                "name": "net</title>", "symbols": SYMBOLS, "grounding": grounding(),
+                "images": rng.random((6, 1, 5, 5)), "probs": np.c_[probs, np.zeros(6)],
+                "truth": np.array([0, 0, 1, 1, 2, -1]), "energies": rng.random(6),
+                "ood_energies": {SYMBOLS[1]: rng.random(6)},
+                "ood": {
+                    SYMBOLS[1]: {"auroc": 0.75, "fpr95": 0.5, "aupr": 0.7},
+                    "fashion-mnist": {"auroc": None, "reason": "not on this machine"},
+                },
+                "samples": rng.random((2, 1, 5, 5)), "asked": np.array([0, 1]),
+                "generation": {"fid": 12.0, "kid": 0.1, "fid_floor": 1.0, "n": 2,
+                               "agreement": 0.5, "extractor": "convnet <b>", "reason": None},
+                "reliability": {"edges": [0, 0.5, 1], "count": [0, 6], "confidence": [None, 0.8],
+                                "accuracy": [None, 0.6]} | {"ece": 0.2},
+            }
+        ],
+        "query": {"accuracy": 0.9, "nll": 0.2},
+        "identify": {
+            "count": 2, "permutations": 1, "collapses": 1, "convention": "identity included",
+            "witnesses": [{"kind": "collapse", "words": "all become <b>0</b>"}],
+            "removals": [{"by": "prior", "left": 1, "why": "uses every symbol"}],
+            "suggestions": [{"items": ["digit(X, 1)"], "left": 1}],
+            "learnt": {"words": "identity", "admitted": True},
+        },
+        "history": [{"step": 1, "symbolic": -1.0}, {"step": 2, "symbolic": -0.5}],
+        "events": [{"step": 2, "kind": "reground", "text": "moved 3->5"}],
+        "health": [{"name": "clusters", "status": "good", "text": "9.9 of 10"}],
+        "timing": {"train_s": 200.0, "ground_s": None}, "memory": {"peak_mb": 512.0},
+        "environment": {"torch": "2"}, "program": "a :- b.", "spec": "[query]",
+    }  # fmt: skip
+
+
+def test_names_are_escaped_and_nothing_is_loaded(full):
+    text = render_report(full)
+    page = Reader(text)
+    assert "script" not in page.tags
+    assert set(re.findall(r'(?:src|srcset|href)="([^"#]{0,5})', text)) <= {"data:", ""}
+    assert "url(" not in text and "@import" not in text
+    assert SYMBOLS[0] in page.text and "default-src 'none'" in text
+
+
+def test_structure_is_right_for_a_screen_reader(full):
+    text = render_report(full)
+    page = Reader(text)
+    assert page.tags.count("h1") == page.tags.count("main") == 1
+    assert len(page.ids) == len(set(page.ids))
+    assert set(re.findall(r'href="#([^"]+)"', text)) <= set(page.ids)
+    assert page.images and all(image["alt"].strip() for image in page.images)
+    assert '<html lang="en">' in text
+
+
+def test_sections_say_what_was_found(full):
+    text = Reader(render_report(full)).text
+    for words in (
+        "Collapsed: 1 of 3", "never given to an image", "prior: 1 left", "observe digit(X, 1) (1 left)",
+        "not measured: not on this machine", "Frechet distance 12.0", "Step 2: moved 3->5",
+        "3 min 20 s", "512 MB", "groundkit run '<x>'", "is one of them",
+    ):  # fmt: skip
+        assert words in text, words
+
+
+def test_the_least_data_gives_reasons_instead_of_blanks():
+    data = {
+        "title": "t", "command": "c",
+        "networks": [{"name": "n", "symbols": SYMBOLS,
+                      "grounding": grounding(None, reason="the images have no labels")}],
+    }  # fmt: skip
+    page = Reader(render_report(data))
+    for words in (
+        "confusion matrix is missing: the images have no labels",
+        "Calibration is missing: the images have no labels",
+        "Curves are missing", "Energies are missing", "Samples are missing", "Timings are missing",
+        "admitted groundings is missing", "Health verdicts are missing",
+    ):  # fmt: skip
+        assert words in " ".join(page.text.split()), words
+
+
+def test_no_network_and_several_networks(full):
+    assert "Nothing to judge" in render_report({"title": "t", "command": "c", "networks": []})
+    full["networks"].append(full["networks"][0] | {"name": "other"})
+    Reader(render_report(full))
+
+
+def test_files_are_written_and_plots_are_named_by_network(full, tmp_path):
+    path = write_report(full, tmp_path)
+    assert path == tmp_path / "report.html" and path.read_text().startswith("<!DOCTYPE html>")
+    names = {p.name for p in (tmp_path / "plots").iterdir()}
+    assert {"confusion.png", "symbols.png", "energy.png", "samples.png", "curves.png"} <= names
+    full["networks"].append(full["networks"][0] | {"name": "../x"})
+    write_report(full, tmp_path)
+    assert (tmp_path / "plots" / "---x-confusion.png").exists()
+
+
+def test_numbers_for_people():
+    assert [number(v) for v in (None, 3, 12345, 0.12345, 1234.5)] == [
+        "\u2013", "3", "12,345", "0.123", "1,234",
+    ]  # fmt: skip
+    assert [seconds(v) for v in (0.42, 12.3, 200, 7500)] == [
+        "0.4 s", "12 s", "3 min 20 s", "2 h 5 min",
+    ]  # fmt: skip

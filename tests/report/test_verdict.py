@@ -1,0 +1,97 @@
+"""The verdict in words: each way a run can end."""
+
+import pytest
+
+from groundkit.report.verdict import judge
+
+DIGITS = [str(d) for d in range(10)]
+
+
+def scores(accuracy=0.97, matched=None, moved=None, shares=None, **more):
+    return {
+        "accuracy": accuracy,
+        "accuracy_matched": accuracy if matched is None else matched,
+        "per_symbol": dict.fromkeys(DIGITS, accuracy),
+        "predicted_share": dict.fromkeys(DIGITS, 0.1) | (shares or {}),
+        "learnt_map": dict(zip(DIGITS, DIGITS, strict=True)) | (moved or {}),
+    } | more
+
+
+PROGRAM = {"count": 1, "permutations": 1}
+
+
+def test_grounded_and_nothing_else_fits():
+    v = judge({"net": scores()}, PROGRAM, {"nll": 0.1})
+    assert v.status == "grounded" and "97.0 %" in v.found and "No other grounding" in v.advice
+
+
+def test_grounded_where_other_groundings_only_merge_symbols():
+    v = judge({"net": scores()}, {"count": 2, "permutations": 1})
+    assert v.status == "grounded" and "merges symbols" in v.advice
+
+
+def test_grounded_by_luck_says_so():
+    v = judge({"net": scores()}, {"count": 24, "permutations": 24})
+    assert v.status == "grounded" and "another seed may" in v.advice
+
+
+def test_collapse_names_the_symbols_and_the_key_to_change():
+    gone = dict.fromkeys(DIGITS[1:], 0.0)
+    v = judge({"mnist_net": scores(0.11, shares=gone)}, {"count": 2, "permutations": 1})
+    assert v.status == "collapsed"
+    assert v.found.startswith("Collapsed: 9 of 10 symbols of mnist_net are never predicted")
+    assert "[networks.mnist_net.perception] prior" in v.advice
+
+
+def test_a_symbol_without_images_is_not_a_collapse():
+    s = scores(shares={"9": 0.0})
+    s["per_symbol"]["9"] = None
+    assert judge({"net": s}, PROGRAM).status == "grounded"
+
+
+def test_clusters_right_names_wrong():
+    v = judge({"net": scores(0.4, 0.95, {"3": "5", "5": "3"})}, PROGRAM)
+    assert v.status == "renamed" and v.found.startswith("Clusters right, names wrong")
+    assert "40.0 %" in v.found and "95.0 %" in v.found
+
+
+def test_ambiguous_when_the_learnt_map_is_another_admitted_one():
+    s = scores(0.4, 0.97, {"1": "2", "2": "1"})
+    v = judge({"net": s}, {"count": 24, "permutations": 24})
+    assert v.status == "ambiguous" and "1 as 2, 2 as 1" in v.found and "24 groundings" in v.found
+
+
+def test_a_renaming_that_was_checked_and_is_not_admitted_is_not_ambiguous():
+    s = scores(0.4, 0.97, {"1": "2", "2": "1"})
+    identify = {"count": 24, "permutations": 24, "learnt": {"admitted": False}}
+    assert judge({"net": s}, identify).status == "renamed"
+    identify["learnt"]["admitted"] = True
+    assert judge({"net": s}, identify).status == "ambiguous"
+
+
+def test_not_grounded_when_renaming_would_not_help():
+    v = judge({"net": scores(0.5, 0.52)}, PROGRAM)
+    assert v.status == "not grounded" and "cluster_steps" in v.advice
+
+
+def test_without_truth_the_clues_are_given():
+    s = scores(None, reason="no image has a known true symbol") | {"accuracy_matched": None}
+    v = judge({"net": s}, PROGRAM, {"nll": 0.0513})
+    assert v.status == "unknown" and "95.0 %" in v.found and "one grounding only" in v.found
+
+
+def test_collapse_shows_without_truth():
+    s = scores(None, shares={"7": 0.0}) | {"accuracy_matched": None}
+    assert judge({"net": s}, PROGRAM).status == "collapsed"
+
+
+@pytest.mark.parametrize(("matched", "status"), [(0.95, "grounded"), (0.5, "not grounded")])
+def test_a_clusterer_without_program_is_judged_by_its_clusters(matched, status):
+    v = judge({"net": scores(0.1, matched)})
+    assert v.status == status and "without a program" in v.found
+
+
+def test_the_worst_network_decides():
+    v = judge({"good": scores(), "bad": scores(0.3, 0.3)}, PROGRAM)
+    assert v.network == "bad"
+    assert judge({}).status == "unknown"
