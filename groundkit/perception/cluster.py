@@ -19,9 +19,10 @@ from groundkit.perception.model import SymbolModel
 
 # Largest norm of a step's gradient in the clustering phase.
 CLIP_NORM = 1.0
-# Prototypes start this much flatter than the posterior of the Gaussians that k-means assumes:
-# cluster centres are uncertain, and joint training sharpens faster than it unlearns.
-FLATTEN = 0.25
+# Mean log-odds, in nats, of an image's nearest centre against the second nearest when prototypes
+# start. The Gaussians that k-means assumes would give some hundred in an embedding of many
+# dimensions: far too certain of clusters of which one image in ten is wrong.
+MARGIN = 5.0
 
 
 def train_embedding(
@@ -86,6 +87,8 @@ def start_prototypes(model: SymbolModel, images: Tensor, seed: int, chunk: int =
     """
     embedding = torch.cat([model.embed(part) for part in torch.split(images, chunk)])
     kmeans = KMeans(model.symbols, n_init=10, random_state=seed).fit(embedding.cpu().numpy())
-    variance = max(kmeans.inertia_ / embedding.numel(), 1e-12)
-    model.set_prototypes(torch.as_tensor(kmeans.cluster_centers_), FLATTEN / variance)
+    centres = torch.as_tensor(kmeans.cluster_centers_).to(embedding)
+    nearest = torch.cdist(embedding, centres).square().topk(2, largest=False).values
+    log_odds = 0.5 * (nearest[:, 1] - nearest[:, 0]).mean().item()
+    model.set_prototypes(centres, MARGIN / max(log_odds, 1e-12))
     return torch.as_tensor(kmeans.labels_, dtype=torch.long)

@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from groundkit.perception.langevin import Langevin, ReplayBuffer, frozen
-from groundkit.perception.model import SymbolModel, energy
+from groundkit.perception.model import SymbolModel, energy, log_probs
 
 
 def contrast_with_samples(
@@ -52,6 +52,7 @@ def sample_images(
     sampler: Langevin,
     generator: Generator,
     symbols: Tensor | None = None,
+    guidance: float = 1.0,
     steps: int = 100,
 ) -> Tensor:
     """Images that the model holds likely, of given symbols or of any.
@@ -62,7 +63,9 @@ def sample_images(
         sampler: Its step, noise and clipping are used.
         generator: Source of randomness, on the model's device.
         symbols: The wanted symbol of each image, ``(B,)``: chains follow
-            ``E(x, y) = -f_y(x)`` instead of ``E(x)``.
+            ``E(x) - guidance * log p(y|x)`` instead of ``E(x)``.
+        guidance: 1 is the model's own ``E(x, y) = -f_y(x)``; more insists on the symbol, as in
+            classifier guidance (Dhariwal and Nichol, 2021).
         steps: Steps of each chain.
 
     Returns:
@@ -73,7 +76,8 @@ def sample_images(
         logits: Tensor = model(x)
         if symbols is None:
             return energy(logits)
-        return -logits.gather(1, symbols[:, None])[:, 0]
+        wanted = log_probs(logits).gather(1, symbols[:, None])[:, 0]
+        return energy(logits) - guidance * wanted
 
     with frozen(model):
         return sampler(follow, start, generator, steps)

@@ -6,7 +6,6 @@ Each number answers for one row of the failure table in :mod:`groundkit.percepti
 from __future__ import annotations
 
 import math
-from collections import deque
 from dataclasses import asdict, dataclass
 
 import torch
@@ -154,28 +153,3 @@ def _energy_verdict(gap: float) -> str | None:
         f"the energy diverges: samples and data are {gap:.3g} nats apart; "
         "lower the sampler's step size or the learning rate"
     )
-
-
-class DivergenceWatch:
-    """Says when the generative term has to be rolled back.
-
-    Args:
-        ceiling: Largest absolute energy gap in nats that counts as sound.
-        patience: Number of gaps in a row beyond the ceiling that count as divergence; a value
-            that is not finite counts at once.
-    """
-
-    def __init__(self, ceiling: float = GAP_CEILING, patience: int = 5) -> None:
-        self.ceiling = ceiling
-        self._recent: deque[bool] = deque(maxlen=patience)
-
-    def update(self, gap: float) -> bool:
-        """Takes the next energy gap; returns whether training has diverged."""
-        if not math.isfinite(gap):
-            return True
-        self._recent.append(abs(gap) > self.ceiling)
-        return len(self._recent) == self._recent.maxlen and all(self._recent)
-
-    def reset(self) -> None:
-        """Forgets what it saw; call after a rollback."""
-        self._recent.clear()

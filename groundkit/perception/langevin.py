@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor, nn
@@ -85,6 +85,10 @@ class Langevin:
                     x.add_(draw, alpha=self.noise)
                 x.clamp_(-1, 1)
         return x
+
+    def halved(self) -> Langevin:
+        """The same sampler with half the step size, to go on with after a rollback."""
+        return replace(self, step_size=self.step_size / 2)
 
 
 class InformativeStart(nn.Module):

@@ -1,0 +1,283 @@
+"""``SymbolPerception``: clustering, density score and samples from one energy, no program needed.
+
+In the manner of scikit-learn: settings in the constructor, what is learnt ends in ``_``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClusterMixin
+from sklearn.utils.validation import check_is_fitted
+from torch import Generator, Tensor
+
+from groundkit.errors import DataError, SpecError, choose_from
+from groundkit.perception.augment import AUGMENTATIONS, Augmentation
+from groundkit.perception.backbones import build_backbone
+from groundkit.perception.cluster import start_prototypes, train_embedding
+from groundkit.perception.generate import sample_images
+from groundkit.perception.joint import BoundSettings, train_bound
+from groundkit.perception.langevin import InformativeStart, Langevin, ReplayBuffer
+from groundkit.perception.model import SymbolModel, energy
+
+CHUNK = 1000
+BUFFER_CAPACITY = 1000
+
+
+class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
+    """Self-supervised clustering and an energy-based model in one network.
+
+    Args:
+        n_symbols: Number of clusters K.
+        backbone: Name of a built-in backbone, see :mod:`groundkit.perception.backbones`.
+        width: The backbone's width.
+        features: Width of the embedding.
+        normalise: Whether embeddings have unit norm.
+        temperature: Divides the logits.
+        augmentation: A name in ``AUGMENTATIONS`` or an :class:`Augmentation`.
+        cluster_steps: Steps of the clustering phase.
+        joint_steps: Steps of joint training of all terms.
+        batch_size: Images a step.
+        learning_rate: Peak rate of both phases.
+        generative: Weight of the generative term; 0 leaves it out, and with it the density.
+        invariance: Weight of the invariance term.
+        prior: Weight of the prior term, mean convention.
+        contrastive: Weight of the contrastive term in joint training.
+        sampler: Settings of the Langevin sampler.
+        trust: Whether a ``module:`` backbone may be imported.
+        device: Where to train, for instance ``"cuda"``.
+        random_state: Seed of everything random.
+
+    Attributes:
+        model_: The trained :class:`SymbolModel`.
+        labels_: Cluster of each training image, ``(N,)``.
+        history_: One dict a logged step, with every term and the health of the model.
+        n_rollbacks_: How often the energy diverged and training went back to a good state.
+    """
+
+    def __init__(
+        self,
+        n_symbols: int = 10,
+        *,
+        backbone: str = "convnet",
+        width: int = 32,
+        features: int = 128,
+        normalise: bool = False,
+        temperature: float = 1.0,
+        augmentation: str | Augmentation = "digits",
+        cluster_steps: int = 600,
+        joint_steps: int = 300,
+        batch_size: int = 256,
+        learning_rate: float = 2e-3,
+        generative: float = 0.5,
+        invariance: float = 1.0,
+        prior: float = 10.0,
+        contrastive: float = 1.0,
+        sampler: Langevin = Langevin(),  # noqa: B008  (frozen)
+        trust: bool = False,
+        device: str = "cpu",
+        random_state: int = 0,
+    ) -> None:
+        self.n_symbols = n_symbols
+        self.backbone = backbone
+        self.width = width
+        self.features = features
+        self.normalise = normalise
+        self.temperature = temperature
+        self.augmentation = augmentation
+        self.cluster_steps = cluster_steps
+        self.joint_steps = joint_steps
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.generative = generative
+        self.invariance = invariance
+        self.prior = prior
+        self.contrastive = contrastive
+        self.sampler = sampler
+        self.trust = trust
+        self.device = device
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: object = None) -> SymbolPerception:  # noqa: N803
+        """Learns clusters and the energy of unlabelled images.
+
+        Args:
+            X: Images ``(N, C, H, W)`` or ``(N, H, W)``, or points ``(N, D)``, in [-1, 1].
+            y: Ignored; there for scikit-learn's pipelines.
+
+        Returns:
+            Itself.
+
+        Raises:
+            DataError: If ``X`` has another shape or range, or holds fewer images than symbols.
+            SpecError: If the augmentation is unknown.
+            NetworkError: If the backbone or one of its options is.
+        """
+        del y
+        images = self._images(X)
+        if len(images) < self.n_symbols:
+            raise DataError(f"{len(images)} images", expected=f"at least {self.n_symbols}")
+        augmentation = self._augmentation()
+        generator = Generator(self.device).manual_seed(self.random_state)
+        channels, height, breadth = images.shape[1:]
+        self.image_shape_ = (channels, height, breadth)
+        model = self._build(self.image_shape_)
+        self.history_ = [
+            {"phase": "cluster", "step": step, "contrastive": value}
+            for step, value in enumerate(
+                train_embedding(
+                    model,
+                    images,
+                    augmentation,
+                    steps=self.cluster_steps,
+                    generator=generator,
+                    batch=self.batch_size,
+                    learning_rate=self.learning_rate,
+                )
+            )
+        ]
+        start_prototypes(model, images, self.random_state)
+        start = InformativeStart(self.image_shape_).to(self.device).fit(images)
+        self.buffer_ = ReplayBuffer(
+            self.image_shape_, BUFFER_CAPACITY, start=start, generator=generator
+        )
+        settings = BoundSettings(
+            steps=self.joint_steps,
+            batch=self.batch_size,
+            learning_rate=self.learning_rate,
+            generative=self.generative,
+            invariance=self.invariance,
+            prior=self.prior,
+            contrastive=self.contrastive,
+            sampler=self.sampler,
+        )
+        rows = list(
+            train_bound(
+                model,
+                images,
+                augmentation,
+                buffer=self.buffer_,
+                settings=settings,
+                generator=generator,
+            )
+        )
+        self.history_ += [{"phase": "joint", **asdict(row)} for row in rows]
+        self.n_rollbacks_ = rows[-1].rollbacks if rows else 0
+        self.model_ = model.eval()
+        self.labels_ = self.predict(X)
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray[np.int64]:  # noqa: N803
+        """Most probable symbol of each image, ``(N,)``."""
+        symbols: NDArray[np.int64] = self._logits(X).argmax(-1).cpu().numpy()
+        return symbols
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:  # noqa: N803
+        """Distribution over symbols of each image, ``(N, K)``."""
+        probabilities: NDArray[np.float32] = self._logits(X).softmax(-1).cpu().numpy()
+        return probabilities
+
+    def score_samples(self, X: ArrayLike) -> NDArray[np.float32]:  # noqa: N803
+        """``-E(x)`` of each image, ``(N,)``: the log-density up to one constant for the model.
+
+        High is likely. To flag images out of distribution, compare with the scores of images that
+        are known to belong.
+        """
+        scores: NDArray[np.float32] = (-energy(self._logits(X))).cpu().numpy()
+        return scores
+
+    def sample(
+        self,
+        n_samples: int = 1,
+        *,
+        symbol: int | None = None,
+        guidance: float = 1.0,
+        steps: int = 100,
+        seed: int = 0,
+    ) -> NDArray[np.float32]:
+        """Images that the model holds likely, ``(n_samples, C, H, W)`` in [-1, 1].
+
+        Args:
+            n_samples: Number of images.
+            symbol: The wanted symbol; any if ``None``.
+            guidance: How much chains insist on it, see
+                :func:`~groundkit.perception.generate.sample_images`.
+            steps: Langevin steps from the informative start.
+            seed: Of start and noise.
+        """
+        check_is_fitted(self, "model_")
+        if symbol is not None and not 0 <= symbol < self.n_symbols:
+            raise DataError(f"symbol {symbol}", expected=f"0 to {self.n_symbols - 1}")
+        generator = Generator(self.device).manual_seed(seed)
+        start = self.buffer_.fresh(n_samples, generator)
+        wanted = None if symbol is None else torch.full((n_samples,), symbol, device=self.device)
+        images = sample_images(
+            self.model_,
+            start,
+            sampler=self.sampler,
+            generator=generator,
+            symbols=wanted,
+            guidance=guidance,
+            steps=steps,
+        )
+        array: NDArray[np.float32] = images.cpu().numpy()
+        return array
+
+    def _augmentation(self) -> Augmentation:
+        if isinstance(self.augmentation, Augmentation):
+            return self.augmentation
+        if self.augmentation not in AUGMENTATIONS:
+            raise SpecError(
+                f"unknown augmentation '{self.augmentation}'",
+                remedy=choose_from(self.augmentation, AUGMENTATIONS),
+            )
+        return AUGMENTATIONS[self.augmentation]
+
+    def _build(self, image_shape: tuple[int, int, int]) -> SymbolModel:
+        with torch.random.fork_rng():
+            torch.manual_seed(self.random_state)
+            backbone = build_backbone(
+                self.backbone,
+                image_shape,
+                trust=self.trust,
+                width=self.width,
+                features=self.features,
+            )
+            return SymbolModel(
+                backbone,
+                self.n_symbols,
+                normalise=self.normalise,
+                temperature=self.temperature,
+            ).to(self.device)
+
+    def _images(self, X: Any) -> Tensor:  # noqa: N803
+        """Images ``(N, C, H, W)`` on the device; points become images of one row."""
+        images = torch.as_tensor(np.asarray(X, dtype=np.float32), device=self.device)
+        if images.dim() not in (2, 3, 4) or images.numel() == 0:
+            raise DataError(
+                f"X of shape {tuple(images.shape)}",
+                expected="images (N, C, H, W) or (N, H, W), or points (N, D)",
+            )
+        if not bool(torch.isfinite(images).all()) or float(images.abs().max()) > 1:
+            raise DataError(
+                f"values from {float(images.min()):.3g} to {float(images.max()):.3g}",
+                expected="finite values in [-1, 1]",
+                remedy="scale X, for instance x / 127.5 - 1 for bytes",
+            )
+        if images.dim() == 2:
+            return images[:, None, None, :]
+        return images[:, None] if images.dim() == 3 else images
+
+    @torch.no_grad()
+    def _logits(self, X: ArrayLike) -> Tensor:  # noqa: N803
+        check_is_fitted(self, "model_")
+        images = self._images(X)
+        if tuple(images.shape[1:]) != self.image_shape_:
+            raise DataError(
+                f"images of shape {tuple(images.shape[1:])}", expected=f"{self.image_shape_}"
+            )
+        return torch.cat([self.model_(part) for part in torch.split(images, CHUNK)])
