@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from numpy.typing import NDArray
 
 from groundkit.report import pictures, plots
@@ -91,8 +91,9 @@ class ReportData(_Needed, total=False):
     identify: Mapping[str, Any] | None
     """``count``, ``permutations``, ``collapses``, or ``None`` with a ``reason``; and for people
     ``convention``: str, ``witnesses``: [{``kind``, ``words``}], ``removals``: [{``by``, ``left``,
-    ``why``}], ``suggestions``: [{``kind``, ``items``: [str], ``left``, ``reason``}], ``learnt``: {``words``,
-    ``admitted``: bool}. ``Identification.to_dict() | {"learnt": LearntMap.to_dict()}`` fits."""
+    ``why``}], ``suggestions``: [{``kind``, ``items``: [str], ``left``, ``reason``}], ``learnt``:
+    {``words``, ``admitted``: bool}. ``Identification.to_dict()`` fits, with
+    ``LearntMap.to_dict()`` under ``learnt``."""
     history: Sequence[Mapping[str, Any]]
     """Rows of ``history.jsonl``; the horizontal axis is ``step``."""
     curves: Mapping[str, str]
@@ -153,21 +154,13 @@ def render_report(data: ReportData) -> str:
 
 
 def _render(data: ReportData, views: Sequence[Mapping[str, Any]], curves: Picture | None) -> str:
-    environment = Environment(
-        loader=PackageLoader("groundkit.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": percent, "number": number, "seconds": seconds}
     verdict = judge(
         {net["name"]: net["grounding"] for net in data["networks"]},
         data.get("identify"),
         data.get("query"),
     )
     timing = {k.removesuffix("_s"): v for k, v in data.get("timing", {}).items() if v is not None}
-    return environment.get_template("report.html.j2").render(
+    return template("report.html.j2").render(
         title=data["title"],
         subtitle=data.get("subtitle", ""),
         verdict=verdict,
@@ -184,6 +177,19 @@ def _render(data: ReportData, views: Sequence[Mapping[str, Any]], curves: Pictur
         spec=data.get("spec"),
         command=data["command"],
     )
+
+
+def template(name: str) -> Template:
+    """A page's template: everything put into it is escaped, and a missing value is an error."""
+    environment = Environment(
+        loader=PackageLoader("groundkit.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": percent, "number": number, "seconds": seconds}
+    return environment.get_template(name)
 
 
 def _view(net: NetworkData, *, several: bool) -> dict[str, Any]:

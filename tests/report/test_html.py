@@ -114,7 +114,8 @@ def test_structure_is_right_for_a_screen_reader(full):
 def test_sections_say_what_was_found(full):
     text = Reader(render_report(full)).text
     for words in (
-        "Collapsed: 1 of 3", "never given to an image", "prior: 1 left", "observe digit(X, 1) (1 left)",
+        "Collapsed: 1 of 3", "never given to an image", "prior: 1 left",
+        "observe digit(X, 1) (1 left)",
         "not measured: not on this machine", "Frechet distance 12.0", "Step 2: moved 3->5",
         "3 min 20 s", "512 MB", "groundkit run '<x>'", "is one of them",
     ):  # fmt: skip

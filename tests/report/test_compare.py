@@ -1,0 +1,68 @@
+"""Medians, spread and success over seeds, as Markdown, HTML and JSON."""
+
+import json
+
+import pytest
+
+from groundkit.report.compare import Criterion, compare, flatten
+
+
+def run(label, seed, accuracy, **more):
+    return {"label": label, "seed": seed, "metrics": {"grounding": {"accuracy": accuracy}} | more}
+
+
+RUNS = [
+    run("full", 0, 0.97),
+    run("no | <b>", 0, None, reason="x"),
+    run("full", 1, 0.99),
+    run("full", 2, 0.5),
+]
+
+
+def test_median_spread_and_success():
+    table = compare(RUNS)
+    row = table.rows[0]
+    cell = row.cells["grounding.accuracy"]
+    assert (cell.median, cell.low, cell.high, cell.n) == (0.97, 0.5, 0.99, 3)
+    assert row.success == "2 of 3" and row.seeds == (0, 1, 2)
+    assert table.rows[1].success == "\u2013"
+
+
+def test_markdown_cannot_be_broken_by_a_label():
+    lines = compare(RUNS).to_markdown().splitlines()
+    assert lines[2] == "| full | 3 | 2 of 3 | 0.970 (0.500 to 0.990) |"
+    assert lines[3].startswith("| no \\| \\<b\\> |")
+
+
+def test_html_escapes_and_json_is_json():
+    table = compare(RUNS)
+    page = table.to_html("t <script>", "groundkit compare a b")
+    assert "<b>" not in page and "<script>" not in page and "groundkit compare a b" in page
+    d = json.loads(json.dumps(table.to_dict()))
+    assert d["rows"][0]["cells"]["grounding.accuracy"]["median"] == 0.97
+    assert d["rows"][1]["cells"]["grounding.accuracy"] is None
+
+
+def test_columns_are_those_that_occur_foreign_sets_included():
+    ood = {"fashion-mnist": {"auroc": 0.99, "scores": {"energy": {"auroc": 0.99}}}}
+    table = compare([run("a", 0, 0.9, ood=ood)])
+    assert table.columns == {
+        "grounding.accuracy": "accuracy",
+        "ood.fashion-mnist.auroc": "AUROC fashion-mnist",
+    }
+
+
+def test_columns_and_criterion_can_be_chosen():
+    table = compare(RUNS, ["seed", "grounding.accuracy"], Criterion("grounding.accuracy", 0.98))
+    assert list(table.columns) == ["seed", "grounding.accuracy"]
+    assert table.rows[0].cells["seed"] is None and table.rows[0].success == "1 of 3"
+    assert "accuracy at least 0.98" in table.note
+
+
+def test_no_runs():
+    assert compare([]).rows == () and "no runs" in compare([]).to_html()
+
+
+def test_flatten_keeps_finite_numbers_only():
+    nested = {"a": {"b": 1, "c": None, "d": True}, "e": float("nan"), "f": "x"}
+    assert flatten(nested) == {"a.b": pytest.approx(1.0)}
