@@ -57,11 +57,13 @@ class SamplerSpec(_Section):
 
     steps: int = Field(default=10, ge=1)
     """SGLD steps per sampling."""
-    step_size: float = Field(default=1.0, gt=0)
-    """Factor of the energy's gradient; with ``noise`` it is not temperature 1."""
+    step_size: float = Field(default=2.0, gt=0)
+    """Twice the factor of the energy's gradient; with ``noise`` 0.01 it is not temperature 1."""
     noise: float = Field(default=0.01, ge=0)
     """Standard deviation of the noise added in every step."""
-    buffer: int = Field(default=2000, ge=1)
+    clip_gradient: float = Field(default=0.2, gt=0)
+    """Largest absolute gradient of a pixel in one step."""
+    buffer: int = Field(default=1000, ge=1)
     """Number of persistent images in the replay buffer."""
     reinit: float = Field(default=0.05, ge=0, le=1)
     """Share of chains that start anew."""
@@ -86,10 +88,8 @@ class PerceptionSpec(_Section):
     """Weight of L_PRIOR in the mean convention (10 here is 1 in the sum convention for 10)."""
     prior_probabilities: list[float] | None = None
     """Expected share of every symbol; uniform when absent."""
-    contrastive: float = Field(default=1.0, ge=0)
-    """Weight of the contrastive term on the embedding during the clustering phase."""
     contrastive_temperature: float = Field(default=0.3, gt=0)
-    """Temperature of the contrastive term."""
+    """Temperature of the contrastive term in the clustering phase."""
     augmentation: Literal["none", "digits", "objects"] = "digits"
     """``digits``: affine, elastic, stroke width; ``objects``: flips, crops, brightness."""
     sampler: SamplerSpec = SamplerSpec()
@@ -109,10 +109,8 @@ class NetworkSpec(_Section):
     backbone: str = "convnet"
     """``mlp``, ``convnet``, ``resnet8``, ``resnet18``, ``module:package.module:Class``, or
     ``observed`` for a predicate whose input is an observed symbol rather than an image."""
-    width: int = Field(default=32, ge=1)
-    """Channels of the backbone's first stage."""
-    features: int = Field(default=128, ge=1)
-    """Dimensions of the embedding."""
+    options: dict[str, int] = Field(default_factory=dict)
+    """The backbone's own options, such as ``width``."""
     normalise: bool = False
     """Whether embeddings have unit length, which bounds logits and energy by 1/temperature."""
     temperature: float = Field(default=1.0, gt=0)
@@ -132,20 +130,22 @@ class TrainSpec(_Section):
     """Least number of joint steps, for small numbers of examples."""
     batch: int = Field(default=64, ge=1)
     """Examples per step."""
-    pool_batch: int = Field(default=128, ge=0)
-    """Unlabelled images per step in the bound's terms."""
+    pool_batch: int = Field(default=64, ge=0)
+    """Unlabelled images per step in the bound's terms, beside the examples' images."""
     cluster_steps: int = Field(default=300, ge=0)
     """Steps of the clustering phase (contrastive embedding) before symbols are named."""
-    learning_rate: float = Field(default=1e-3, gt=0)
-    """Peak learning rate of Adam."""
+    cluster_batch: int = Field(default=256, ge=2)
+    """Images per step of the clustering phase."""
+    learning_rate: float = Field(default=2e-3, gt=0)
+    """Peak learning rate of AdamW; it rises, then falls to zero, in both phases."""
+    weight_decay: float = Field(default=1e-4, ge=0)
+    """Weight decay of AdamW."""
     symbolic: float = Field(default=1.0, ge=0)
     """Weight of the symbolic term, mean log P(query)."""
     reground: bool = True
     """Whether the relabelling search runs."""
     reground_every: int = Field(default=100, ge=1)
-    """Joint steps between relabelling searches."""
-    ema: float = Field(default=0.99, ge=0, lt=1)
-    """Decay of the averaged weights used for evaluation and sampling."""
+    """Joint steps between relabelling searches; one more comes half-way to the first."""
 
 
 class EvaluateSpec(_Section):
