@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from sklearn.neighbors import NearestNeighbors
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -153,14 +154,18 @@ def kernel_distance(a: ArrayLike, b: ArrayLike) -> float:
     if min(n, m) < 2:
         raise ValueError("a kernel distance needs at least two images on each side")
 
-    def kernel(x: Features, y: Features) -> Features:
-        products: Features = (x @ y.T / x.shape[1] + 1.0) ** 3
-        return products
+    def total(x: Features, y: Features) -> float:
+        """Sum of the kernel over all pairs, a thousand rows at a time to spare memory."""
+        blocks = (x[i : i + 1000] @ y.T for i in range(0, len(x), 1000))
+        return float(sum(((block / x.shape[1] + 1.0) ** 3).sum() for block in blocks))
 
-    k_aa, k_bb = kernel(fa, fa), kernel(fb, fb)
-    within_a = (k_aa.sum() - np.trace(k_aa)) / (n * (n - 1))
-    within_b = (k_bb.sum() - np.trace(k_bb)) / (m * (m - 1))
-    return float(within_a + within_b - 2.0 * kernel(fa, fb).mean())
+    def own(x: Features) -> float:
+        """Sum of the kernel of every row with itself."""
+        return float((((x**2).sum(axis=1) / x.shape[1] + 1.0) ** 3).sum())
+
+    within_a = (total(fa, fa) - own(fa)) / (n * (n - 1))
+    within_b = (total(fb, fb) - own(fb)) / (m * (m - 1))
+    return within_a + within_b - 2.0 * total(fa, fb) / (n * m)
 
 
 def nearest(samples: Features, training: Features, k: int = 1) -> NDArray[np.int64]:
@@ -174,12 +179,8 @@ def nearest(samples: Features, training: Features, k: int = 1) -> NDArray[np.int
         training: ``(M, F)``.
         k: How many, at most M.
     """
-    squared = (
-        (samples**2).sum(axis=1, keepdims=True)
-        - 2.0 * samples @ training.T
-        + (training**2).sum(axis=1)
-    )
-    return np.argsort(squared, axis=1, kind="stable")[:, : min(k, len(training))]
+    index = NearestNeighbors(n_neighbors=min(k, len(training)), algorithm="brute").fit(training)
+    return np.asarray(index.kneighbors(samples, return_distance=False), dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)

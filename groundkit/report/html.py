@@ -337,7 +337,8 @@ def number(value: float | None, digits: int = 3) -> str:
         return UNKNOWN
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.{digits}f}" if abs(value) < 1000 else f"{value:,.0f}"
+    shown = digits if abs(value) < 100 else min(digits, 1) if abs(value) < 1000 else 0
+    return f"{value:,.{shown}f}"
 
 
 def seconds(value: float) -> str:

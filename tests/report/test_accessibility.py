@@ -73,7 +73,10 @@ def test_comparison_has_no_serious_finding(tmp_path):
 
 
 def test_the_audit_finds_what_is_planted(tmp_path):
-    fault = '<img src="data:," style="width:600px"><p style="color:#ccc;background:#fff">pale</p></main>'
+    fault = (
+        '<div style="width:600px">wide</div><img src="data:,">'
+        '<p style="color:#ccc;background:#fff">pale</p></main>'
+    )
     page = compare(RUNS).to_html().replace("</main>", fault)
     found = audit(page, 390, 1, tmp_path)
     assert {"image-alt", "color-contrast"} <= {v["id"] for v in found["violations"]}
