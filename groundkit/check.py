@@ -1,0 +1,129 @@
+"""Holds program, spec, data and networks against each other in seconds, without training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from groundkit.errors import NetworkError
+from groundkit.grounding.learner import build_model
+from groundkit.grounding.task import Task, load_task
+from groundkit.program.limits import Limits
+from groundkit.run import cache_folder
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found in order.
+
+    Attributes:
+        program: The program's file.
+        goal: The goal.
+        images: Image variable -> the network that reads it.
+        observed: Variables whose symbols are observed.
+        answers: Number of different answers of the goal.
+        networks: Network -> symbols, parameters, data set and unlabelled images.
+        examples: Number of training examples.
+        circuit_nodes: Nodes of the compiled goal.
+    """
+
+    program: str
+    goal: str
+    images: dict[str, str]
+    observed: tuple[str, ...]
+    answers: int
+    networks: dict[str, dict[str, Any]]
+    examples: int
+    circuit_nodes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything as JSON-able values."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.program}: in order",
+            f"  goal {self.goal}: {self.answers} answer(s), {self.circuit_nodes} circuit nodes",
+            f"  images {', '.join(f'{v} by {n}' for v, n in self.images.items())}"
+            + (f"; observed {', '.join(self.observed)}" if self.observed else ""),
+            f"  {self.examples} training examples",
+        ]
+        lines += [
+            f"  network {name}: {facts['backbone']} with {facts['parameters']} parameters for "
+            f"{facts['symbols']} symbols, {facts['pool']} unlabelled images of {facts['data']}"
+            for name, facts in self.networks.items()
+        ]
+        return "\n".join(lines)
+
+
+def read_task(
+    program: Path | str,
+    spec: Path | str | None = None,
+    *,
+    settings: Sequence[str] = (),
+    trust: bool = False,
+) -> Task:
+    """Reads a program and its spec, grounding under the default limits."""
+    return load_task(
+        Path(program),
+        Path(spec) if spec else None,
+        settings=tuple(settings),
+        trust=trust,
+        cache=cache_folder(),
+        limits=Limits(),
+    )
+
+
+def check_program(
+    program: Path | str,
+    spec: Path | str | None = None,
+    *,
+    settings: Sequence[str] = (),
+    trust: bool = False,
+) -> Checked:
+    """Checks everything that can be checked without training.
+
+    Raises:
+        InputError: The first thing found that is not in order.
+    """
+    task = read_task(program, spec, settings=settings, trust=trust)
+    networks = {name: _check_network(task, name, trust=trust) for name in task.neural}
+    task.answer_rows(task.examples)
+    task.observed_log_probs(task.examples)
+    return Checked(
+        program=str(task.sources.program),
+        goal=task.goal.text,
+        images=task.roles.images,
+        observed=task.roles.observed,
+        answers=len(task.reasoner.answers),
+        networks=networks,
+        examples=len(task.examples),
+        circuit_nodes=len(task.reasoner.compiled.circuit),
+    )
+
+
+def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:
+    """Builds a network and reads two images with it."""
+    pool = task.pool(name)
+    settings = task.spec.network(name)
+    symbols = len(task.roles.domains[name])
+    model = build_model(settings, tuple(pool.shape[1:]), symbols, trust=trust)
+    with torch.no_grad():
+        logits = model(torch.zeros(2, *pool.shape[1:]))
+    if logits.shape != (2, symbols) or not bool(torch.isfinite(logits).all()):
+        raise NetworkError(
+            f"network '{name}' gives outputs of shape {tuple(logits.shape)} for two images",
+            expected=f"finite numbers of shape (2, {symbols})",
+            at=task.program.networks[name].location,
+        )
+    return {
+        "backbone": settings.backbone,
+        "symbols": symbols,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "data": task.data[name].name,
+        "pool": len(pool),
+    }

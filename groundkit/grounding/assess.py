@@ -1,0 +1,240 @@
+"""Measures a trained task on held-out images: the only place where true labels are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from groundkit.data import sources
+from groundkit.data.examples import UNKNOWN, Examples
+from groundkit.data.images import ImageSet, to_model
+from groundkit.evaluate import generation, ood
+from groundkit.evaluate.grounding import GroundingScores, score_grounding
+from groundkit.grounding.identification import Identification
+from groundkit.grounding.identify import identify
+from groundkit.grounding.learner import Learner
+from groundkit.grounding.learnt import LearntMap, learnt_map
+from groundkit.grounding.task import EXCLUDED, Task
+from groundkit.perception.model import energy, log_probs
+
+Floats = NDArray[np.float64]
+_SAMPLES_FOR_FID = 500
+_EXTRACTOR_SEED = 0
+
+
+@dataclass
+class NetworkAssessment:
+    """One network on held-out images.
+
+    Attributes:
+        images: The held-out images, labels being positions in the domain.
+        probs: p(y|x) ``(N, K)``.
+        energies: E(x) ``(N,)``.
+        scores: Grounding scores.
+        ood: Foreign set -> its report.
+        ood_energies: Foreign set -> energies ``(M,)``.
+        samples: Generated images ``(S, C, H, W)`` in [-1, 1], or ``None``.
+        asked: Symbol ``(S,)`` each was generated for.
+        generation: Scores of the generated images.
+    """
+
+    images: ImageSet
+    probs: Floats
+    energies: Floats
+    scores: GroundingScores
+    ood: dict[str, ood.OodReport] = field(default_factory=dict)
+    ood_energies: dict[str, Floats] = field(default_factory=dict)
+    samples: Tensor | None = None
+    asked: NDArray[np.int64] | None = None
+    generation: generation.GenerationScores = field(
+        default_factory=lambda: generation.no_generation("nothing was generated")
+    )
+
+
+def held_out_images(task: Task, network: str) -> ImageSet:
+    """Returns labelled images of a network that training has not seen."""
+    if task.spec.examples.file is None:
+        return task.banks(1)[network]
+    examples = task.held_out
+    variables = [v for v, name in task.roles.images.items() if name == network]
+    rows = np.concatenate([examples.images[v] for v in variables])
+    truth = np.concatenate([examples.truth[v] for v in variables])
+    kept, first = np.unique(rows, return_index=True)
+    bank = examples.banks[network]
+    pixels = bank.pixels[torch.from_numpy(kept)]
+    return ImageSet(bank.name, pixels, truth[first], task.roles.domains[network])
+
+
+def assess_network(task: Task, name: str, learner: Learner, *, seed: int) -> NetworkAssessment:
+    """Scores one network's symbols, and its energy on every foreign set of the spec."""
+    images = held_out_images(task, name)
+    probs, energies = read(learner, images.pixels)
+    truth = None if images.labels is None or (images.labels == UNKNOWN).all() else images.labels
+    scores = score_grounding(truth, probs, task.roles.domains[name])
+    found = NetworkAssessment(images, probs, energies, scores)
+    inside = {"energy": energies, "max_softmax": ood.max_softmax_score(probs)}
+    settings = task.spec.evaluate
+    for foreign in settings.ood:
+        try:
+            outside = sources.load_ood(
+                foreign, images, settings.ood_count, seed, task.sources.spec.parent
+            )
+        except sources.MissingDataError as error:
+            found.ood[foreign] = ood.unavailable(foreign, f"{error.found}: {error.remedy}")
+            continue
+        their_probs, their_energies = read(learner, outside.pixels)
+        found.ood_energies[foreign] = their_energies
+        found.ood[foreign] = ood.compare_scores(
+            foreign,
+            inside,
+            {"energy": their_energies, "max_softmax": ood.max_softmax_score(their_probs)},
+        )
+    return found
+
+
+def assess_generation(task: Task, name: str, learner: Learner, found: NetworkAssessment) -> None:
+    """Generates images by symbol and lets a classifier trained on labels judge them."""
+    settings = task.spec.evaluate
+    if settings.samples == 0:
+        found.generation = generation.no_generation("evaluate.samples is 0")
+        return
+    if task.spec.network(name).perception.generative == 0:
+        found.generation = generation.no_generation("trained without the generative term")
+        return
+    domain = task.roles.domains[name]
+    per_symbol = max(settings.samples, -(-_SAMPLES_FOR_FID // len(domain)))
+    made = learner.sample(per_symbol, settings.sample_steps).cpu()
+    asked = np.repeat(np.arange(len(domain)), per_symbol)
+    shown = np.concatenate(
+        [np.flatnonzero(asked == k)[: settings.samples] for k in range(len(domain))]
+    )
+    found.samples, found.asked = made[torch.from_numpy(shown)], asked[shown]
+    if task.spec.examples.file is not None:
+        found.generation = generation.no_generation(
+            "the images have no labels to train a judge of generated images on"
+        )
+        return
+    judged = task.banks(0)[name]
+    assert judged.labels is not None  # drawn examples come from labelled images
+    extractor = generation.train_extractor(judged.floats(), judged.labels, _EXTRACTOR_SEED)
+    found.generation = generation.score_generation(
+        made, found.images.floats(), extractor, asked=asked, symbols=domain
+    )
+
+
+@torch.no_grad()
+def read(learner: Learner, pixels: Tensor) -> tuple[Floats, Floats]:
+    """Reads images as they are: p(y|x) ``(N, K)`` and E(x) ``(N,)``."""
+    logits = learner.read(pixels).double()
+    return log_probs(logits).exp().cpu().numpy(), energy(logits).cpu().numpy()
+
+
+@torch.no_grad()
+def assess_queries(
+    task: Task, learners: Mapping[str, Learner], examples: Examples
+) -> dict[str, Any]:
+    """Scores queries: negative log-likelihood, and accuracy.
+
+    With observed answers a query is right when the likeliest answer is the observed one; where
+    nothing is observed, when the likeliest symbols satisfy the goal.
+    """
+    device = next(iter(learners.values())).pool.device
+    answers = task.answer_rows(examples).to(device)
+    rows = {n: t.double().to(device) for n, t in task.observed_log_probs(examples).items()}
+    for name, positions in task.slot_images(examples).items():
+        used, inverse = np.unique(positions, return_inverse=True)
+        pixels = examples.banks[name].pixels[torch.from_numpy(used)]
+        read_rows = learners[name].log_probs(pixels).double()
+        rows[name] = read_rows[torch.from_numpy(inverse.reshape(positions.shape)).to(device)]
+    joint = task.reasoner(rows)
+    likelihood = joint.gather(1, answers[:, None])[:, 0]
+    if joint.shape[1] > 1:
+        right = joint.argmax(1) == answers
+    else:
+        certain = {name: _one_hot(t) for name, t in rows.items()}
+        right = task.reasoner.log_likelihood(certain, answers) > -1.0
+    return {
+        "accuracy": float(right.double().mean()),
+        "nll": float(-likelihood.mean()),
+        "n": len(examples),
+        "goal": task.goal.text,
+    }
+
+
+def _one_hot(rows: Tensor) -> Tensor:
+    """Puts all mass on the most probable symbol: ``(B, S, K)``."""
+    best = torch.full_like(rows, EXCLUDED)
+    return best.scatter(-1, rows.argmax(-1, keepdim=True), 0.0)
+
+
+def identify_task(task: Task, *, seconds: float = 20.0) -> Identification:
+    """Counts the groundings that the goal admits, in full and for the drawn examples.
+
+    Raises:
+        LimitError: The goal has too many combinations to list.
+    """
+    priors = {name: task.spec.network(name).perception.prior_probabilities for name in task.neural}
+    return identify(
+        task.reasoner.support(),
+        task.roles.domains,
+        examples=_drawn(task) if task.spec.examples.file is None else None,
+        slots=task.reasoner.slots,
+        answers=task.reasoner.answers,
+        kept=[name for name in task.roles.domains if name not in task.neural],
+        prior={name: p for name, p in priors.items() if p is not None},
+        seconds=seconds,
+    )
+
+
+@dataclass(frozen=True)
+class _Combinations:
+    """Combinations of symbols that examples hold."""
+
+    values: Mapping[str, NDArray[np.int64]]
+    answers: NDArray[np.int64]
+
+
+def _drawn(task: Task) -> _Combinations:
+    """Returns the combinations of the drawn examples, from the labels that drew them."""
+    examples = task.examples
+    values = {}
+    for network, calls in task.reasoner.slots.items():
+        if network in task.neural:
+            values[network] = np.stack([examples.truth[call[0]] for call in calls], axis=1)
+        else:
+            domain = [symbol.strip("'") for symbol in task.roles.domains[network]]
+            columns = [
+                [domain.index(value.strip("'")) for value in examples.symbols[call[0]]]
+                for call in calls
+            ]
+            values[network] = np.array(columns, dtype=np.int64).T
+    return _Combinations(values, task.answer_rows(examples).numpy())
+
+
+def learnt(
+    task: Task, found: Identification, assessed: Mapping[str, NetworkAssessment]
+) -> LearntMap | None:
+    """Names the map that the predictions follow, ``None`` without true labels."""
+    labels, predictions = {}, {}
+    for name, domain in found.domains.items():
+        if name not in assessed:
+            labels[name] = predictions[name] = np.arange(len(domain))
+            continue
+        truth = assessed[name].images.labels
+        if truth is None or (truth == UNKNOWN).all():
+            return None
+        known = truth != UNKNOWN
+        labels[name] = truth[known]
+        predictions[name] = assessed[name].probs.argmax(1)[known]
+    return learnt_map(found, labels, predictions)
+
+
+def as_pixels(images: Tensor) -> NDArray[np.float32]:
+    """Brings images in the models' range, or bytes, to [0, 1] for plots: ``(N, C, H, W)``."""
+    return ((to_model(images).clamp(-1, 1) + 1) / 2).cpu().numpy()

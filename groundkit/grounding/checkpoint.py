@@ -1,0 +1,126 @@
+"""Trained weights on disk: safetensors and a manifest with hashes, written atomically."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor, nn
+
+from groundkit.errors import CheckpointError
+
+FORMAT = 1
+_MANIFEST = "manifest.json"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file so that a reader sees the old content or the new, never a part.
+
+    Raises:
+        OSError: The disk is full or the folder cannot be written; the old file is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_weights(folder: Path, modules: Mapping[str, nn.Module], facts: Mapping[str, Any]) -> None:
+    """Saves modules' weights, then the manifest that makes them count.
+
+    Args:
+        folder: The checkpoint's folder; made when absent.
+        modules: Name -> module; one file each.
+        facts: JSON-able facts to read back with the weights.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    hashes = {}
+    for name, module in modules.items():
+        state = {
+            key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()
+        }
+        content = save_tensors(state)
+        file = f"{_plain(name)}.safetensors"
+        write_atomically(folder / file, content)
+        hashes[file] = hashlib.sha256(content).hexdigest()
+    manifest = {"format": FORMAT, "files": hashes, "facts": dict(facts)}
+    write_atomically(folder / _MANIFEST, json.dumps(manifest, indent=2).encode())
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Reads a checkpoint's facts.
+
+    Raises:
+        CheckpointError: There is none, it is damaged, or of another format.
+    """
+    path = folder / _MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"there is no checkpoint in '{folder}'",
+            remedy="name the folder of a run that has ended, such as runs/addition/2026-01-01-0",
+        ) from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"'{path}' cannot be read: {error}") from None
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+        raise CheckpointError(f"'{path}' is not a checkpoint's manifest")
+    if manifest.get("format") != FORMAT:
+        raise CheckpointError(
+            f"'{folder}' has checkpoint format {manifest.get('format')}",
+            expected=f"format {FORMAT}",
+            remedy="train again, or use the version of groundkit that wrote it",
+        )
+    return manifest
+
+
+def load_weights(folder: Path, modules: Mapping[str, nn.Module]) -> None:
+    """Loads weights that :func:`save_weights` wrote, after checking their hashes.
+
+    Raises:
+        CheckpointError: A file is missing, damaged or does not fit its module.
+    """
+    files = read_manifest(folder)["files"]
+    for name, module in modules.items():
+        file = f"{_plain(name)}.safetensors"
+        state = _read(folder / file, files.get(file))
+        try:
+            module.load_state_dict(state)
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"'{folder / file}' does not fit network '{name}': {str(error).splitlines()[-1]}"
+            ) from None
+
+
+def _read(path: Path, expected: str | None) -> dict[str, Tensor]:
+    """Reads one file of weights and checks its hash."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"'{path}' cannot be read: {error}") from None
+    if hashlib.sha256(content).hexdigest() != expected:
+        raise CheckpointError(
+            f"'{path}' is not the file that was saved: its hash differs",
+            remedy="copy the run folder again from where it was made",
+        )
+    try:
+        return load_tensors(content)
+    except SafetensorError as error:
+        raise CheckpointError(f"'{path}' cannot be read: {error}") from None
+
+
+def _plain(name: str) -> str:
+    """Makes a network's name a file name that stays in its folder."""
+    return "".join(c if c.isalnum() or c in "-_" else f"%{ord(c):x}" for c in name)
