@@ -8,7 +8,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from groundkit.circuit.analyse import Analysis
 from groundkit.circuit.ir import FALSE, TRUE, Circuit, CircuitBuilder
@@ -164,6 +165,13 @@ def with_evidence(program: GroundProgram) -> tuple[GroundProgram, list[int]]:
     roots = [builder.conjoin((root, program.evidence)) for root in program.roots]
     extended = program.with_nodes(builder.nodes)
     return extended, [*roots, program.evidence]
+
+
+def compile_conjunction(program: GroundProgram, references: Sequence[int]) -> Compiled:
+    """Compiles the conjunction of some references alone, for finding conflicts in evidence."""
+    builder = ground.GraphBuilder.of(program)
+    root = builder.conjoin(references)
+    return compile_program(replace(program.with_nodes(builder.nodes), roots=(root,), evidence=0))
 
 
 def _stage(compiler: _Compiler, roots: list[int]) -> tuple[str, str]:

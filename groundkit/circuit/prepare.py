@@ -2,17 +2,103 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
+from groundkit.circuit import cache as disk
 from groundkit.circuit.compile import Compiled, compile_program
+from groundkit.errors import GroundkitError, LimitError, RunError
 from groundkit.program.engine import Shape, ground
 from groundkit.program.ground import GroundProgram
 from groundkit.program.limits import Limits
+
+_GRACE = 5.0
+"""Seconds that the child may take beyond its limit to say which clause is at fault."""
 
 
 def prepare(
     shape: Shape, cache: Path | None, limits: Limits | None
 ) -> tuple[GroundProgram, Compiled]:
-    """Returns the ground program of a query shape and its circuit."""
-    found = ground(shape)
-    return found, compile_program(found)
+    """Returns the ground program of a query shape and its circuit.
+
+    A program that may load files of its own is never cached, for they are not part of the key.
+
+    Args:
+        shape: What to ground.
+        cache: Folder of entries, or ``None``.
+        limits: Limits of a child process, or ``None`` to work here without limits.
+    """
+    keep = cache is not None and not shape.program.trust
+    if keep and cache is not None:
+        found = disk.load(cache, shape)
+        if found is not None:
+            return found
+    found = _here(shape) if limits is None else _in_child(shape, limits)
+    if keep and cache is not None:
+        disk.store(cache, shape, *found)
+    return found
+
+
+def _here(shape: Shape) -> tuple[GroundProgram, Compiled]:
+    program = ground(shape)
+    return program, compile_program(program)
+
+
+def _in_child(shape: Shape, limits: Limits) -> tuple[GroundProgram, Compiled]:
+    """Runs :mod:`groundkit.circuit.worker`, which imports no torch and can be killed."""
+    request = {
+        "text": shape.program.text,
+        "file": shape.program.file,
+        "trust": shape.program.trust,
+        "goal": shape.goal.text,
+        "at": shape.goal.at,
+        "images": shape.images,
+        "values": dict(shape.observed_values),
+        "facts": shape.facts,
+        "seconds": limits.seconds,
+        "memory": limits.memory,
+    }
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    environment["OPENBLAS_NUM_THREADS"] = "1"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "groundkit.circuit.worker"],
+            input=pickle.dumps(request),
+            stdout=subprocess.PIPE,
+            timeout=None if limits.seconds is None else limits.seconds + _GRACE,
+            env=environment,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise LimitError(
+            f"grounding and compiling '{shape.goal.text}' took more than {limits.seconds:g} s",
+            remedy="try a smaller shape of the goal with `groundkit plan`, or raise the limit",
+            at=shape.goal.at,
+        ) from None
+    return _result(shape, limits, done)
+
+
+def _result(
+    shape: Shape, limits: Limits, done: subprocess.CompletedProcess[bytes]
+) -> tuple[GroundProgram, Compiled]:
+    """Reads the child's answer; a child that died without one ran out of memory or stack."""
+    try:
+        answer: Any = pickle.loads(done.stdout)
+    except (pickle.UnpicklingError, EOFError):
+        limit = f" of {limits.memory >> 20} MiB" if limits.memory is not None else ""
+        raise LimitError(
+            f"grounding '{shape.goal.text}' ended the process (status {done.returncode}); it "
+            f"probably ran out of its memory{limit}",
+            remedy="look for a recursion without end, or raise the limit",
+            at=shape.goal.at,
+        ) from None
+    if isinstance(answer, GroundkitError):
+        raise answer
+    if isinstance(answer, str):
+        raise RunError(f"grounding '{shape.goal.text}' failed unexpectedly: {answer}")
+    program, compiled = answer
+    return program, compiled

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from groundkit.circuit.compile import Compiled
+from groundkit.circuit.compile import Compiled, compile_conjunction
 from groundkit.circuit.explore import Explorer, Support, Worlds
 from groundkit.circuit.layer import CircuitLayer
 from groundkit.circuit.prepare import prepare
@@ -52,7 +52,9 @@ def build_reasoner(
     """
     shape = Shape(program, goal, tuple(images), dict(observed_values or {}))
     found, compiled = prepare(shape, cache, limits)
-    return Reasoner(program, goal, found, compiled)
+    reasoner = Reasoner(program, goal, found, compiled)
+    reasoner.refuse_impossible()
+    return reasoner
 
 
 class Reasoner(nn.Module):
@@ -142,7 +144,8 @@ class Reasoner(nn.Module):
         """
         roots = self.layer(self.input_rows(log_probs))
         if self._has_evidence:
-            roots = roots[:-1] - roots[-1:]
+            lowest = torch.finfo(roots.dtype).min
+            roots = roots[:-1] - roots[-1:].clamp_min(lowest)
         return cast(Tensor, roots.transpose(0, 1))
 
     def log_likelihood(self, log_probs: Mapping[str, Tensor], answers: Tensor) -> Tensor:
@@ -277,7 +280,6 @@ class Reasoner(nn.Module):
             count: Number of worlds.
             rng: Source of randomness.
         """
-        self._refuse_impossible()
         return self.explorer().sample(self._single(self._uniform()), count, rng, len(self.answers))
 
     def support(self, limit: int = 200_000) -> Support:
@@ -308,11 +310,36 @@ class Reasoner(nn.Module):
         root = int(self.compiled.circuit.roots[answer])
         return self.explorer().explain(self._single(single), root)
 
-    def _refuse_impossible(self) -> None:
+    def refuse_impossible(self, only_evidence: bool = False) -> None:
+        """Raises a ProgramError when evidence or goal have probability 0 whatever is seen."""
         with torch.no_grad():
-            best = float(self(self._uniform()).amax())
-        if best == -math.inf:
-            raise ProgramError(f"the goal '{self.goal.text}' can never hold", at=self.goal.at)
+            roots = self.layer(self.input_rows(self._uniform()))[:, 0]
+        if self._has_evidence and roots[-1] == -math.inf:
+            conflict = self._conflict()
+            raise ProgramError(
+                f"the evidence can never hold together: {'; '.join(conflict)}",
+                remedy="remove one of these facts, or correct the clauses that contradict it",
+                at=self.program.places.at(max(self.program.text.find("evidence"), 0)),
+            )
+        if not only_evidence and float(roots[: len(self.answers)].max()) == -math.inf:
+            given = " under the evidence" if self._has_evidence else ""
+            raise ProgramError(
+                f"the goal '{self.goal.text}' has no solution of positive probability{given}",
+                remedy="look for facts of probability 0 among its clauses",
+                at=self.goal.at,
+            )
+
+    def _conflict(self) -> list[str]:
+        """Finds a smallest set of evidence that is impossible, by leaving out one at a time."""
+        kept = list(self.ground_program.evidence_parts)
+        for part in list(kept):
+            rest = [other for other in kept if other is not part]
+            compiled = compile_conjunction(self.ground_program, [ref for _, ref in rest])
+            layer = CircuitLayer(compiled.circuit, self.row_of, self.layer.inputs)
+            with torch.no_grad():
+                if layer(self.input_rows(self._uniform()))[0, 0] == -math.inf:
+                    kept = rest
+        return [name for name, _ in kept]
 
 
 def _start(group: LearnableGroup) -> Tensor:

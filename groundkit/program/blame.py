@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from problog.engine import NonGroundProbabilisticClause, UnknownClause
@@ -11,7 +13,7 @@ from problog.eval_nodes import NegativeCycle
 from problog.logic import ArithmeticError as ProbLogArithmeticError
 from problog.logic import InstantiationError
 
-from groundkit.errors import Location, ProgramError, nearest
+from groundkit.errors import LimitError, Location, ProgramError, nearest
 from groundkit.program.query import Goal
 from groundkit.program.source import Program
 
@@ -59,8 +61,9 @@ _REMEDIES: tuple[tuple[tuple[type[Exception], ...], tuple[str, str]], ...] = (
     (
         (NegativeCycle,),
         (
-            "a predicate depends on its own negation",
-            "break the cycle: no clause may need the falsehood of what it defines",
+            "a negation is met inside the recursion of a predicate, for '{goal}'",
+            "no clause may need the falsehood of what it defines; ProbLog also refuses negated "
+            "goals that are recursive themselves: negate them outside of the recursion",
         ),
     ),
     (
@@ -72,6 +75,34 @@ _REMEDIES: tuple[tuple[tuple[type[Exception], ...], tuple[str, str]], ...] = (
         ),
     ),
 )
+
+
+def explain_limit(
+    program: Program, goal: Goal, error: BaseException, stack: Iterable[Any]
+) -> LimitError:
+    """Names the predicates that fill the engine's stack when a limit is reached."""
+    open_calls: Counter[str] = Counter()
+    for record in stack:
+        node: Any = getattr(record, "node", None)
+        if type(node).__name__ == "define" and not str(node.functor).startswith("_"):
+            open_calls[f"{node.functor}/{node.arity}"] += 1
+    named = [(name, count) for name, count in open_calls.most_common(3) if count > 1]
+    what = "ran out of memory" if isinstance(error, MemoryError) else "did not end in time"
+    found = f"grounding '{goal.text}' {what}"
+    if named:
+        found += ", inside " + ", ".join(f"{count} open calls of {n}" for n, count in named)
+    at = goal.at
+    for statement in program.statements:
+        head = getattr(statement, "head", statement)
+        if named and str(getattr(head, "signature", "")) == named[0][0]:
+            at = program.places.of(statement)
+            break
+    return LimitError(
+        found,
+        remedy="a recursion without end needs a case that stops it; a long one needs a smaller "
+        "shape of the goal, or higher limits",
+        at=at,
+    )
 
 
 def _place(program: Program, error: Any) -> Location | None:

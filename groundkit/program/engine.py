@@ -13,14 +13,14 @@ from problog.clausedb import ClauseDB
 from problog.cycles import break_cycles
 from problog.engine import DefaultEngine, NonGroundProbabilisticClause
 from problog.engine_builtin import CallModeError
-from problog.errors import ProbLogError
+from problog.errors import GroundingError, ProbLogError
 from problog.formula import LogicDAG, LogicFormula
 from problog.logic import ArithmeticError as ProbLogArithmeticError
 from problog.logic import Clause, InstantiationError, Term, Var, is_ground, term2list
 from problog.program import LogicProgram, PrologString
 
 from groundkit.errors import Location, ProgramError
-from groundkit.program.blame import explain_failure
+from groundkit.program.blame import explain_failure, explain_limit
 from groundkit.program.ground import (
     FALSE,
     TRUE,
@@ -31,7 +31,8 @@ from groundkit.program.ground import (
     LearnedSource,
     NeuralSource,
 )
-from groundkit.program.query import Goal, check_goal
+from groundkit.program.limits import OutOfTimeError
+from groundkit.program.query import Binding, Goal, check_goal
 from groundkit.program.source import Program
 from groundkit.program.terms import text_of
 from groundkit.program.trust import GuardedDatabase
@@ -45,6 +46,10 @@ class _Engine(DefaultEngine):  # type: ignore[misc]
     """ProbLog's engine; on request it goes on where a random variable is not ground."""
 
     tolerant = False
+
+    def prepare(self, db: Any) -> Any:
+        """Leaves a database that :func:`_run` has prepared as it is, instead of copying it."""
+        return db if isinstance(db, ClauseDB) else super().prepare(db)
 
     def handle_nonground(self, result: Any = None, **kwargs: Any) -> Any:
         """Returns the open result when tolerant, otherwise raises as ProbLog does."""
@@ -97,12 +102,15 @@ class Shape:
         goal: The goal.
         images: Names of the goal's variables that are images.
         observed_values: Values of observed variables, for a program that cannot enumerate them.
+        facts: Whether the program's own ``query/1`` facts are answered instead of the goal; their
+            printed instances are then the answers.
     """
 
     program: Program
     goal: Goal
     images: tuple[str, ...] = ()
     observed_values: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    facts: bool = False
 
 
 def ground(shape: Shape) -> GroundProgram:
@@ -117,7 +125,8 @@ def ground(shape: Shape) -> GroundProgram:
     """
     start = time.perf_counter()
     program, goal = shape.program, shape.goal
-    check_goal(program, goal)
+    if not shape.facts:
+        check_goal(program, goal)
     _check_images(goal, shape.images)
     _check_kinds(program)
     placeholders = dict.fromkeys(shape.images)
@@ -136,7 +145,8 @@ def ground(shape: Shape) -> GroundProgram:
         raise explain_failure(program, goal, error) from error
     observed = tuple(name for name in goal.variables if name not in placeholders)
     ground_program = _Converter(program, placeholders).convert(found, observed)
-    _check_result(shape, ground_program)
+    if not shape.facts:
+        _check_result(shape, ground_program)
     return replace(ground_program, seconds=time.perf_counter() - start)
 
 
@@ -189,21 +199,43 @@ def _run(
     free = [name for name in goal.variables if name not in placeholders]
     bound: dict[str, Any] = {name: Term(placeholder(name)) for name in placeholders}
     bound.update(values)
-    body = goal.term.apply(_Binding(bound))
     head = Term(_GOAL, *(bound.get(name, Var(name)) for name in free))
+    database = _database(engine, program, Clause(head, goal.term.apply(Binding(bound))))
+    grounding = _Grounding(LogicFormula() if formula is None else formula, [])
+    try:
+        if shape.facts:
+            _ground_facts(engine, database, grounding)
+        else:
+            query = Term(_GOAL, *(bound.get(name) for name in free))
+            _, results = engine._ground(database, query, grounding.formula, silent_fail=False)
+            grounding.results = [(tuple(args), node) for args, node in results]
+        if not tolerant:
+            _ground_evidence(engine, database, grounding)
+    except (OutOfTimeError, MemoryError, RecursionError) as error:
+        raise explain_limit(program, goal, error, engine.stack) from None
+    return grounding
+
+
+def _database(engine: _Engine, program: Program, goal_clause: Clause) -> Any:
+    """Loads the program, ProbLog's list library and the goal's clause."""
     lists = Clause(Term("_directive"), Term("use_module", Term("library", Term("lists"))))
-    statements = _Statements(program, [lists, Clause(head, body)])
+    statements = _Statements(program, [lists, goal_clause])
     kind = ClauseDB if program.trust else GuardedDatabase
     database = kind.createFrom(statements, builtins=engine.get_builtins())
     database.engine = engine
     engine._process_directives(database)
-    formula = LogicFormula() if formula is None else formula
-    query = Term(_GOAL, *(bound.get(name) for name in free))
-    _, results = engine._ground(database, query, formula, silent_fail=False)
-    grounding = _Grounding(formula, [(tuple(args), node) for args, node in results])
-    if not tolerant:
-        _ground_evidence(engine, database, grounding)
-    return grounding
+    return database
+
+
+def _ground_facts(engine: _Engine, database: Any, grounding: _Grounding) -> None:
+    """Grounds the program's own queries; an answer is a printed instance."""
+    formula = grounding.formula
+    for (query,) in engine.query(database, Term("query", None)):
+        if not isinstance(query, Term) or isinstance(query, Var):
+            raise GroundingError(f"the query '{query}' is not a goal")
+        engine.ground(database, query, formula, label=formula.LABEL_QUERY)
+    for name, node in formula.queries():
+        grounding.results.append(((Term(str(name)),), node))
 
 
 def _ground_evidence(engine: _Engine, database: Any, grounding: _Grounding) -> None:
@@ -254,13 +286,6 @@ def _open_variables(shape: Shape, placeholders: Mapping[str, None]) -> tuple[str
     )
 
 
-class _Binding(dict[str, Any]):
-    """A substitution for ProbLog's ``apply`` that leaves unknown variables as they are."""
-
-    def __missing__(self, name: str) -> Var:
-        return Var(name)
-
-
 def placeholder(name: str) -> str:
     """Names the constant that stands for an input variable while grounding."""
     return f"'${name}'"
@@ -289,15 +314,20 @@ class _Converter:
         for (args, _), ref in zip(found.results, refs, strict=False):
             roots.setdefault(tuple(text_of(arg) for arg in args), []).append(ref)
         answers = sorted(roots, key=_answer_order)
-        evidence = self.builder.conjoin(refs[len(found.results) :])
+        told = refs[len(found.results) :]
+        disjoined = tuple(self.builder.disjoin(roots[answer]) for answer in answers)
+        evidence = self.builder.conjoin(told)
         return GroundProgram(
             choices=tuple(self.builder.choices),
             nodes=tuple(self.builder.nodes),
             slots={name: tuple(calls) for name, calls in self.slots.items()},
             observed=observed,
             answers=tuple(answers),
-            roots=tuple(self.builder.disjoin(roots[answer]) for answer in answers),
+            roots=disjoined,
             evidence=evidence,
+            evidence_parts=tuple(
+                (name, ref) for (name, _), ref in zip(found.evidence, told, strict=True)
+            ),
         )
 
     @staticmethod
@@ -425,14 +455,8 @@ class _Converter:
 
 
 def _check_result(shape: Shape, found: GroundProgram) -> None:
-    """Refuses goals without a solution, images that nothing reads, impossible evidence."""
+    """Refuses goals without a solution and images that nothing reads."""
     program, goal, images = shape.program, shape.goal, shape.images
-    if found.evidence == FALSE:
-        raise ProgramError(
-            f"the evidence can never hold: {'; '.join(program.evidence)}",
-            remedy="remove one of these facts, or correct the clauses that contradict it",
-            at=program.places.at(program.text.find("evidence")),
-        )
     if not found.roots or all(root == FALSE for root in found.roots):
         raise explain_failure(program, goal, None)
     read = {name for calls in found.slots.values() for call in calls for name in call}

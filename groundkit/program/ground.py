@@ -94,6 +94,7 @@ class GroundProgram:
         answers: Printed values of :attr:`observed`, one tuple per root.
         roots: References, one per answer.
         evidence: Reference to the conjunction of all evidence.
+        evidence_parts: The printed literals of the evidence with their references.
         seconds: Time that grounding took.
     """
 
@@ -104,6 +105,7 @@ class GroundProgram:
     answers: tuple[tuple[str, ...], ...]
     roots: tuple[int, ...]
     evidence: int = TRUE
+    evidence_parts: tuple[tuple[str, int], ...] = ()
     seconds: float = 0.0
 
     def worlds(self) -> int:

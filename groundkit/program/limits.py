@@ -16,3 +16,7 @@ class Limits:
 
     seconds: float | None = 600.0
     memory: int | None = 4 << 30
+
+
+class OutOfTimeError(Exception):
+    """Raised by the clock of a process with limits, wherever it happens to be."""

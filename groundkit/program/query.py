@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +37,18 @@ class Goal:
     def predicates(self) -> tuple[str, ...]:
         """Names and arities of the predicates that the goal calls."""
         return tuple(_called(self.term))
+
+    def with_values(self, values: Mapping[str, str]) -> str:
+        """Prints the goal with some variables replaced by printed values."""
+        bound = Binding({name: Term(value) for name, value in values.items()})
+        return str(self.term.apply(bound))
+
+
+class Binding(dict[str, Any]):
+    """A substitution for ProbLog's ``apply`` that leaves other variables as they are."""
+
+    def __missing__(self, name: str) -> Any:
+        return Var(name)
 
 
 def parse_goal(text: str, at: Location | None = None) -> Goal:

@@ -1,0 +1,67 @@
+"""Answers queries of programs whose probabilities are all known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from groundkit.circuit.prepare import prepare
+from groundkit.circuit.reasoner import Reasoner, build_reasoner
+from groundkit.errors import ProgramError
+from groundkit.program.engine import Shape
+from groundkit.program.limits import Limits
+from groundkit.program.query import Goal, parse_goal
+from groundkit.program.source import Program
+
+
+def answer_queries(
+    program: Program,
+    goal: Goal | str | None = None,
+    *,
+    cache: Path | None = None,
+    limits: Limits | None = None,
+) -> dict[str, float]:
+    """Computes the probability of every answer, as ProbLog does.
+
+    Args:
+        program: A program without neural predicates.
+        goal: A goal; without one, the program's own ``query/1`` facts are answered.
+        cache: Folder of compiled shapes.
+        limits: Time and memory for grounding and compiling.
+
+    Returns:
+        From the printed query, its variables replaced by their values, to its probability under
+        the evidence. A query that nothing makes true has probability 0.
+
+    Raises:
+        ProgramError: The program has networks, asks nothing, or cannot be grounded.
+    """
+    if program.neural:
+        raise ProgramError(
+            f"the program needs outputs of network '{program.neural[0].network}'",
+            remedy="run it first, then ask the run: groundkit query RUN GOAL",
+            at=program.neural[0].location,
+        )
+    if goal is None:
+        return _answer_facts(program, cache, limits)
+    goal = parse_goal(goal) if isinstance(goal, str) else goal
+    reasoner = build_reasoner(program, goal, [], cache=cache, limits=limits)
+    probabilities = reasoner({})[0].detach().exp().tolist()
+    return {
+        goal.with_values(dict(zip(reasoner.observed, answer, strict=True))): probability
+        for answer, probability in zip(reasoner.answers, probabilities, strict=True)
+    }
+
+
+def _answer_facts(program: Program, cache: Path | None, limits: Limits | None) -> dict[str, float]:
+    """Answers the program's ``query/1`` facts, all in one circuit."""
+    if not program.queries:
+        raise ProgramError(
+            "the program asks nothing",
+            expected="facts such as query(addition(1,2,Z)), or a goal beside the program",
+            at=program.places.at(None),
+        )
+    shape = Shape(program, parse_goal("query(Query)"), facts=True)
+    reasoner = Reasoner(program, shape.goal, *prepare(shape, cache, limits))
+    reasoner.refuse_impossible(only_evidence=True)
+    probabilities = reasoner({})[0].detach().exp().tolist()
+    return {name: p for (name,), p in zip(reasoner.answers, probabilities, strict=True)}
