@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from groundkit.errors import Location, SpecError, choose_from
 
@@ -42,6 +42,9 @@ class ExamplesSpec(_Section):
     """CSV with a column per variable: an image path or a symbol; ``NAME.truth`` is optional."""
     images: list[str] = Field(default_factory=list)
     """Variables of the goal that are images; the others are observed symbols."""
+    goal: str | None = None
+    """Goal that examples are drawn from, over the same variables, where fewer combinations occur
+    than the query allows; training does not see it."""
     count: int = Field(default=1000, ge=1)
     """Number of examples drawn for training."""
     held_out: int = Field(default=500, ge=1)
@@ -95,12 +98,12 @@ class PerceptionSpec(_Section):
     sampler: SamplerSpec = SamplerSpec()
     """SGLD settings."""
 
-    @model_validator(mode="after")
-    def _prior_is_a_distribution(self) -> PerceptionSpec:
-        p = self.prior_probabilities
-        if p is not None and (min(p) < 0 or abs(sum(p) - 1.0) > 1e-6):
-            raise ValueError(f"prior_probabilities must be >= 0 and sum to 1, they sum to {sum(p)}")
-        return self
+    @field_validator("prior_probabilities")
+    @classmethod
+    def _is_a_distribution(cls, shares: list[float] | None) -> list[float] | None:
+        if shares is not None and (min(shares, default=-1) < 0 or abs(sum(shares) - 1) > 1e-6):
+            raise ValueError(f"shares must be at least 0 and sum to 1, they sum to {sum(shares)}")
+        return shares
 
 
 class NetworkSpec(_Section):

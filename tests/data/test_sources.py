@@ -1,0 +1,84 @@
+"""Data sets by name: fixed splits, real formats, and what to do about absent ones."""
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+import torch
+
+from groundkit.data import sources
+from groundkit.errors import DataError
+
+
+def test_mnist5k_has_its_fixed_split():
+    data = sources.load("mnist5k")
+    assert (len(data.train), len(data.test)) == (4000, 1000)
+    assert np.bincount(data.test.labels).tolist() == [100] * 10
+    # The split is part of what published numbers mean: it may not move.
+    assert (
+        data.train.labels[:8].tolist() == sources.CARDS["mnist5k"].load().train.labels[:8].tolist()
+    )
+    joined = torch.cat([data.train.pixels, data.test.pixels]).flatten(1)
+    assert len(torch.unique(joined, dim=0)) == 5000
+
+
+def test_models_see_minus_one_to_one():
+    images = sources.load("digits8").train.floats()
+    assert images.dtype == torch.float32
+    assert images.min() == -1
+    assert images.max() == 1
+
+
+def test_unknown_name_offers_the_nearest():
+    with pytest.raises(DataError, match="did you mean 'mnist5k'"):
+        sources.load("mnist5")
+
+
+def test_absent_data_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("GROUNDKIT_DATA", str(tmp_path))
+    monkeypatch.setattr(sources, "DEBIAN_FASHION", tmp_path / "none")
+    for name in ("fashion-mnist", "mnist", "cifar10", "cifar100", "svhn"):
+        with pytest.raises(sources.MissingDataError) as caught:
+            sources.CARDS[name].load()
+        assert caught.value.remedy == sources.CARDS[name].get
+
+
+def idx(array):
+    head = b"\x00\x00\x08" + bytes([array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+    return head + array.astype(np.uint8).tobytes()
+
+
+def test_fashion_mnist_is_read_from_its_own_format(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(sources, "DEBIAN_FASHION", tmp_path)
+    for part, count in (("train", 6), ("t10k", 3)):
+        images = rng.integers(0, 256, (count, 28, 28))
+        labels = np.arange(count) % 10
+        (tmp_path / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images)))
+        (tmp_path / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(labels)))
+    data = sources.CARDS["fashion-mnist"].load()
+    assert (len(data.train), len(data.test), data.train.shape) == (6, 3, (1, 28, 28))
+    assert data.classes[data.test.labels[1]] == "trouser"
+
+
+def test_idx_cut_short_is_refused(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(idx(np.zeros((4, 4)))[:-3])
+    with pytest.raises(DataError, match="cut short"):
+        sources.read_idx(path)
+
+
+@pytest.mark.parametrize("name", sources.GENERATED_OOD)
+def test_foreign_sets_are_always_there_in_the_right_shape(name):
+    inside = sources.load("mnist5k").test
+    foreign = sources.load_ood(name, inside, 30, seed=1)
+    again = sources.load_ood(name, inside, 30, seed=1)
+    assert foreign.pixels.shape == (30, 1, 28, 28)
+    assert torch.equal(foreign.pixels, again.pixels)
+    assert len(torch.unique(foreign.pixels.flatten(1), dim=0)) > 25
+
+
+def test_a_foreign_data_set_takes_the_shape_of_the_inside():
+    inside = sources.load("digits8").test
+    assert sources.load_ood("mnist5k", inside, 20, 0).pixels.shape == (20, 1, 8, 8)
