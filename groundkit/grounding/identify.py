@@ -192,7 +192,7 @@ class _Question:
         if whole is not None:
             extra = suggest_observations(self.maps, known, count, whole.count, seconds=self.seconds)
             found.append(extra)
-            if extra.left != 1 and with_prior != 1:
+            if extra.left != 1 and with_prior != 1 and whole.removals[0].left == 1:
                 found.append(
                     suggest_observations(
                         self.maps,

@@ -72,6 +72,7 @@ class Task:
         self.goal: Goal = parse_goal(spec.query.goal, self.at("query", "goal"))
         check_goal(program, self.goal)
         self._check_variables()
+        self._drawn_goal = self._read_drawn_goal()
 
     def at(self, *path: str) -> Location:
         """Locates a key of the spec file."""
@@ -121,9 +122,33 @@ class Task:
                 at=self.at("examples"),
             )
 
+    def _read_drawn_goal(self) -> Goal:
+        """Returns the goal that examples are drawn from."""
+        text = self.spec.examples.goal
+        if text is None:
+            return self.goal
+        at = self.at("examples", "goal")
+        goal = parse_goal(text, at)
+        check_goal(self.program, goal)
+        if set(goal.variables) != set(self.goal.variables):
+            raise SpecError(
+                f"examples are drawn from {goal.text}, the query is {self.goal.text}",
+                expected="the same variables in both",
+                at=at,
+            )
+        return goal
+
     @cached_property
     def reasoner(self) -> Reasoner:
         """The compiled goal, in float64 on the CPU."""
+        return self._compile(self.goal)
+
+    @cached_property
+    def _drawer(self) -> Reasoner:
+        """The compiled goal that examples are drawn from."""
+        return self.reasoner if self._drawn_goal is self.goal else self._compile(self._drawn_goal)
+
+    def _compile(self, goal: Goal) -> Reasoner:
         assert self.spec.query is not None  # checked by __init__
         answers = {
             name: [str(value) for value in values]
@@ -133,7 +158,7 @@ class Task:
         placeholders = [*self.spec.examples.images, *self._given_variables()]
         return build_reasoner(
             self.program,
-            self.goal,
+            goal,
             placeholders,
             observed_values=answers,
             cache=self._cache,
@@ -222,15 +247,15 @@ class Task:
     def _draw(self, split: int, count: int) -> Examples:
         """Draws examples from labelled images of one split."""
         rng = np.random.default_rng([self.spec.examples.seed, split])
-        worlds = self.reasoner.sample(count, rng)
+        worlds = self._drawer.sample(count, rng)
         values = {
             call[0]: worlds.values[network][:, position]
-            for network, calls in self.reasoner.slots.items()
+            for network, calls in self._drawer.slots.items()
             for position, call in enumerate(calls)
         }
-        observed = self.reasoner.observed
+        observed = self._drawer.observed
         answers = [
-            dict(zip(observed, self.reasoner.answers[index], strict=True))
+            dict(zip(observed, self._drawer.answers[index], strict=True))
             for index in worlds.answers
         ]
         return draw(self.roles, self.banks(split), values, answers, rng)
