@@ -97,6 +97,10 @@ DETECTORS: dict[str, Detector] = {
 }
 
 
+SEEDLESS = frozenset({"ward", "nearest neighbours"})
+"""Baselines that draw nothing: every seed gives the same."""
+
+
 def library_scores(logits: NDArray[np.float64]) -> dict[str, Scores]:
     """Scores of pytorch-ood's detectors that need nothing but logits ``(N, K)``.
 

@@ -23,6 +23,16 @@ from groundkit.report.verdict import UNKNOWN, judge, listing, missing_symbols, p
 Array = NDArray[Any]
 
 
+PARTS = {
+    "compile": "ground",
+    "reason": "train",
+    "perceive": "train",
+    "sample": "train",
+    "reground": "train",
+}
+"""Timings that are part of another one, so that they do not count twice in the sum."""
+
+
 class NetworkData(TypedDict, total=False):
     """What one network did; only ``name``, ``symbols`` and ``grounding`` are needed."""
 
@@ -103,7 +113,7 @@ class ReportData(_Needed, total=False):
     health: Sequence[HealthNote]
     """Health verdicts."""
     timing: Mapping[str, float]
-    """Stage -> seconds, as ``timing`` in ``metrics.json``."""
+    """Stage -> seconds, as ``timing`` in ``metrics.json``; see :data:`PARTS` for nested ones."""
     memory: Mapping[str, float]
     """As ``memory`` in ``metrics.json``."""
     environment: Mapping[str, Any]
@@ -159,7 +169,6 @@ def _render(data: ReportData, views: Sequence[Mapping[str, Any]], curves: Pictur
         data.get("identify"),
         data.get("query"),
     )
-    timing = {k.removesuffix("_s"): v for k, v in data.get("timing", {}).items() if v is not None}
     return template("report.html.j2").render(
         title=data["title"],
         subtitle=data.get("subtitle", ""),
@@ -170,9 +179,9 @@ def _render(data: ReportData, views: Sequence[Mapping[str, Any]], curves: Pictur
         curves=curves,
         events=data.get("events", []),
         health=data.get("health", []),
-        timing=timing,
+        timing=_timing(data.get("timing", {})),
         memory=data.get("memory", {}),
-        environment=data.get("environment", {}),
+        environment=_environment(data.get("environment", {})),
         program=data.get("program"),
         spec=data.get("spec"),
         command=data["command"],
@@ -316,6 +325,36 @@ def _curves(data: ReportData) -> Picture | None:
         pictures.curves_words(history, labels),
         lambda theme: plots.curves(history, labels, moments, theme),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Timing:
+    """Durations: those that add up, each followed by its parts."""
+
+    rows: list[tuple[str, float, bool]]
+    """Stage, seconds, and whether it is a part of the stage above it."""
+    total: float
+
+
+def _timing(timing: Mapping[str, float]) -> _Timing | None:
+    """Puts parts under their stages; ``None`` when nothing was timed."""
+    known = {k.removesuffix("_s"): v for k, v in timing.items() if v is not None}
+    parts = {part: stage for part, stage in PARTS.items() if part in known and stage in known}
+    stages = [stage for stage in known if stage not in parts]
+    rows: list[tuple[str, float, bool]] = []
+    for stage in stages:
+        rows.append((stage, known[stage], False))
+        rows += [(part, known[part], True) for part, of in parts.items() if of == stage]
+    return _Timing(rows, sum(known[stage] for stage in stages)) if rows else None
+
+
+def _environment(environment: Mapping[str, Any]) -> list[str]:
+    """The environment as words; nested tables such as versions are opened."""
+    words = []
+    for key, value in environment.items():
+        inner = value.items() if isinstance(value, Mapping) else [(key, value)]
+        words += [f"{name} {text}" for name, text in inner if text is not None]
+    return words
 
 
 def _confusion_table(scores: Mapping[str, Any], symbols: Sequence[str]) -> list[list[Any]]:

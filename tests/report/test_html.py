@@ -87,8 +87,10 @@ def full():
         "history": [{"step": 1, "symbolic": -1.0}, {"step": 2, "symbolic": -0.5}],
         "events": [{"step": 2, "kind": "reground", "text": "moved 3->5"}],
         "health": [{"name": "clusters", "status": "good", "text": "9.9 of 10"}],
-        "timing": {"train_s": 200.0, "ground_s": None}, "memory": {"peak_mb": 512.0},
-        "environment": {"torch": "2"}, "program": "a :- b.", "spec": "[query]",
+        "timing": {"train_s": 200.0, "sample_s": 50.0, "ground_s": None},
+        "memory": {"peak_mb": 512.0},
+        "environment": {"device": "cpu", "versions": {"torch": "2", "x": None}},
+        "program": "a :- b.", "spec": "[query]",
     }  # fmt: skip
 
 
@@ -117,9 +119,14 @@ def test_sections_say_what_was_found(full):
         "Collapsed: 1 of 3", "never given to an image", "prior: 1 left",
         "observe digit(X, 1) (1 left)",
         "not measured: not on this machine", "Frechet distance 12.0", "Step 2: moved 3->5",
-        "3 min 20 s", "512 MB", "groundkit run '<x>'", "is one of them",
+        "3 min 20 s", "of it sample", "cpu, torch 2", "512 MB",
+        "groundkit run '<x>'", "is one of them",
     ):  # fmt: skip
         assert words in text, words
+
+
+def test_parts_of_a_stage_do_not_count_twice(full):
+    assert "Time in all3 min 20 s" in Reader(render_report(full)).text
 
 
 def test_the_least_data_gives_reasons_instead_of_blanks():
