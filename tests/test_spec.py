@@ -1,9 +1,9 @@
 """A spec is read whole or refused with the line at fault."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
-import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from groundkit.data.images import to_model
+from groundkit.errors import RunError
 from groundkit.perception import bound
 from groundkit.perception.augment import AUGMENTATIONS
 from groundkit.perception.backbones import build_backbone
@@ -73,6 +74,9 @@ class Learner:
 
         Yields:
             The contrastive term after every step.
+
+        Raises:
+            RunError: It diverged.
         """
         images = to_model(self.pool)
         yield from train_embedding(
@@ -86,6 +90,11 @@ class Learner:
             weight_decay=train.weight_decay,
             temperature=self.spec.perception.contrastive_temperature,
         )
+        if not all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
+            raise RunError(
+                "the clustering phase diverged: weights are not finite numbers",
+                remedy="lower train.learning_rate",
+            )
         start_prototypes(self.model, images, self.generator.initial_seed() % 2**31)
 
     def draw(self, count: int) -> Tensor:

@@ -1,0 +1,97 @@
+"""Training adds up the terms, uses no label, and names symbols by the program."""
+
+import numpy as np
+import pytest
+import torch
+
+from groundkit.data.images import ImageSet
+from groundkit.grounding.trainer import Trainer
+
+CPU = torch.device("cpu")
+
+
+def train(task, seed=0):
+    rows = []
+    trainer = Trainer(task, CPU, seed, on_row=rows.append)
+    trainer.train()
+    return trainer, rows
+
+
+def weights(trainer):
+    return torch.cat([p.detach().flatten() for p in trainer.learners["net"].model.parameters()])
+
+
+def test_same_seed_same_weights_other_seed_others(small):
+    first = weights(train(small())[0])
+    assert torch.equal(first, weights(train(small())[0]))
+    assert not torch.equal(first, weights(train(small(), seed=1)[0]))
+
+
+def test_training_learns_nothing_from_labels(small):
+    """Labels shuffled after the draw leave every weight as it is."""
+    honest = small()
+    shuffled = small()
+    examples = shuffled.examples
+    rng = np.random.default_rng(0)
+    bank = examples.banks["net"]
+    examples.banks["net"] = ImageSet(
+        bank.name, bank.pixels, rng.permutation(bank.labels), bank.classes
+    )
+    for values in examples.truth.values():
+        rng.shuffle(values)
+    assert torch.equal(weights(train(honest)[0]), weights(train(shuffled)[0]))
+
+
+def test_history_has_terms_health_and_relabellings(small):
+    trainer, rows = train(small("train.min_steps=40"))
+    joint = [row for row in rows if "objective" in row]
+    assert set(joint[0]["terms"]) >= {"symbolic", "prior", "invariance", "generative"}
+    assert "effective_symbols" in joint[0]["health"]["net"]
+    words = [row["words"] for row in rows if "words" in row]
+    assert len(words) == len(trainer.relabellings) == 6
+    assert all("log-likelihood" in text for text in words)
+
+
+def test_switched_off_terms_are_absent(small):
+    _, rows = train(
+        small(
+            "networks.net.perception.prior=0",
+            "networks.net.perception.invariance=0",
+            "networks.net.perception.generative=0",
+            "train.reground=false",
+        )
+    )
+    joint = [row for row in rows if "objective" in row]
+    assert set(joint[0]["terms"]) == {"symbolic"}
+    assert not [row for row in rows if "words" in row]
+
+
+def test_relabelling_moves_the_names(small):
+    """Right clusters under wrong names come out right after one search."""
+    task = small("train.cluster_steps=0", "examples.count=200")
+    trainer = Trainer(task, CPU, 0)
+    bank = task.examples.banks["net"]
+    model = trainer.learners["net"].model
+    optimiser = torch.optim.Adam(model.parameters(), 3e-3)
+    wrong = torch.from_numpy((bank.labels + 2) % 5)
+    for _ in range(150):
+        loss = torch.nn.functional.cross_entropy(model(bank.floats()), wrong)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    trainer._reground(0)
+    predicted = trainer.learners["net"].log_probs(bank.pixels).argmax(1).numpy()
+    assert trainer.relabellings[0][1].accepted
+    assert (predicted == bank.labels).mean() > 0.95
+
+
+@pytest.mark.parametrize("setting", ["train.learning_rate=1e6"])
+def test_training_that_blows_up_ends_in_finite_weights_or_a_message(small, setting):
+    from groundkit.errors import RunError
+
+    try:
+        trainer, _ = train(small(setting))
+    except RunError as error:
+        assert "learning_rate" in str(error)
+    else:
+        assert torch.isfinite(weights(trainer)).all()
