@@ -8,68 +8,23 @@ itself is the score.
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
-import torch
 from scipy import stats
 from torch import Tensor
 
-from groundkit.errors import DataError, LimitError, NetworkError
-from groundkit.grounding.relations import IntArray, Relation, SupportLike
-from groundkit.grounding.scorers import (
-    FloatArray,
-    JointScorer,
-    Layout,
-    Queries,
-    ReasonerScorer,
-    Scorer,
-    SparseScorer,
-    answer_table,
-    rename,
-)
-from groundkit.grounding.search import EXHAUSTIVE, ascend, climb, namings_of, try_all
+from groundkit.grounding.naming import NameSearch, ReasonerLike, floored
+from groundkit.grounding.relations import IntArray
+from groundkit.grounding.scorers import FloatArray, Layout
 from groundkit.grounding.words import describe_moves
 
-FLOOR = 1e-4
-"""Least probability of a symbol while names are compared.
-
-A trained network is certain of its mistakes: one query with p = 1e-20 would outweigh fifty others
-and the search would serve outliers. The floor bounds what a wrong symbol costs to 9.2 nats, well
-above the few nats by which right names beat wrong ones, and costs a right symbol 1e-3 nats.
-"""
 HELD_OUT = 1 / 3
 """Share of the queries that the search never sees and that decide whether names change."""
-SCREENED = 300
-"""Queries that climbs from many starts are scored on; the best tops are then scored on all."""
-CLIMB_STEPS, BUDGET_RANGE = 120, (5_000, 40_000)
-"""Namings scored by these climbs: steps times the number of swaps, within the range."""
-FINALISTS = 4
-"""Namings whose likelihood the reasoner itself confirms."""
 RIVALS = 4
 """Indistinguishable renamings of the best naming that are compared with it."""
-JOINT_CELLS = 1_500
-SPARSE_CELLS = 4_000_000
-ASKED_QUERIES, ASKED_BUDGET = 96, 600
-"""Queries and namings where only the reasoner can score them."""
-
-
-class ReasonerLike(Protocol):
-    """The part of a reasoner that re-grounding needs."""
-
-    @property
-    def slots(self) -> Mapping[str, Sequence[Sequence[str]]]:
-        """Network -> the input variables of every call."""
-
-    def log_likelihood(self, log_probs: Mapping[str, Tensor], answers: Tensor) -> Tensor:
-        """Returns (B,) log P(answer) from network -> (B, S, K) and (B,) answer indices."""
-
-    def support(self) -> SupportLike:
-        """Returns all combinations of symbols with a proof, and their answers."""
 
 
 @dataclass(frozen=True)
@@ -176,17 +131,9 @@ class Regrounder:
         domains: Mapping[str, Sequence[str]] | None = None,
         rivals: Sequence[Mapping[str, Sequence[int]]] = (),
     ) -> None:
-        unknown = set(searchable) - set(reasoner.slots)
-        if unknown:
-            raise NetworkError(
-                f"the goal never calls network '{min(unknown)}'",
-                expected=f"one of {', '.join(sorted(reasoner.slots))}",
-            )
-        self._reasoner = reasoner
         sizes = {network: len(symbols) for network, symbols in searchable.items()}
         self._layout = Layout(sizes, sizes)
-        self._relation = _relation(reasoner, domains or searchable)
-        self._table: FloatArray | None = None
+        self._names = NameSearch(reasoner, self._layout, domains or searchable)
         self._rivals = [
             rival
             for rival in rivals
@@ -215,17 +162,14 @@ class Regrounder:
             DataError: There are no queries, or shapes do not fit.
         """
         start = time.monotonic()
-        if self._relation is not None and (self._table is None or _learns(self._reasoner)):
-            log_likelihood = self._reasoner.log_likelihood
-            self._table = answer_table(self._relation, log_likelihood, _device_of(self._reasoner))
-        queries = _floored(log_probs, answers, self._layout)
+        queries = floored(log_probs, answers, self._layout)
         count = len(queries)
         order = rng.permutation(count)
         held_out = order[: round(count * HELD_OUT)]
         seen = queries.select(order[len(held_out) :])
-        finalists, method, scored = self._search(seen, rng, budget or self._budget())
+        finalists, method, scored = self._names.search(seen, rng, budget)
         finalists = self._with_rivals(finalists)
-        logs = [self._ask(queries, naming) for naming in (self._layout.current(), *finalists)]
+        logs = [self._names.ask(queries, naming) for naming in (self._layout.current(), *finalists)]
         visible = np.setdiff1d(np.arange(count), held_out)
         ranked = sorted(
             range(len(finalists)), key=lambda place: -float(logs[place + 1][visible].mean())
@@ -240,41 +184,6 @@ class Regrounder:
             seconds=time.monotonic() - start,
         )
 
-    def _search(
-        self, queries: Queries, rng: np.random.Generator, budget: int
-    ) -> tuple[list[IntArray], str, int]:
-        """Returns the best namings found, how, and how many were scored."""
-        layout = self._layout
-        if namings_of(layout) <= EXHAUSTIVE and self._exact(queries):
-            found = try_all(self._scorer(queries), layout, kept=FINALISTS)
-            return [naming for _, naming in found.ranked], "all namings", found.scored
-        if self._table is None:
-            screen, budget = (
-                queries.select(np.arange(min(len(queries), ASKED_QUERIES))),
-                min(budget, ASKED_BUDGET),
-            )
-        else:
-            screen = queries.select(np.arange(min(len(queries), SCREENED)))
-        found = climb(
-            self._scorer(screen), layout, layout.current(), budget=budget, rng=rng, kept=FINALISTS
-        )
-        if self._table is None:
-            tops, scored = [naming for _, naming in found.ranked], found.scored
-        else:
-            tops, scored = self._polish(queries, found.ranked)
-            scored += found.scored
-        return tops, f"climbs from several starts ({self._scale()})", scored
-
-    def _polish(
-        self, queries: Queries, ranked: Sequence[tuple[float, IntArray]]
-    ) -> tuple[list[IntArray], int]:
-        """Climbs on from the best tops on all queries of the search."""
-        scorer, best, scored = self._scorer(queries), dict[tuple[int, ...], float](), 0
-        for _, naming in ranked[:2]:
-            scored += ascend(scorer, self._layout, naming, best)
-        tops = sorted(best, key=lambda naming: -best[naming])[:FINALISTS]
-        return [np.array(naming) for naming in tops], scored
-
     def _with_rivals(self, finalists: Sequence[IntArray]) -> list[IntArray]:
         """Adds what the best naming becomes under the rival maps, without repeats."""
         renamed = [finalists[0].copy() for _ in self._rivals]
@@ -283,33 +192,6 @@ class Regrounder:
                 naming[place] = np.asarray(rival[network])[naming[place]]
         distinct = {tuple(naming.tolist()): naming for naming in (*finalists, *renamed)}
         return list(distinct.values())
-
-    def _budget(self) -> int:
-        swaps = sum(size * (size - 1) // 2 for size in self._layout.clusters.values())
-        return int(np.clip(CLIMB_STEPS * swaps, *BUDGET_RANGE))
-
-    def _exact(self, queries: Queries) -> bool:
-        cost = namings_of(self._layout) * len(queries)
-        return self._scale() == "joint table" or (self._table is None and cost <= 50_000)
-
-    def _scale(self) -> str:
-        if self._table is None:
-            return "reasoner"
-        return "joint table" if self._table.shape[1] <= JOINT_CELLS else "sparse table"
-
-    def _scorer(self, queries: Queries) -> Scorer:
-        if self._relation is None or self._table is None:
-            return ReasonerScorer(self._reasoner.log_likelihood, self._layout, queries)
-        make = JointScorer if self._scale() == "joint table" else SparseScorer
-        return make(self._relation, self._table, self._layout, queries)
-
-    def _ask(self, queries: Queries, naming: IntArray) -> FloatArray:
-        """Returns (B,) log P(answer) by the reasoner itself."""
-        with torch.no_grad():
-            renamed = rename(queries.log_probs, self._layout, naming)
-            logs = self._reasoner.log_likelihood(renamed, queries.answers)
-        values: FloatArray = logs.double().cpu().numpy()
-        return values
 
     def _judge(
         self,
@@ -324,7 +206,7 @@ class Regrounder:
     ) -> Relabelling:
         """Compares the old names, the best and the runner-up on the held-out queries."""
         current = self._layout.current()
-        gain, interval = _paired(logs[1] - logs[0], held_out, level)
+        gain, interval = paired(logs[1] - logs[0], held_out, level)
         moved = not np.array_equal(finalists[0], current)
         accepted = moved and interval[0] > 0 and bool(logs[1].mean() > logs[0].mean())
         rivals = [
@@ -333,7 +215,7 @@ class Regrounder:
             if not np.array_equal(naming, finalists[0])
         ]
         second = max(rivals, key=lambda rival: float(rival[1].mean()), default=None)
-        tie = second is not None and _paired(logs[1] - second[1], held_out, level)[1][0] <= 0
+        tie = second is not None and paired(logs[1] - second[1], held_out, level)[1][0] <= 0
         return Relabelling(
             permutations=self._permutations(finalists[0] if accepted else current),
             accepted=accepted,
@@ -378,61 +260,7 @@ def reground(
     return search(log_probs, answers, rng=rng, level=level, budget=budget)
 
 
-def _relation(reasoner: ReasonerLike, domains: Mapping[str, Sequence[str]]) -> Relation | None:
-    """Returns the goal as a relation if a table over its joint symbols is small enough."""
-    cells = 1
-    for network, calls in reasoner.slots.items():
-        if network not in domains:
-            raise NetworkError(
-                f"no domain is known for network '{network}'",
-                remedy="give the domains of all networks of the goal",
-            )
-        cells *= len(domains[network]) ** len(calls)
-    if cells > SPARSE_CELLS:
-        return None
-    try:
-        relation = Relation.from_support(reasoner.support(), domains)
-    except LimitError:
-        return None
-    answers = int(relation.answers.max(initial=0)) + 1
-    return relation if cells * answers <= SPARSE_CELLS else None
-
-
-def _device_of(reasoner: ReasonerLike) -> torch.device:
-    """Returns where a reasoner computes."""
-    if isinstance(reasoner, torch.nn.Module):
-        for tensor in itertools.chain(reasoner.parameters(), reasoner.buffers()):
-            return tensor.device
-    return torch.device("cpu")
-
-
-def _learns(reasoner: ReasonerLike) -> bool:
-    """Returns whether probabilities of the program change in training."""
-    return isinstance(reasoner, torch.nn.Module) and any(True for _ in reasoner.parameters())
-
-
-def _floored(log_probs: Mapping[str, Tensor], answers: Tensor, layout: Layout) -> Queries:
-    """Checks the predictions and mixes those to rename with a uniform share of ``FLOOR``."""
-    if not len(answers):
-        raise DataError("there are no queries to score names on")
-    floored: dict[str, Tensor] = {}
-    for network, given in log_probs.items():
-        values = given.detach()
-        size = layout.clusters.get(network)
-        if values.ndim != 3 or len(values) != len(answers) or size not in (None, values.shape[2]):
-            raise DataError(
-                f"log-probabilities of shape {tuple(values.shape)} for network '{network}'",
-                expected=f"({len(answers)}, calls, {size or 'symbols'})",
-            )
-        if size is None:
-            floored[network] = values
-        else:
-            probs = values.double().exp() * (1 - size * FLOOR) + FLOOR
-            floored[network] = probs.log().to(values.dtype)
-    return Queries(floored, answers)
-
-
-def _paired(
+def paired(
     differences: FloatArray, rows: IntArray, level: float
 ) -> tuple[float, tuple[float, float]]:
     """Returns mean and Student confidence interval of the paired differences at ``rows``."""

@@ -12,7 +12,8 @@ import torch
 
 from groundkit.errors import DataError, NetworkError
 from groundkit.grounding.identify import identify
-from groundkit.grounding.reground import FLOOR, Regrounder, reground
+from groundkit.grounding.naming import FLOOR
+from groundkit.grounding.reground import Regrounder, reground
 from groundkit.grounding.relations import Relation
 from tests.grounding.fakes import RowReasoner, predictions, shuffled
 from tests.grounding.oracle import relation
