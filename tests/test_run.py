@@ -1,0 +1,126 @@
+"""A run leaves what it promises, whole and readable."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from groundkit.data import sources
+from groundkit.errors import SpecError
+from groundkit.run import choose_device, run
+from groundkit.spec import Spec
+from tests.grounding.conftest import PROGRAM, SPEC
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "add.pl").write_text(PROGRAM)
+    (folder / "add.toml").write_text(SPEC)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def result(folder):
+    return run(folder / "add.pl", out=folder / "out", seed=3)
+
+
+def test_the_folder_holds_everything(result):
+    found = {p.relative_to(result.folder).as_posix() for p in result.folder.rglob("*")}
+    assert {
+        "spec.toml",
+        "program.pl",
+        "metrics.json",
+        "history.jsonl",
+        "report.html",
+        "checkpoint/manifest.json",
+        "checkpoint/net.safetensors",
+        "plots",
+    } <= found
+    assert [p for p in found if p.startswith("plots/") and p.endswith(".png")]
+
+
+def test_metrics_have_the_promised_keys(result):
+    metrics = json.loads((result.folder / "metrics.json").read_text())
+    keys = {"accuracy", "accuracy_matched", "nmi", "ari", "collapse", "ece", "per_symbol"}
+    assert keys <= set(metrics["grounding"])
+    assert {"accuracy", "nll"} <= set(metrics["query"])
+    assert (metrics["identify"]["count"], metrics["identify"]["collapses"]) == (2, 1)
+    assert {"auroc", "fpr95", "aupr"} <= set(metrics["ood"]["noise"])
+    assert {"fid", "extractor", "n"} <= set(metrics["generation"])
+    stages = ("ground", "compile", "train", "reason", "perceive", "sample", "evaluate")
+    assert {f"{stage}_s" for stage in stages} <= set(metrics["timing"])
+    assert metrics["memory"]["peak_mb"] > 10
+    assert metrics["seed"] == 3
+    assert metrics["environment"]["versions"]["torch"]
+
+
+def test_the_written_spec_is_complete_and_repeats_the_run(result, folder):
+    written = Spec.model_validate(tomllib.loads((result.folder / "spec.toml").read_text()))
+    assert written.train.batch == 16
+    again = run(folder / "add.pl", result.folder / "spec.toml", out=folder / "again", seed=3)
+    assert again.metrics["grounding"] == result.metrics["grounding"]
+    assert again.metrics["query"] == result.metrics["query"]
+
+
+def test_history_is_one_object_a_line(result):
+    rows = [json.loads(line) for line in (result.folder / "history.jsonl").open()]
+    assert {row["phase"] for row in rows} == {"cluster", "joint"} or rows[0]["phase"] == "joint"
+    assert any("reground" in row for row in rows)
+    assert all(row["seconds"] >= 0 for row in rows)
+
+
+def test_the_report_names_verdict_and_command(result):
+    page = (result.folder / "report.html").read_text()
+    assert result.verdict.found.split(".")[0][:20] in page
+    assert "groundkit run" in page
+    assert "src=&#34;http" not in page
+    assert "<script" not in page
+
+
+def test_a_finished_run_is_not_overwritten(result, folder):
+    with pytest.raises(SpecError, match="holds a run already"):
+        run(folder / "add.pl", out=result.folder)
+
+
+def test_absent_foreign_data_is_null_with_a_reason(folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("GROUNDKIT_DATA", str(tmp_path))
+    monkeypatch.setattr(sources, "DEBIAN_FASHION", Path("/nowhere"))
+    sources._load_named.cache_clear()
+    found = run(
+        folder / "add.pl",
+        out=tmp_path / "out",
+        settings=['evaluate.ood=["fashion-mnist","noise"]', "train.min_steps=4"],
+    )
+    scores = found.metrics["ood"]["fashion-mnist"]
+    assert scores["auroc"] is None
+    assert "apt-get install" in scores["reason"]
+    assert found.metrics["ood"]["noise"]["auroc"] is not None
+
+
+def test_the_symbolic_term_alone_collapses_and_the_report_says_so(folder, tmp_path):
+    """With nothing but the query's likelihood every image may be called 0."""
+    off = [f"networks.net.perception.{term}=0" for term in ("generative", "invariance", "prior")]
+    found = run(
+        folder / "add.pl",
+        out=tmp_path / "out",
+        settings=[*off, "train.cluster_steps=0", "train.reground=false", "train.min_steps=400",
+                  "evaluate.samples=0"],
+    )  # fmt: skip
+    assert found.metrics["grounding"]["collapse"] >= 0.6
+    assert found.verdict.status == "collapsed"
+    assert "never" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_devices_that_are_not_there_are_refused():
+    with pytest.raises(SpecError, match="unknown device 'gpu'"):
+        choose_device("gpu")
+
+
+def test_shipped_programs_have_spec_and_note():
+    programs = sorted(Path("programs").glob("*.toml"))
+    assert programs
+    for spec in programs:
+        assert spec.with_suffix(".pl").exists()
+        assert spec.with_suffix(".md").exists()
