@@ -83,7 +83,7 @@ class SamplerSpec(_Section):
 class PerceptionSpec(_Section):
     """Weights of the bound's terms, the sampler and the augmentation of one network."""
 
-    generative: float = Field(default=0.5, ge=0)
+    generative: float = Field(default=0.2, ge=0)
     """Weight of L_GEN, the energy-based term."""
     invariance: float = Field(default=1.0, ge=0)
     """Weight of L_INV, agreement of an image's two views."""
