@@ -7,14 +7,16 @@ images are the positive class of every curve (as in OpenOOD and pytorch-ood). En
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+from torch import Tensor
 
 
 def energy_score(energies: ArrayLike) -> NDArray[np.float64]:
@@ -35,6 +37,28 @@ def entropy_score(probs: ArrayLike) -> NDArray[np.float64]:
     """Entropy of p(y|x) in nats ``(N,)`` from ``(N, K)``."""
     p = np.asarray(probs, dtype=np.float64)
     return np.asarray(-(p * np.log(np.maximum(p, np.finfo(np.float64).tiny))).sum(axis=1))
+
+
+def gradient_score(
+    energy: Callable[[Tensor], Tensor], images: Tensor, batch: int = 256
+) -> NDArray[np.float64]:
+    """Norm of the energy's gradient by the image, ``|dE/dx|`` ``(N,)``.
+
+    Grathwohl et al., "Your classifier is secretly an energy based model" (2020), section 5.3: an
+    image in a region of high density lies on a plateau, a foreign one on a slope.
+
+    Args:
+        energy: Images ``(B, ...)`` -> energies ``(B,)``.
+        images: ``(N, ...)``.
+        batch: Images at a time.
+    """
+    norms = []
+    for start in range(0, len(images), batch):
+        x = images[start : start + batch].detach().requires_grad_(True)
+        with torch.enable_grad():
+            (slope,) = torch.autograd.grad(energy(x).sum(), x)
+        norms.append(slope.flatten(1).norm(dim=1).double().cpu().numpy())
+    return np.concatenate(norms) if norms else np.zeros(0)
 
 
 @dataclass(frozen=True, slots=True)

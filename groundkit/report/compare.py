@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping, Sequence
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 from typing import Any, TypedDict
 
-from groundkit.report.html import number, template
-from groundkit.report.verdict import GOOD, UNKNOWN
+from groundkit.errors import CheckpointError, Location
+from groundkit.report.html import template
+from groundkit.report.verdict import GOOD
+from groundkit.report.words import UNKNOWN, number
 
 HEADLINES = {
     "grounding.accuracy": "accuracy",
@@ -196,6 +201,82 @@ def flatten(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
         ):
             found[name] = float(value)
     return found
+
+
+def load_runs(folders: Sequence[Path]) -> list[RunResult]:
+    """Reads the folders of runs and labels each by what sets it apart from the others.
+
+    Args:
+        folders: Folders with ``metrics.json`` and ``spec.toml``.
+
+    Raises:
+        CheckpointError: A folder is not that of a finished run.
+    """
+    metrics = [_read_json(folder / "metrics.json") for folder in folders]
+    specs = [_read_toml(folder / "spec.toml") for folder in folders]
+    names = [Path(str(m.get("program", folder.parent))).stem
+             for m, folder in zip(metrics, folders, strict=True)]  # fmt: skip
+    return [
+        {"label": label, "seed": one.get("seed"), "metrics": one}
+        for label, one in zip(label_runs(names, specs), metrics, strict=True)
+    ]
+
+
+def label_runs(programs: Sequence[str], specs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names runs by their program, and by the keys in which specs of one program differ.
+
+    Args:
+        programs: Name of each run's program.
+        specs: Its spec, as nested dicts.
+    """
+    leaves = [_leaves(spec) for spec in specs]
+    labels = []
+    for program, own in zip(programs, leaves, strict=True):
+        peers = [leaf for name, leaf in zip(programs, leaves, strict=True) if name == program]
+        keys = dict.fromkeys(key for leaf in peers for key in leaf)
+        differing = [key for key in keys if any(leaf.get(key) != own.get(key) for leaf in peers)]
+        settings = [f"{key}={own[key]}" if key in own else f"no {key}" for key in differing]
+        labels.append(": ".join([program, ", ".join(settings)]) if settings else program)
+    return labels
+
+
+def _leaves(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted keys of all values of a nested dict that are no dicts themselves."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            found |= _leaves(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of a run's folder."""
+    found = _parsed(path, json.loads)
+    if not isinstance(found, dict):
+        raise CheckpointError("not a JSON object", expected="metrics of a run", at=Location(path))
+    return found
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    """A TOML table of a run's folder."""
+    table: dict[str, Any] = _parsed(path, tomllib.loads)
+    return table
+
+
+def _parsed(path: Path, parse: Callable[[str], Any]) -> Any:
+    """A parsed file of a run's folder."""
+    try:
+        return parse(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"'{path.parent}' has no {path.name}",
+            expected="the folder of a finished run",
+            remedy="name folders that `groundkit run` wrote",
+        ) from None
+    except (ValueError, OSError) as error:
+        raise CheckpointError(f"it cannot be read: {error}", at=Location(path)) from None
 
 
 def _present(flat: Sequence[Mapping[str, float]]) -> dict[str, str]:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from groundkit.report import pictures, plots
 from groundkit.report.pictures import Picture
-from groundkit.report.verdict import UNKNOWN, judge, listing, missing_symbols, percent
+from groundkit.report.verdict import judge, missing_symbols
+from groundkit.report.words import listing, number, percent, seconds
 
 Array = NDArray[Any]
 
@@ -60,6 +61,8 @@ class NetworkData(TypedDict, total=False):
     """Generated images ``(S, C, H, W)`` in [0, 1]."""
     asked: Array | None
     """Symbol ``(S,)`` each was generated for."""
+    nearest: Array | None
+    """Training image ``(S, C, H, W)`` in [0, 1] nearest to each of them."""
     generation: Mapping[str, Any]
     """Scores of the samples (``GenerationScores.to_dict()``)."""
 
@@ -100,10 +103,11 @@ class ReportData(_Needed, total=False):
     """``accuracy`` and ``nll`` of held-out queries, ``goal``; ``None`` without a program."""
     identify: Mapping[str, Any] | None
     """``count``, ``permutations``, ``collapses``, or ``None`` with a ``reason``; and for people
-    ``convention``: str, ``witnesses``: [{``kind``, ``words``}], ``removals``: [{``by``, ``left``,
-    ``why``}], ``suggestions``: [{``kind``, ``items``: [str], ``left``, ``reason``}], ``learnt``:
-    {``words``, ``admitted``: bool}. ``Identification.to_dict()`` fits, with
-    ``LearntMap.to_dict()`` under ``learnt``."""
+    ``convention``: str, ``witnesses``: [{``kind``, ``words``}],
+    ``removals``: [{``by``, ``removed``, ``left``, ``why``}],
+    ``suggestions``: [{``kind``, ``items``: [str], ``left``, ``reason``}],
+    ``learnt``: {``words``, ``admitted``: bool}.
+    ``Identification.to_dict()`` fits, with ``LearntMap.to_dict()`` under ``learnt``."""
     history: Sequence[Mapping[str, Any]]
     """Rows of ``history.jsonl``; the horizontal axis is ``step``."""
     curves: Mapping[str, str]
@@ -133,6 +137,15 @@ class _Row:
     share: str
     learnt: str | None
     strip: Picture | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Samples:
+    """Images generated for a symbol, beneath them perhaps their nearest training images."""
+
+    symbol: str
+    strips: list[Picture]
+    agreement: float | None
 
 
 def write_report(data: ReportData, folder: Path) -> Path:
@@ -289,22 +302,27 @@ def _certain(net: NetworkData, k: int, count: int = 8) -> Picture | None:
     )
 
 
-def _sample_rows(
-    net: NetworkData, count: int = 10
-) -> list[tuple[str, Picture | None, float | None]]:
-    """Symbol, its generated images, and the classifier's agreement."""
-    samples, asked = net.get("samples"), net.get("asked")
+def _sample_rows(net: NetworkData, count: int = 10) -> list[_Samples]:
+    """The generated images, symbol by symbol."""
+    samples, asked, nearest = net.get("samples"), net.get("asked"), net.get("nearest")
     if samples is None or asked is None or not len(samples):
         return []
     agreement = net.get("generation", {}).get("agreement_per_symbol") or {}
-    rows: list[tuple[str, Picture | None, float | None]] = []
+
+    def row(images: Array, chosen: Array, words: str) -> Picture:
+        png = pictures.strip(np.asarray(images)[chosen], columns=count)
+        return Picture("", png, None, words)
+
+    rows = []
     for k, symbol in enumerate(net["symbols"]):
         chosen = np.flatnonzero(np.asarray(asked) == k)[:count]
-        shown = None
-        if len(chosen):
-            png = pictures.strip(np.asarray(samples)[chosen], columns=count)
-            shown = Picture("", png, None, f"{len(chosen)} images generated for {symbol}.")
-        rows.append((symbol, shown, agreement.get(symbol)))
+        if not len(chosen):
+            rows.append(_Samples(symbol, [], None))
+            continue
+        shown = [row(samples, chosen, f"{len(chosen)} images generated for {symbol}.")]
+        if nearest is not None:
+            shown.append(row(nearest, chosen, "The training image nearest to each of them."))
+        rows.append(_Samples(symbol, shown, agreement.get(symbol)))
     return rows
 
 
@@ -368,26 +386,3 @@ def _confusion_table(scores: Mapping[str, Any], symbols: Sequence[str]) -> list[
 def _file_name(name: str) -> str:
     """A name as part of a file name or of an element's id."""
     return "".join(c if c.isascii() and c.isalnum() else "-" for c in name)
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """A number for people; a dash for what is not known."""
-    if value is None:
-        return UNKNOWN
-    if isinstance(value, int):
-        return f"{value:,}"
-    shown = digits if abs(value) < 100 else min(digits, 1) if abs(value) < 1000 else 0
-    return f"{value:,.{shown}f}"
-
-
-def seconds(value: float) -> str:
-    """A duration for people: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
-    if value < 10:
-        return f"{value:.1f} s"
-    whole = round(value)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from groundkit.report import plots
-from groundkit.report.verdict import listing, percent
+from groundkit.report.words import listing, percent
 
 Array = NDArray[Any]
 

@@ -54,7 +54,7 @@ DPI = 170
 _STYLES = ("-", "--", "-.", ":")
 
 
-class _Sheet:
+class Sheet:
     """A figure being drawn, and its PNG once the drawing is over."""
 
     def __init__(self, figure: Figure) -> None:
@@ -63,7 +63,7 @@ class _Sheet:
 
 
 @contextmanager
-def _sheet(theme: Theme, height: float, width: float = WIDTH) -> Iterator[_Sheet]:
+def sheet(theme: Theme, height: float, width: float = WIDTH) -> Iterator[Sheet]:
     """Opens a figure in a theme; on leaving, its PNG is in ``.png``."""
     style: Any = {
         "font.size": 10.0,
@@ -92,11 +92,11 @@ def _sheet(theme: Theme, height: float, width: float = WIDTH) -> Iterator[_Sheet
     with mpl.rc_context(style):
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
-        sheet = _Sheet(figure)
-        yield sheet
+        page = Sheet(figure)
+        yield page
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-        sheet.png = buffer.getvalue()
+        page.png = buffer.getvalue()
 
 
 def _shades(theme: Theme) -> LinearSegmentedColormap:
@@ -142,8 +142,8 @@ def confusion(counts: ArrayLike, symbols: Sequence[str], theme: Theme = LIGHT) -
     table = np.asarray(counts, dtype=np.float64)
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1.0)
     k = len(symbols)
-    with _sheet(theme, 4.7) as sheet:
-        axes = sheet.figure.add_subplot()
+    with sheet(theme, 4.7) as page:
+        axes = page.figure.add_subplot()
         axes.grid(False)
         axes.imshow(share, cmap=_shades(theme), vmin=0.0, vmax=1.0)
         step = max(1, -(-k // 20))
@@ -157,7 +157,7 @@ def confusion(counts: ArrayLike, symbols: Sequence[str], theme: Theme = LIGHT) -
         axes.set_ylabel("true symbol")
         if k <= 12:
             _write_shares(axes, share, theme)
-    return sheet.png
+    return page.png
 
 
 def _write_shares(axes: Axes, share: Array, theme: Theme) -> None:
@@ -229,8 +229,8 @@ def _rows(
 ) -> bytes:
     """Draws labelled rows of images on one canvas of square cells."""
     columns = max([len(r) for r in rows] + [1])
-    with _sheet(theme, max(0.44 * len(rows), 0.6)) as sheet:
-        axes = sheet.figure.add_subplot()
+    with sheet(theme, max(0.44 * len(rows), 0.6)) as page:
+        axes = page.figure.add_subplot()
         axes.set_axis_off()
         axes.set_xlim(-1.6, columns)
         axes.set_ylim(len(rows), 0)
@@ -247,7 +247,7 @@ def _rows(
                             (j + 0.05, i + 0.05), 0.9, 0.9, fill=False, ec=theme.error, lw=2.4
                         )
                     )
-    return sheet.png
+    return page.png
 
 
 def curves(
@@ -269,8 +269,8 @@ def curves(
     keys = list(labels)
     columns = 2 if len(keys) > 1 else 1
     lines = max(1, -(-len(keys) // columns))
-    with _sheet(theme, 0.45 + 1.45 * lines) as sheet:
-        grid = sheet.figure.subplots(lines, columns, sharex=True, squeeze=False)
+    with sheet(theme, 0.45 + 1.45 * lines) as page:
+        grid = page.figure.subplots(lines, columns, sharex=True, squeeze=False)
         for n, axes in enumerate(grid.flat):
             if n >= len(keys):
                 axes.set_axis_off()
@@ -291,7 +291,7 @@ def curves(
             if n >= len(keys) - columns:
                 axes.set_xlabel(x)
                 axes.tick_params(labelbottom=True)
-    return sheet.png
+    return page.png
 
 
 def energy_histogram(
@@ -310,8 +310,8 @@ def energy_histogram(
     low, high = np.percentile(everything, [0.25, 99.75])
     pad = 0.02 * (high - low) or 0.5
     edges = np.linspace(low - pad, high + pad, 61)
-    with _sheet(theme, 2.1 + 0.22 * len(groups)) as sheet:
-        axes = sheet.figure.add_subplot()
+    with sheet(theme, 2.1 + 0.22 * len(groups)) as page:
+        axes = page.figure.add_subplot()
         for n, (name, values) in enumerate(finite.items()):
             colour = theme.series[n % len(theme.series)]
             weights = np.full(len(values), 1.0 / max(len(values), 1))
@@ -324,8 +324,8 @@ def energy_histogram(
             )  # fmt: skip
         axes.set_xlabel("energy (higher: less like the training images)")
         axes.set_ylabel("share of images")
-        sheet.figure.legend(loc="outside upper left", ncols=2)
-    return sheet.png
+        page.figure.legend(loc="outside upper left", ncols=2)
+    return page.png
 
 
 def reliability(bins: Mapping[str, Any], theme: Theme = LIGHT) -> bytes:
@@ -341,8 +341,8 @@ def reliability(bins: Mapping[str, Any], theme: Theme = LIGHT) -> bytes:
     confidence = np.array([c for c in bins["confidence"] if c is not None], dtype=float)
     accuracy = np.array([a for a in bins["accuracy"] if a is not None], dtype=float)
     edges = np.asarray(bins["edges"], dtype=float)
-    with _sheet(theme, 4.2) as sheet:
-        top, below = sheet.figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    with sheet(theme, 4.2) as page:
+        top, below = page.figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
         top.plot([0, 1], [0, 1], color=theme.muted, ls="--", lw=1.2)
         top.text(1.0, 0.06, "dashed: calibrated", color=theme.muted, size=9, ha="right")
         top.vlines(confidence, confidence, accuracy, color=theme.series[1], lw=4, alpha=0.55)
@@ -353,7 +353,7 @@ def reliability(bins: Mapping[str, Any], theme: Theme = LIGHT) -> bytes:
         below.set(xlabel="probability given to the symbol", ylabel="images", yscale="log")
         below.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         below.set_ylim(bottom=0.7)
-    return sheet.png
+    return page.png
 
 
 def _is_number(value: object) -> bool:

@@ -7,15 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from groundkit.report.words import listing, percent
+
 Status = Literal["grounded", "ambiguous", "collapsed", "renamed", "not grounded", "unknown"]
 
 GOOD = 0.9
 """Symbols count as grounded from this share of right ones."""
 MARGIN = 0.05
 """So much more accuracy after the best renaming means that names, not clusters, are wrong."""
-
-UNKNOWN = "\u2013"
-"""The dash that stands for what is not known."""
 
 _SEVERITY: tuple[Status, ...] = (
     "collapsed", "renamed", "ambiguous", "not grounded", "unknown", "grounded",
@@ -217,14 +216,3 @@ def _without_truth(
         "Look at the images of each symbol below, or label a few of them to have them scored.",
         name,
     )
-
-
-def percent(share: float | None) -> str:
-    """A share as a percentage, ``97.3 %``; a dash for what is not known."""
-    return UNKNOWN if share is None else f"{100 * share:.1f} %"
-
-
-def listing(items: Sequence[str], most: int = 6) -> str:
-    """Names in a row, the last ones counted when they are many."""
-    shown = ", ".join(items[:most])
-    return shown if len(items) <= most else f"{shown} and {len(items) - most} more"

@@ -12,6 +12,7 @@ from groundkit.evaluate.ood import (
     compare_scores,
     energy_score,
     entropy_score,
+    gradient_score,
     max_softmax_score,
     score_ood,
     unavailable,
@@ -32,6 +33,13 @@ def test_signs_of_the_scores_of_logits():
         lambda f: entropy_score(f.softmax(1)),
     ):
         assert score(foreign)[0] > score(familiar)[0]
+
+
+def test_gradient_score_is_the_slope_of_the_energy_and_higher_far_from_the_data():
+    images = torch.tensor([[[[0.0, 0.0]]], [[[3.0, 4.0]]]])
+    score = gradient_score(lambda x: 0.5 * (x**2).flatten(1).sum(1), images, batch=1)
+    assert score == pytest.approx([0.0, 5.0])
+    assert len(gradient_score(lambda x: x.sum(1), torch.zeros(0, 2))) == 0
 
 
 def test_entropy_of_a_certain_and_a_uniform_answer():

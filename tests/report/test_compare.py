@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from groundkit.report.compare import Criterion, compare, flatten
+from groundkit.errors import CheckpointError
+from groundkit.report.compare import Criterion, compare, flatten, label_runs, load_runs
 
 
 def run(label, seed, accuracy, **more):
@@ -66,3 +67,39 @@ def test_no_runs():
 def test_flatten_keeps_finite_numbers_only():
     nested = {"a": {"b": 1, "c": None, "d": True}, "e": float("nan"), "f": "x"}
     assert flatten(nested) == {"a.b": pytest.approx(1.0)}
+
+
+def test_runs_are_labelled_by_what_sets_them_apart():
+    specs = [
+        {"train": {"epochs": 30, "reground": True}},
+        {"train": {"epochs": 30, "reground": False}},
+        {"train": {"epochs": 30, "reground": True}, "x": 1},
+        {"train": {"epochs": 7}},
+    ]
+    assert label_runs(["a", "a", "a", "b"], specs) == [
+        "a: train.reground=True, no x",
+        "a: train.reground=False, no x",
+        "a: train.reground=True, x=1",
+        "b",
+    ]
+    assert label_runs(["a", "a"], [specs[0], specs[0]]) == ["a", "a"]
+
+
+def test_folders_of_runs_are_read(tmp_path):
+    for seed in (0, 1):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        metrics = {"program": "programs/add.pl", "seed": seed, "grounding": {"accuracy": 0.95}}
+        (folder / "metrics.json").write_text(json.dumps(metrics))
+        (folder / "spec.toml").write_text("[train]\nepochs = 3\n")
+    table = compare(load_runs([tmp_path / "0", tmp_path / "1"]))
+    assert [(r.label, r.seeds, r.success) for r in table.rows] == [("add", (0, 1), "2 of 2")]
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", "\xff"])
+def test_a_folder_that_is_no_run_is_refused(tmp_path, content):
+    if content is not None:
+        (tmp_path / "metrics.json").write_text(content, encoding="latin-1")
+    with pytest.raises(CheckpointError) as error:
+        load_runs([tmp_path])
+    assert "metrics.json" in str(error.value)

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from groundkit.report.html import number, render_report, seconds, write_report
+from groundkit.report.html import render_report, write_report
 
 SYMBOLS = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "&amp;"]
 VOID = {"meta", "link", "img", "source", "br"}
@@ -70,6 +70,7 @@ def full():
                     "fashion-mnist": {"auroc": None, "reason": "not on this machine"},
                 },
                 "samples": rng.random((2, 1, 5, 5)), "asked": np.array([0, 1]),
+                "nearest": rng.random((2, 1, 5, 5)),
                 "generation": {"fid": 12.0, "kid": 0.1, "fid_floor": 1.0, "n": 2,
                                "agreement": 0.5, "extractor": "convnet <b>", "reason": None},
                 "reliability": {"edges": [0, 0.5, 1], "count": [0, 6], "confidence": [None, 0.8],
@@ -80,7 +81,7 @@ def full():
         "identify": {
             "count": 2, "permutations": 1, "collapses": 1, "convention": "identity included",
             "witnesses": [{"kind": "collapse", "words": "all become <b>0</b>"}],
-            "removals": [{"by": "prior", "left": 1, "why": "uses every symbol"}],
+            "removals": [{"by": "prior", "removed": 1, "left": 1, "why": "uses every symbol"}],
             "suggestions": [{"items": ["digit(X, 1)"], "left": 1}],
             "learnt": {"words": "identity", "admitted": True},
         },
@@ -116,10 +117,11 @@ def test_structure_is_right_for_a_screen_reader(full):
 def test_sections_say_what_was_found(full):
     text = Reader(render_report(full)).text
     for words in (
-        "Collapsed: 1 of 3", "never given to an image", "prior: 1 left",
+        "Collapsed: 1 of 3", "never given to an image", "prior rules out 1, leaves 1: uses",
         "observe digit(X, 1) (1 left)",
         "not measured: not on this machine", "Frechet distance 12.0", "Step 2: moved 3->5",
-        "3 min 20 s", "of it sample", "cpu, torch 2", "512 MB",
+        "3 min 20 s", "of it sample", "cpu, torch 2", "nearest to each sample", "none generated",
+        "512 MB",
         "groundkit run '<x>'", "is one of them",
     ):  # fmt: skip
         assert words in text, words
@@ -159,12 +161,3 @@ def test_files_are_written_and_plots_are_named_by_network(full, tmp_path):
     full["networks"].append(full["networks"][0] | {"name": "../x"})
     write_report(full, tmp_path)
     assert (tmp_path / "plots" / "---x-confusion.png").exists()
-
-
-def test_numbers_for_people():
-    assert [number(v) for v in (None, 3, 12345, 0.12345, 1234.5)] == [
-        "\u2013", "3", "12,345", "0.123", "1,234",
-    ]  # fmt: skip
-    assert [seconds(v) for v in (0.42, 12.3, 200, 7500)] == [
-        "0.4 s", "12 s", "3 min 20 s", "2 h 5 min",
-    ]  # fmt: skip
