@@ -35,6 +35,7 @@ class Augmentation:
             morphological dilation or erosion that is blended in, 0 to 1.
         flip: Probability of a horizontal mirror image.
         contrast: Largest relative change of contrast around mid grey.
+        noise: Standard deviation of noise added to each value, of the range [-1, 1].
     """
 
     rotation: float = 15.0
@@ -45,6 +46,7 @@ class Augmentation:
     thickness: float = 0.7
     flip: float = 0.0
     contrast: float = 0.0
+    noise: float = 0.0
 
     def __call__(self, x: Tensor, generator: Generator | None = None) -> Tensor:
         """Draws one augmented image for each image.
@@ -56,14 +58,22 @@ class Augmentation:
         Returns:
             ``(B, C, H, W)`` in [-1, 1]. What is warped in from outside takes the border's value.
         """
-        grid = self._grid(x, generator)
-        y = functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
+        y = x
+        if self._warps():
+            grid = self._grid(x, generator)
+            y = functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
         if self.thickness > 0:
             amount = self.thickness * _uniform((len(x), 1, 1, 1), x, generator)
             y = change_thickness(y, amount)
         if self.contrast > 0:
             y = y * (1 + self.contrast * _uniform((len(x), 1, 1, 1), x, generator))
+        if self.noise > 0:
+            y = y + self.noise * _normal(tuple(y.shape), x, generator)
         return y.clamp(-1, 1)
+
+    def _warps(self) -> bool:
+        parts = (self.rotation, self.scale, self.shear, self.translate, self.elastic, self.flip)
+        return any(part > 0 for part in parts)
 
     def _grid(self, x: Tensor, generator: Generator | None) -> Tensor:
         """Where each pixel of the result is read from: ``(B, H, W, 2)`` in [-1, 1]."""
@@ -94,6 +104,9 @@ class Augmentation:
 AUGMENTATIONS: dict[str, Augmentation] = {
     "none": Augmentation(rotation=0, scale=0, shear=0, translate=0, elastic=0, thickness=0),
     "digits": Augmentation(),
+    "points": Augmentation(
+        rotation=0, scale=0, shear=0, translate=0, elastic=0, thickness=0, noise=0.05
+    ),
     "objects": Augmentation(
         rotation=5,
         scale=0.2,
@@ -105,7 +118,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
         contrast=0.4,
     ),
 }
-"""Augmentations by name: for written characters, for photographs, and none."""
+"""Augmentations by name: for written characters, photographs, points of a plane, and none."""
 
 
 def change_thickness(x: Tensor, amount: Tensor) -> Tensor:

@@ -2,16 +2,20 @@
 
 The bound alone finds clusters that follow slant and stroke width, and a symbolic term from random
 weights can settle on wrong names that explain a small set of examples. So the embedding is first
-trained by the contrastive term, and prototypes start from its k-means centres.
+trained by the contrastive term. It draws the images of a symbol into a connected region rather
+than a ball, so its clusters are read off the graph of nearest neighbours (spectral clustering)
+and not from k-means, and prototypes are fitted to them.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 
 import torch
-from sklearn.cluster import KMeans
+from sklearn.cluster import KMeans, SpectralClustering
 from torch import Generator, Tensor, nn
+from torch.nn import functional
 
 from groundkit.perception import bound
 from groundkit.perception.augment import Augmentation
@@ -19,10 +23,14 @@ from groundkit.perception.model import SymbolModel
 
 # Largest norm of a step's gradient in the clustering phase.
 CLIP_NORM = 1.0
-# Mean log-odds, in nats, of an image's nearest centre against the second nearest when prototypes
-# start. The Gaussians that k-means assumes would give some hundred in an embedding of many
-# dimensions: far too certain of clusters of which one image in ten is wrong.
-MARGIN = 5.0
+# Images of which the graph of neighbours is made: its cost grows with the square of their number.
+GRAPH_IMAGES = 5000
+NEIGHBOURS = 10
+# A cluster smaller than this part of an even share is a few outliers of the graph, not a symbol.
+SMALLEST_SHARE = 0.2
+# Prototypes are fitted to "nine parts this cluster, one part any": one image in twenty or more is
+# in a wrong cluster, and joint training has to be able to move it.
+DOUBT = 0.1
 
 
 def train_embedding(
@@ -72,23 +80,81 @@ def train_embedding(
         yield value.item()
 
 
-@torch.no_grad()
 def start_prototypes(model: SymbolModel, images: Tensor, seed: int, chunk: int = 1000) -> Tensor:
-    """Starts the prototypes from the k-means centres of the images' embedding.
+    """Starts the prototypes from the clusters of the images' embedding.
 
     Args:
-        model: Changed in place.
+        model: Its prototypes are changed in place.
         images: Unlabelled images, ``(N, C, H, W)`` with N at least the number of symbols.
-        seed: Of k-means.
+        seed: Of the choice of images for the graph, and of the clustering.
         chunk: Images embedded at a time.
 
     Returns:
-        The cluster of each image, ``(N,)``; cluster k is symbol k of the model.
+        The most probable symbol of each image from now on, ``(N,)``.
     """
-    embedding = torch.cat([model.embed(part) for part in torch.split(images, chunk)])
-    kmeans = KMeans(model.symbols, n_init=10, random_state=seed).fit(embedding.cpu().numpy())
-    centres = torch.as_tensor(kmeans.cluster_centers_).to(embedding)
-    nearest = torch.cdist(embedding, centres).square().topk(2, largest=False).values
-    log_odds = 0.5 * (nearest[:, 1] - nearest[:, 0]).mean().item()
-    model.set_prototypes(centres, MARGIN / max(log_odds, 1e-12))
-    return torch.as_tensor(kmeans.labels_, dtype=torch.long)
+    with torch.no_grad():
+        embedding = torch.cat([model.embed(part) for part in torch.split(images, chunk)])
+    order = torch.randperm(len(images), generator=Generator().manual_seed(seed))
+    sample = embedding[order[:GRAPH_IMAGES].to(embedding.device)]
+    clusters = cluster_embedding(sample, model.symbols, seed)
+    _fit_prototypes(model, sample, clusters)
+    with torch.no_grad():
+        return model.classify(embedding).argmax(-1)
+
+
+def cluster_embedding(embedding: Tensor, count: int, seed: int) -> Tensor:
+    """Spectral clustering of the graph of nearest neighbours.
+
+    Where that cuts off a handful of outliers instead (few points, or a graph in many pieces),
+    k-means takes its place.
+
+    Args:
+        embedding: ``(N, F)``.
+        count: Number of clusters.
+        seed: Of both.
+
+    Returns:
+        The cluster of each row, ``(N,)``, on the embedding's device.
+    """
+    points = embedding.detach().cpu().numpy()
+    enough = SMALLEST_SHARE * len(points) / count
+    labels = torch.zeros(len(points), dtype=torch.long)
+    if len(points) > count * NEIGHBOURS:
+        spectral = SpectralClustering(
+            count,
+            affinity="nearest_neighbors",
+            n_neighbors=NEIGHBOURS,
+            assign_labels="cluster_qr",
+            random_state=seed,
+        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Graph is not fully connected")
+            labels = torch.as_tensor(spectral.fit_predict(points), dtype=torch.long)
+    if torch.bincount(labels, minlength=count).min() < enough:
+        kmeans = KMeans(count, n_init=10, random_state=seed).fit(points)
+        labels = torch.as_tensor(kmeans.labels_, dtype=torch.long)
+    return labels.to(embedding.device)
+
+
+def _fit_prototypes(model: SymbolModel, embedding: Tensor, clusters: Tensor) -> None:
+    """Fits the prototypes to clusters by regression.
+
+    Free prototypes start at zero and so keep a sum of zero: the regression does not see what all
+    logits have in common, but the energy does.
+    """
+    membership = functional.one_hot(clusters, model.symbols).to(embedding)
+    centres = membership.T @ embedding / membership.sum(0).clamp_min(1)[:, None]
+    model.set_prototypes(centres, sharpness=0.0)
+    optimiser = torch.optim.LBFGS(
+        model.prototypes.parameters(), max_iter=100, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> float:
+        optimiser.zero_grad()
+        logits = model.classify(embedding)
+        loss = functional.cross_entropy(logits, clusters, label_smoothing=DOUBT)
+        torch.autograd.backward(loss)
+        return loss.item()
+
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    optimiser.zero_grad()

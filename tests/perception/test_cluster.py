@@ -4,7 +4,7 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from groundkit.perception.augment import Augmentation
 from groundkit.perception.backbones import build_backbone
-from groundkit.perception.cluster import start_prototypes, train_embedding
+from groundkit.perception.cluster import cluster_embedding, start_prototypes, train_embedding
 from groundkit.perception.model import SymbolModel
 
 KINDS = 3
@@ -58,3 +58,31 @@ def test_the_same_generator_gives_the_same_embedding(shapes):
 def test_prototypes_are_left_alone_by_the_contrastive_term(shapes):
     model, _ = train(shapes[0], 3)
     assert torch.equal(model.prototypes.weight, fresh_model().prototypes.weight)
+
+
+def ring_and_core() -> tuple[torch.Tensor, torch.Tensor]:
+    """Points of a ring, and of the blob in its middle: no k-means can part them."""
+    angle = torch.linspace(0, 2 * torch.pi, 200)
+    ring = 3 * torch.stack([angle.cos(), angle.sin()], dim=1)
+    core = 0.3 * torch.randn(200, 2, generator=rng())
+    truth = torch.arange(400) // 200
+    return torch.cat([ring, core]), truth
+
+
+def test_clusters_follow_the_graph_of_neighbours():
+    points, truth = ring_and_core()
+    assert normalized_mutual_info_score(truth, cluster_embedding(points, 2, 0)) == 1
+
+
+def test_outliers_do_not_become_symbols():
+    points = torch.randn(300, 2, generator=rng())
+    points[:3] += 50
+    points[150:] += 8
+    sizes = torch.bincount(cluster_embedding(points, 2, 0), minlength=2)
+    assert sizes.min() > 100
+
+
+def test_a_few_images_are_enough_to_start(shapes):
+    images, _ = shapes
+    symbols = start_prototypes(fresh_model(), images[:5], seed=0)
+    assert symbols.shape == (5,)
