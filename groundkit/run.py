@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import torch
 
+from groundkit.data.sources import anchored
 from groundkit.errors import LimitError, RunError, SpecError
 from groundkit.grounding.assess import (
     assess_generation,
@@ -22,6 +23,7 @@ from groundkit.grounding.assess import (
     identify_task,
 )
 from groundkit.grounding.checkpoint import save_weights, write_atomically
+from groundkit.grounding.familiar import measure
 from groundkit.grounding.identification import Identification
 from groundkit.grounding.task import Task, load_task
 from groundkit.grounding.trainer import Row, Trainer
@@ -178,7 +180,8 @@ def run(
     task.reasoner, task.roles, task.examples, task.held_out  # noqa: B018 - checked before a folder is made
     times.lap("ground")
     folder = _make_folder(Path(out) if out else None, program.stem, seed)
-    write_atomically(folder / "spec.toml", task.spec.to_toml().encode())
+    spec_of_run = anchored(task.spec, task.sources.spec.parent)
+    write_atomically(folder / "spec.toml", spec_of_run.to_toml().encode())
     write_atomically(folder / "program.pl", task.program.text.encode())
     progress.say(f"writing to {folder}")
     found = _identify(task, progress)
@@ -192,7 +195,14 @@ def run(
         {name: learner.model for name, learner in trainer.learners.items()}
         | {f"{name}.buffer": learner.buffer for name, learner in trainer.learners.items()}
         | {"program": task.reasoner},
-        {"program": str(program), "seed": seed},
+        {
+            "program": str(program),
+            "seed": seed,
+            "networks": {
+                name: measure(learner.model, learner.pool).to_dict()
+                for name, learner in trainer.learners.items()
+            },
+        },
     )
     progress.say("evaluating on held-out images")
     assessed = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from groundkit.data.images import DataSource, ImageSet, Labels
@@ -40,7 +40,7 @@ def read_image(path: Path, shape: tuple[int, ...], at: Location | None = None) -
             with Image.open(path) as opened:
                 if opened.width * opened.height > MAX_PIXELS:
                     raise Image.DecompressionBombError(f"{opened.width}x{opened.height} pixels")
-                picture = opened.convert("RGB" if channels == 3 else "L")
+                picture = _flat(opened).convert("RGB" if channels == 3 else "L")
     except FileNotFoundError:
         raise DataError(
             f"there is no image '{path}'",
@@ -60,6 +60,15 @@ def read_image(path: Path, shape: tuple[int, ...], at: Location | None = None) -
             at=at,
         ) from None
     return _fit(np.asarray(picture), channels, height, width)
+
+
+def _flat(opened: Image.Image) -> Image.Image:
+    """Turns a picture upright as its camera says, and lays transparent ones on white paper."""
+    upright = ImageOps.exif_transpose(opened)
+    if not upright.has_transparency_data:
+        return upright
+    layer = upright.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
 
 
 def _fit(array: np.ndarray, channels: int, height: int, width: int) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 from groundkit.data import files, synthetic
 from groundkit.data.images import DataSource, ImageSet, match_shape
 from groundkit.errors import DataError, choose_from
+from groundkit.spec import Spec
 
 DIGITS = tuple("0123456789")
 GARMENTS = (
@@ -280,6 +281,41 @@ def load(name: str, base: Path | None = None) -> DataSource:
         f"unknown data set '{name}'",
         expected="a name from `groundkit datasets`, a folder of images, or an .npz file",
         remedy=choose_from(name, CARDS),
+    )
+
+
+def anchored(spec: Spec, base: Path) -> Spec:
+    """Returns a spec whose paths hold from anywhere: those below ``base`` made absolute.
+
+    Args:
+        spec: A spec whose paths start from ``base``.
+        base: Its folder.
+    """
+
+    def anchor(name: str) -> str:
+        path = base / name
+        return str(path.resolve()) if name not in CARDS and path.exists() else name
+
+    def optional(name: str | None) -> str | None:
+        return None if name is None else anchor(name)
+
+    examples, file = spec.examples, spec.examples.file
+    return spec.model_copy(
+        update={
+            "examples": examples.model_copy(
+                update={
+                    "data": optional(examples.data),
+                    "file": None if file is None else Path(anchor(str(file))),
+                }
+            ),
+            "networks": {
+                name: network.model_copy(update={"data": optional(network.data)})
+                for name, network in spec.networks.items()
+            },
+            "evaluate": spec.evaluate.model_copy(
+                update={"ood": [anchor(name) for name in spec.evaluate.ood]}
+            ),
+        }
     )
 
 

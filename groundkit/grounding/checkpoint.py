@@ -92,16 +92,24 @@ def load_weights(folder: Path, modules: Mapping[str, nn.Module]) -> None:
     Raises:
         CheckpointError: A file is missing, damaged or does not fit its module.
     """
-    files = read_manifest(folder)["files"]
     for name, module in modules.items():
-        file = f"{_plain(name)}.safetensors"
-        state = _read(folder / file, files.get(file))
+        state = read_tensors(folder, name)
         try:
             module.load_state_dict(state)
         except RuntimeError as error:
             raise CheckpointError(
-                f"'{folder / file}' does not fit network '{name}': {str(error).splitlines()[-1]}"
+                f"'{folder}' does not fit network '{name}': {str(error).splitlines()[-1]}"
             ) from None
+
+
+def read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
+    """Reads one module's weights, after checking their hash.
+
+    Raises:
+        CheckpointError: The file is missing or damaged.
+    """
+    file = f"{_plain(name)}.safetensors"
+    return _read(folder / file, read_manifest(folder)["files"].get(file))
 
 
 def _read(path: Path, expected: str | None) -> dict[str, Tensor]:

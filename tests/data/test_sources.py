@@ -9,6 +9,7 @@ import torch
 
 from groundkit.data import sources
 from groundkit.errors import DataError
+from groundkit.spec import parse_spec
 
 
 def test_mnist5k_has_its_fixed_split():
@@ -82,3 +83,17 @@ def test_foreign_sets_are_always_there_in_the_right_shape(name):
 def test_a_foreign_data_set_takes_the_shape_of_the_inside():
     inside = sources.load("digits8").test
     assert sources.load_ood("mnist5k", inside, 20, 0).pixels.shape == (20, 1, 8, 8)
+
+
+def test_paths_of_a_spec_hold_from_anywhere(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "rows.csv").write_text("X\n")
+    spec = parse_spec(
+        '[examples]\ndata = "mine"\nfile = "rows.csv"\n[networks.n]\ndata = "mnist5k"\n'
+        '[evaluate]\nood = ["noise", "mine"]\n'
+    )
+    found = sources.anchored(spec, tmp_path)
+    assert found.examples.data == str(tmp_path / "mine")
+    assert found.examples.file == tmp_path / "rows.csv"
+    assert found.networks["n"].data == "mnist5k"
+    assert found.evaluate.ood == ["noise", str(tmp_path / "mine")]

@@ -1,0 +1,161 @@
+"""What a run answers: plain results that print, turn into JSON and show in notebooks."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+_SHOWN = 10
+_SYMBOLS_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class ImageReading:
+    """How a network reads one image.
+
+    Attributes:
+        path: The image's file.
+        network: The network.
+        symbols: The network's symbols.
+        probabilities: p(y|x) ``(K,)``.
+        energy: E(x) in nats; low is likely.
+        energy_limit: The energy that 99 % of the training images stay below.
+        done: What was done to the image before it was read.
+        pixels: What was read, ``(C, H, W)`` bytes.
+    """
+
+    path: str
+    network: str
+    symbols: tuple[str, ...]
+    probabilities: NDArray[np.float64]
+    energy: float
+    energy_limit: float
+    done: tuple[str, ...]
+    pixels: NDArray[np.uint8] = field(repr=False)
+
+    @property
+    def symbol(self) -> str:
+        """The most probable symbol."""
+        return self.symbols[int(self.probabilities.argmax())]
+
+    @property
+    def out_of_distribution(self) -> bool:
+        """Whether its energy is above that of nearly all training images."""
+        return self.energy > self.energy_limit
+
+    def ranked(self) -> list[tuple[str, float]]:
+        """Returns symbols with their probabilities, the most probable first."""
+        order = np.argsort(-self.probabilities, kind="stable")
+        return [(self.symbols[k], float(self.probabilities[k])) for k in order]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything but the pixels as JSON-able values."""
+        return {
+            "symbol": self.symbol,
+            "probabilities": dict(self.ranked()),
+            "energy": self.energy,
+            "energy_limit": self.energy_limit,
+            "out_of_distribution": self.out_of_distribution,
+            "network": self.network,
+            "done": list(self.done),
+        }
+
+    def __str__(self) -> str:
+        best = ", ".join(f"{s} {p:.1%}" for s, p in self.ranked()[:_SYMBOLS_SHOWN])
+        lines = [f"{self.path}: {best}", f"  energy {self.energy:.2f}"]
+        if self.out_of_distribution:
+            lines[1] += (
+                f", above {self.energy_limit:.2f} that 99 % of the training images stay below:"
+                " OUT OF DISTRIBUTION, do not trust its symbol"
+            )
+        lines += [f"  {what}" for what in self.done]
+        return "\n".join(lines)
+
+    def thumbnail(self) -> str:
+        """Returns what was read as a PNG inside a URI."""
+        array = self.pixels[0] if len(self.pixels) == 1 else np.moveaxis(self.pixels, 0, -1)
+        buffer = io.BytesIO()
+        Image.fromarray(array).resize((56, 56), Image.Resampling.NEAREST).save(buffer, "PNG")
+        return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+    def _repr_html_(self) -> str:
+        words = "<br>".join(escape(line.strip()) for line in str(self).splitlines())
+        alt = escape(f"{self.path}, read as {self.symbol}")
+        return f'<p><img src="{self.thumbnail()}" alt="{alt}"> {words}</p>'
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer.
+
+    Attributes:
+        text: The question with its variables replaced.
+        values: Variable -> printed value.
+        probability: Its probability.
+        place: Combination and root it comes from.
+    """
+
+    text: str
+    values: dict[str, str]
+    probability: float
+    place: tuple[int, int] = field(default=(0, 0), repr=False)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers of a question, the most probable first.
+
+    Attributes:
+        question: The question.
+        answers: All answers.
+        images: Path -> how it was read.
+        unseen: Variables that stand for an image that was not given.
+    """
+
+    question: str
+    answers: tuple[Answer, ...]
+    images: dict[str, ImageReading] = field(default_factory=dict)
+    unseen: tuple[str, ...] = ()
+
+    @property
+    def best(self) -> Answer:
+        """The most probable answer."""
+        return self.answers[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything as JSON-able values."""
+        return {
+            "query": self.question,
+            "answers": {answer.text: answer.probability for answer in self.answers},
+            "images": {path: reading.to_dict() for path, reading in self.images.items()},
+        }
+
+    def __str__(self) -> str:
+        lines = [f"{a.text}: {a.probability:.4f}" for a in self.answers[:_SHOWN]]
+        rest = self.answers[_SHOWN:]
+        if rest:
+            total = sum(answer.probability for answer in rest)
+            lines.append(f"and {len(rest)} more answers, {total:.4f} in all")
+        if self.unseen:
+            names = ", ".join(self.unseen)
+            lines.append(
+                f"no image was given for {names}: a probability is that of the goal if {names} "
+                "showed these symbols"
+            )
+        lines += [str(reading) for reading in self.images.values()]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td><code>{escape(a.text)}</code></td><td>{a.probability:.4f}</td></tr>"
+            for a in self.answers[:_SHOWN]
+        )
+        images = "".join(reading._repr_html_() for reading in self.images.values())
+        return f"<table><tr><th>answer</th><th>probability</th></tr>{rows}</table>{images}"

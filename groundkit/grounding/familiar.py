@@ -1,0 +1,81 @@
+"""What a network's training images look like, so that a new image can be held against them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from groundkit.data.images import to_model
+from groundkit.errors import CheckpointError
+from groundkit.perception.model import energy
+
+QUANTILE = 0.99
+_CHUNK = 1000
+_MIDDLE = 127.5
+
+
+@dataclass(frozen=True)
+class Familiar:
+    """Facts of the unlabelled training images of one network.
+
+    Attributes:
+        shape: ``(C, H, W)`` of every image.
+        energy_limit: The energy E(x), in nats, that a share :data:`QUANTILE` of the training
+            images stays below; an image above it is flagged as out of distribution.
+        dark_border: Share of the training images whose border is dark. Near 0 or 1, an image
+            with the other kind of border is taken for inverted.
+    """
+
+    shape: tuple[int, int, int]
+    energy_limit: float
+    dark_border: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything as JSON-able values."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> Familiar:
+        """Reads what :meth:`to_dict` returned.
+
+        Raises:
+            CheckpointError: Something is missing or of another kind.
+        """
+        try:
+            channels, height, width = (int(n) for n in values["shape"])
+            return Familiar(
+                (channels, height, width),
+                float(values["energy_limit"]),
+                float(values["dark_border"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"the checkpoint's facts of its images are damaged: {error!r}"
+            ) from None
+
+
+@torch.no_grad()
+def measure(model: nn.Module, pool: Tensor) -> Familiar:
+    """Measures the training images of a trained network.
+
+    Args:
+        model: Gives logits ``(B, K)``.
+        pool: Unlabelled training images, ``(N, C, H, W)`` bytes, on the model's device.
+    """
+    energies = torch.cat([energy(model(to_model(part))) for part in torch.split(pool, _CHUNK)])
+    channels, height, width = pool.shape[1:]
+    return Familiar(
+        (channels, height, width),
+        float(torch.quantile(energies.double(), QUANTILE)),
+        float((border(pool) < _MIDDLE).double().mean()),
+    )
+
+
+def border(pixels: Tensor) -> Tensor:
+    """Returns the median brightness ``(N,)`` of the outermost pixels of ``(N, C, H, W)`` bytes."""
+    edges = [pixels[..., 0, :], pixels[..., -1, :], pixels[..., 0], pixels[..., -1]]
+    return torch.cat([edge.flatten(1) for edge in edges], dim=1).float().median(dim=1).values

@@ -1,0 +1,63 @@
+"""A question with image files in it: ``addition('a.png', 'b.png', Z)``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from groundkit.program.query import Goal, parse_goal
+
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"")
+
+
+@dataclass(frozen=True)
+class Question:
+    """A goal whose image files have become variables, so that one circuit serves all files.
+
+    Attributes:
+        text: The question as asked.
+        goal: The goal with a variable for every image.
+        images: Variable -> the image's path as written.
+    """
+
+    text: str
+    goal: Goal
+    images: dict[str, str]
+
+    def with_values(self, values: Mapping[str, str]) -> str:
+        """Prints the question with its images, and some variables replaced by values."""
+        quoted = {name: f"'{path}'" for name, path in self.images.items()}
+        return self.goal.with_values({**values, **quoted})
+
+
+def pose(text: str, suffixes: Collection[str]) -> Question:
+    """Reads a question; a quoted text that names a file, or ends like one, is an image.
+
+    The same file twice is the same image.
+
+    Args:
+        text: The question.
+        suffixes: Endings of image files, such as ``.png``.
+
+    Raises:
+        ProgramError: It is not one goal.
+    """
+    given = parse_goal(text)
+    images: dict[str, str] = {}
+
+    def take(match: re.Match[str]) -> str:
+        path = match[0][1:-1]
+        if Path(path).suffix.lower() not in suffixes and not Path(path).is_file():
+            return match[0]
+        for name, known in images.items():
+            if known == path:
+                return name
+        name = f"Image{len(images) + 1}"
+        while name in given.variables:
+            name += "_"
+        images[name] = path
+        return name
+
+    return Question(given.text, parse_goal(_QUOTED.sub(take, given.text)), images)

@@ -1,0 +1,422 @@
+"""A finished run opened again: its networks read images, its program answers questions."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from groundkit.answers import Answer, Answers, ImageReading
+from groundkit.circuit.reasoner import Reasoner, build_reasoner
+from groundkit.data.files import SUFFIXES
+from groundkit.data.images import to_model
+from groundkit.data.photos import prepare_image
+from groundkit.errors import CheckpointError, DataError, LimitError, NetworkError, choose_from
+from groundkit.grounding.checkpoint import load_weights, read_manifest, read_tensors
+from groundkit.grounding.familiar import Familiar, measure
+from groundkit.grounding.learner import Learner, build_model
+from groundkit.grounding.task import EXCLUDED, OBSERVED, Sources, Task
+from groundkit.perception.generate import sample_images
+from groundkit.perception.langevin import InformativeStart, Langevin, ReplayBuffer
+from groundkit.perception.model import SymbolModel, energy, log_probs
+from groundkit.program.limits import Limits
+from groundkit.program.question import Question, pose
+from groundkit.program.source import load_program
+from groundkit.run import cache_folder, choose_device
+from groundkit.spec import load_spec
+
+_LEARNABLE = "learnable."
+_MOST_COMBINATIONS = 10_000
+
+
+def open_run(folder: Path | str, *, trust: bool = False, device: str = "auto") -> Session:
+    """Opens the folder of a finished run.
+
+    Args:
+        folder: What ``groundkit run`` wrote.
+        trust: Allow the run's program and backbones to run Python code. Programs and weights of
+            strangers are safe to open without.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        CheckpointError: It is no run's folder, or is damaged.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise CheckpointError(
+            f"there is no run '{folder}'",
+            expected="the folder that `groundkit run` wrote",
+            remedy=_runs_beside(folder),
+        )
+    return Session(folder, trust=trust, device=choose_device(device))
+
+
+def _runs_beside(folder: Path) -> str:
+    """Names runs that could have been meant."""
+    found = sorted(
+        str(p.parent)
+        for base in {folder.parent, Path("runs")}
+        for p in base.glob("**/metrics.json")
+    )
+    return f"runs here: {', '.join(found[-5:])}" if found else "groundkit run PROGRAM makes one"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A question made ready: its circuit and the log-probabilities of its networks.
+
+    Attributes:
+        question: The question.
+        reasoner: Its circuit, with the run's learnt probabilities.
+        readings: Image variable -> how its network reads it.
+        unseen: Variables that stand for an image or symbol that was not given.
+        combinations: ``C`` assignments of symbols to ``unseen``.
+        rows: Network -> ``(C, S, K)`` log-probabilities.
+    """
+
+    question: Question
+    reasoner: Reasoner
+    readings: dict[str, ImageReading]
+    unseen: tuple[str, ...]
+    combinations: list[tuple[str, ...]]
+    rows: dict[str, Tensor]
+
+
+class Session:
+    """A finished run, ready to read images and answer questions; :func:`open_run` makes it.
+
+    Attributes:
+        folder: The run's folder.
+        program: Its program.
+        spec: Its spec.
+    """
+
+    def __init__(self, folder: Path, *, trust: bool, device: torch.device) -> None:
+        self.folder = folder
+        self.device = device
+        self._trust = trust
+        self._facts = read_manifest(folder / "checkpoint")["facts"]
+        self.program = load_program(folder / "program.pl", trust=trust)
+        self.spec = load_spec(folder / "spec.toml")
+        self._learnt = {
+            name.removeprefix(_LEARNABLE): tensor
+            for name, tensor in read_tensors(folder / "checkpoint", "program").items()
+            if name.startswith(_LEARNABLE)
+        }
+        self._models: dict[str, SymbolModel] = {}
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Names of the networks that read images."""
+        names = self.program.networks
+        return tuple(name for name in names if self.spec.network(name).backbone != OBSERVED)
+
+    @cached_property
+    def task(self) -> Task:
+        """The run's task, for what needs its data again.
+
+        Raises:
+            InputError: Data that the run used is no longer there.
+        """
+        sources = Sources(self.folder / "program.pl", self.folder / "spec.toml")
+        return Task(self.program, self.spec, sources, cache_folder(), Limits())
+
+    @cached_property
+    def familiar(self) -> dict[str, Familiar]:
+        """What every network's training images look like."""
+        known = self._facts.get("networks", {})
+        found = {}
+        for name in self.networks:
+            if name in known:
+                found[name] = Familiar.from_dict(known[name])
+                continue
+            pool = self.task.pool(name).to(self.device)
+            channels, height, width = pool.shape[1:]
+            found[name] = measure(self._load(name, (channels, height, width)), pool)
+        return found
+
+    def model(self, network: str) -> SymbolModel:
+        """Returns a trained network.
+
+        Raises:
+            NetworkError: The program has no such network.
+        """
+        if network not in self.networks:
+            raise NetworkError(
+                f"the run has no network '{network}'", remedy=choose_from(network, self.networks)
+            )
+        return self._load(network, self.familiar[network].shape)
+
+    def _load(self, network: str, shape: tuple[int, int, int]) -> SymbolModel:
+        """Builds a network and loads its weights, once."""
+        if network not in self._models:
+            symbols = len(self.program.networks[network].domain)
+            settings = self.spec.network(network)
+            model = build_model(settings, shape, symbols, trust=self._trust)
+            load_weights(self.folder / "checkpoint", {network: model})
+            self._models[network] = model.to(self.device).eval()
+        return self._models[network]
+
+    def read(self, paths: Sequence[Path | str], network: str | None = None) -> list[ImageReading]:
+        """Reads image files: symbols, energy, and whether they are out of distribution.
+
+        Args:
+            paths: Image files, of any size, grey or colour.
+            network: The network; not needed when the program has one.
+
+        Raises:
+            DataError: A file is missing or is no image.
+            NetworkError: The network is unknown, or has to be named.
+        """
+        name = self._network(network)
+        known = self.familiar[name]
+        prepared = [prepare_image(Path(p), known.shape, known.dark_border) for p in paths]
+        if not prepared:
+            return []
+        pixels = torch.stack([one.pixels for one in prepared])
+        logits = self.logits(pixels, name)
+        probabilities, energies = log_probs(logits).exp().numpy(), energy(logits).numpy()
+        domain = self.program.networks[name].domain
+        return [
+            ImageReading(
+                path=str(path),
+                network=name,
+                symbols=domain,
+                probabilities=probabilities[row],
+                energy=float(energies[row]),
+                energy_limit=known.energy_limit,
+                done=one.done,
+                pixels=one.pixels.numpy(),
+            )
+            for row, (path, one) in enumerate(zip(paths, prepared, strict=True))
+        ]
+
+    @torch.no_grad()
+    def logits(self, pixels: Tensor, network: str) -> Tensor:
+        """Returns logits ``(N, K)`` float64 on the CPU for images ``(N, C, H, W)``.
+
+        Args:
+            pixels: Bytes, or floats in [-1, 1].
+            network: The network.
+        """
+        model = self.model(network)
+        parts = [model(to_model(part.to(self.device))) for part in torch.split(pixels, 1000)]
+        return torch.cat(parts).double().cpu()
+
+    def _network(self, network: str | None) -> str:
+        if network is not None or len(self.networks) == 1:
+            return network or self.networks[0]
+        raise NetworkError(
+            "the program has several networks", expected=f"one of {', '.join(self.networks)}"
+        )
+
+    def query(self, question: str) -> Answers:
+        """Answers a question such as ``addition('a.png', 'b.png', Z)``.
+
+        A variable that the program hands to a network stands for an image nobody has seen: its
+        answers are the symbols that image could show, and the probability of each is that of the
+        goal if it does.
+
+        Raises:
+            InputError: The question cannot be read, has no solution, or an image is missing.
+        """
+        case = self.case(question)
+        with torch.no_grad():
+            likelihood = case.reasoner(case.rows).exp().numpy()
+        answers = []
+        for row, symbols in enumerate(case.combinations):
+            for column, values in enumerate(case.reasoner.answers):
+                bound = {
+                    **dict(zip(case.unseen, symbols, strict=True)),
+                    **dict(zip(case.reasoner.observed, values, strict=True)),
+                }
+                text = case.question.with_values(bound)
+                answers.append(Answer(text, bound, float(likelihood[row, column]), (row, column)))
+        answers.sort(key=lambda answer: -answer.probability)
+        possible = [answer for answer in answers if answer.probability > 0]
+        return Answers(
+            question=case.question.text,
+            answers=tuple(possible or answers),
+            images={r.path: r for r in case.readings.values()},
+            unseen=case.unseen,
+        )
+
+    def case(self, question: str) -> Case:
+        """Grounds a question, reads its images and arranges what the circuit needs."""
+        posed = pose(question, SUFFIXES)
+        reasoner = self._reasoner(posed)
+        networks = self._inputs(reasoner)
+        readings = {}
+        for variable, path in posed.images.items():
+            reading = self.read([path], networks[variable])[0]
+            readings[variable] = reading
+        unseen = tuple(n for n in posed.goal.variables if n in networks and n not in readings)
+        domains = [self.program.networks[networks[name]].domain for name in unseen]
+        count = int(np.prod([len(domain) for domain in domains]))
+        if count > _MOST_COMBINATIONS:
+            raise LimitError(
+                f"{', '.join(unseen)} could show {count} combinations of symbols",
+                expected=f"at most {_MOST_COMBINATIONS}",
+                remedy="give some of them: an image file, or a symbol",
+            )
+        combinations = list(itertools.product(*domains))
+        rows = {
+            network: self._rows(network, calls, readings, unseen, combinations)
+            for network, calls in reasoner.slots.items()
+            if calls
+        }
+        return Case(posed, reasoner, readings, unseen, combinations, rows)
+
+    def _reasoner(self, posed: Question) -> Reasoner:
+        """Compiles a question's goal and gives it the learnt probabilities."""
+        reasoner = build_reasoner(
+            self.program,
+            posed.goal,
+            list(posed.images),
+            observed_values=self._listed(posed),
+            cache=cache_folder(),
+            limits=Limits(),
+        )
+        with torch.no_grad():
+            for name, parameter in reasoner.learnable.items():
+                if name in self._learnt:
+                    parameter.copy_(self._learnt[name])
+        return reasoner
+
+    def _listed(self, posed: Question) -> dict[str, list[str]]:
+        """Carries ``query.answers`` of the spec over to the question's variables, by place."""
+        if self.spec.query is None or not self.spec.query.answers:
+            return {}
+        from groundkit.program.query import parse_goal
+
+        known = parse_goal(self.spec.query.goal)
+        if known.predicates != posed.goal.predicates:
+            return {}
+        listed = self.spec.query.answers
+        return {
+            str(theirs): [str(value) for value in listed[str(ours)]]
+            for ours, theirs in zip(known.term.args, posed.goal.term.args, strict=True)
+            if str(ours) in listed and str(theirs) in posed.goal.variables
+        }
+
+    def _inputs(self, reasoner: Reasoner) -> dict[str, str]:
+        """Returns which network reads each input: a variable or a printed constant."""
+        found: dict[str, str] = {}
+        for network, calls in reasoner.slots.items():
+            for call in calls:
+                if len(call) != 1:
+                    raise NetworkError(
+                        f"network '{network}' reads {len(call)} inputs at once",
+                        expected="one image a call",
+                        at=self.program.networks[network].location,
+                    )
+                other = found.setdefault(call[0], network)
+                if other != network:
+                    raise NetworkError(
+                        f"'{call[0]}' is read by two networks, '{other}' and '{network}'",
+                        expected="one network an image",
+                        at=self.program.networks[network].location,
+                    )
+        return found
+
+    def _rows(
+        self,
+        network: str,
+        calls: Sequence[tuple[str, ...]],
+        readings: Mapping[str, ImageReading],
+        unseen: Sequence[str],
+        combinations: Sequence[tuple[str, ...]],
+    ) -> Tensor:
+        """Arranges one network's log-probabilities: ``(C, S, K)``."""
+        domain = self.program.networks[network].domain
+        place = {symbol.strip("'"): k for k, symbol in enumerate(domain)}
+        rows = torch.full((len(combinations), len(calls), len(domain)), EXCLUDED).double()
+        for slot, (name,) in enumerate(calls):
+            if name in readings:
+                with np.errstate(divide="ignore"):
+                    seen = np.log(readings[name].probabilities).clip(EXCLUDED)
+                rows[:, slot] = torch.from_numpy(seen)
+            elif name in unseen:
+                column = list(unseen).index(name)
+                shown = [domain.index(symbols[column]) for symbols in combinations]
+                rows[range(len(shown)), slot, shown] = 0.0
+            elif name in place:
+                rows[:, slot, place[name]] = 0.0
+            else:
+                raise DataError(
+                    f"'{name}' is neither an image file nor a symbol of network '{network}'",
+                    expected="a file in quotes, such as 'a.png'; a symbol; or a variable",
+                    remedy=choose_from(name, place),
+                )
+        return rows
+
+    def generate(
+        self, per_symbol: int = 10, *, steps: int = 100, seed: int = 0
+    ) -> dict[str, NDArray[np.float32]]:
+        """Generates images of every symbol.
+
+        Args:
+            per_symbol: Images a symbol.
+            steps: Langevin steps of each chain.
+            seed: Of start and noise.
+
+        Returns:
+            Network -> ``(K, per_symbol, C, H, W)`` in [0, 1].
+
+        Raises:
+            CheckpointError: No network was trained with the generative term.
+        """
+        found = {}
+        for name in self.networks:
+            if self.spec.network(name).perception.generative > 0:
+                found[name] = self._generate(name, per_symbol, steps, seed)
+        if not found:
+            raise CheckpointError(
+                "the run was trained without the generative term, so its energy has no samples",
+                remedy="train with networks.NAME.perception.generative above 0",
+            )
+        return found
+
+    def _generate(self, name: str, per_symbol: int, steps: int, seed: int) -> NDArray[np.float32]:
+        model, shape = self.model(name), self.familiar[name].shape
+        settings = self.spec.network(name).perception.sampler
+        buffer = ReplayBuffer(shape, settings.buffer, settings.reinit, InformativeStart(shape))
+        load_weights(self.folder / "checkpoint", {f"{name}.buffer": buffer})
+        generator = torch.Generator(self.device).manual_seed(seed)
+        wanted = torch.arange(model.symbols, device=self.device).repeat_interleave(per_symbol)
+        images = sample_images(
+            model,
+            buffer.to(self.device).fresh(len(wanted), generator),
+            sampler=Langevin(
+                settings.steps, settings.step_size, settings.noise, settings.clip_gradient
+            ),
+            generator=generator,
+            symbols=wanted,
+            steps=steps,
+        )
+        scaled = (images.clamp(-1, 1) + 1) / 2
+        return scaled.reshape(model.symbols, per_symbol, *shape).cpu().numpy()
+
+    def learner(self, name: str, seed: int = 0) -> Learner:
+        """Returns a network as training left it, with its pool and chains, for evaluation."""
+        pool = self.task.pool(name).to(self.device)
+        generator = torch.Generator(self.device).manual_seed(seed)
+        learner = Learner(self.model(name), self.spec.network(name), pool, generator)
+        load_weights(self.folder / "checkpoint", {f"{name}.buffer": learner.buffer})
+        return learner
+
+    def _repr_html_(self) -> str:
+        return f"<p>Run <code>{escape(str(self.folder))}</code>, networks {self.networks}</p>"
+
+    def facts(self) -> dict[str, Any]:
+        """Returns where the run came from: program and seed."""
+        return {key: self._facts.get(key) for key in ("program", "seed")}
