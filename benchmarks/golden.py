@@ -1,8 +1,9 @@
 """ProbLog's own golden programs through this engine.
 
-``python -m benchmarks.golden FOLDER`` runs every ``.pl`` of FOLDER that states its expected outcome
-in a comment, and prints a table. ProbLog keeps these programs (Apache 2.0) in the folder ``test`` of
-its source repository; they are read from there and not part of this package.
+``python -m benchmarks.golden FOLDER [--trust]`` runs every ``.pl`` of FOLDER that states its
+expected outcome in a comment, and prints a table. ProbLog keeps these programs (Apache 2.0) in the
+folder ``test`` of its source repository; they are read from there and not part of this package.
+Programs that load Python code or data bases are refused without ``--trust``.
 """
 
 from __future__ import annotations
@@ -42,14 +43,14 @@ def expected_outcome(text: str) -> dict[str, float] | str | None:
     return results or None
 
 
-def judge(path: Path) -> tuple[str, str]:
+def judge(path: Path, trust: bool) -> tuple[str, str]:
     """Runs one program; returns a verdict and details."""
     text = path.read_text(encoding="utf-8")
     expected = expected_outcome(text)
     if expected is None:
         return "states nothing", ""
     try:
-        found = answer_queries(load_program(path), limits=Limits(60.0, 4 << 30))
+        found = answer_queries(load_program(path, trust), limits=Limits(60.0, 4 << 30))
     except GroundkitError as error:
         if isinstance(expected, str):
             return "agrees (both refuse)", expected
@@ -74,11 +75,12 @@ def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
+    parser.add_argument("--trust", action="store_true")
+    arguments = parser.parse_args()
     counts: Counter[str] = Counter()
     print("| program | verdict | detail |\n|---|---|---|")
-    for path in sorted(folder.glob("*.pl")):
-        verdict, detail = judge(path)
+    for path in sorted(arguments.folder.glob("*.pl")):
+        verdict, detail = judge(path, arguments.trust)
         counts[verdict] += 1
         if not verdict.startswith(("agrees", "states")):
             print(f"| {path.name} | {verdict} | {detail.replace('|', '/')} |", flush=True)

@@ -54,7 +54,7 @@ def answer_queries(
 
 def _answer_facts(program: Program, cache: Path | None, limits: Limits | None) -> dict[str, float]:
     """Answers the program's ``query/1`` facts, all in one circuit."""
-    if not program.queries:
+    if not program.queries and not program.trust:
         raise ProgramError(
             "the program asks nothing",
             expected="facts such as query(addition(1,2,Z)), or a goal beside the program",

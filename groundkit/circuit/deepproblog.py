@@ -36,7 +36,7 @@ def build_deepproblog_reasoner(
     cache: Path | None = None,
     limits: Limits | None = None,
 ) -> DeepProbLogReasoner:
-    """Makes a reasoner that asks DeepProbLog; see :func:`groundkit.circuit.reasoner.build_reasoner`.
+    """Makes a reasoner that asks DeepProbLog; the arguments are those of ``build_reasoner``.
 
     Raises:
         ProgramError: The program has evidence, which DeepProbLog ignores without a word.

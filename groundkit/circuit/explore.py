@@ -204,7 +204,7 @@ class Explorer:
     ) -> list[Assignment]:
         """Lists the neural assignments below a node, of positive probability."""
         done: dict[int, list[Assignment]] = {TRUE: [{}], FALSE: []}
-        for index in self._below(root):
+        for index in self.below(root):
             kind, items = self.nodes[index]
             if values[index] == -np.inf:
                 done[index] = []
@@ -227,7 +227,7 @@ class Explorer:
             return [{items[0]: outcome} for outcome in possible]
         return [{}] if possible else []
 
-    def _below(self, root: int) -> list[int]:
+    def below(self, root: int) -> list[int]:
         """Lists the nodes under a root, children first."""
         needed = {root}
         for index in range(root, -1, -1):

@@ -142,6 +142,7 @@ class Reasoner(nn.Module):
         Raises:
             NetworkError: A network is missing, has a wrong shape, or gives no log-probabilities.
         """
+        self._check(log_probs)
         roots = self.layer(self.input_rows(log_probs))
         if self._has_evidence:
             lowest = torch.finfo(roots.dtype).min
@@ -176,7 +177,6 @@ class Reasoner(nn.Module):
 
     def input_rows(self, log_probs: Mapping[str, Tensor]) -> Tensor:
         """Arranges all log-probabilities as the circuit's ``(inputs, B)`` rows."""
-        self._check(log_probs)
         parts = [log_probs[name].flatten(1) for name, calls in self.slots.items() if calls]
         batch = parts[0].shape[0] if parts else 1
         like = parts[0] if parts else self._parameter_like()
@@ -196,6 +196,8 @@ class Reasoner(nn.Module):
     def _group_rows(self, name: str, group: LearnableGroup) -> Tensor:
         """Returns the log-probabilities of a learnable group: heads, none, fixed heads."""
         free = torch.log_softmax(self.learnable[name], 0) + _log(1.0 - group.fixed)
+        if group.exhaustive:
+            free = torch.cat([free, free.new_tensor([-math.inf])])
         fixed = free.new_tensor([_log(p) for p in group.other_probabilities])
         return torch.cat([free, fixed])
 
@@ -307,6 +309,7 @@ class Reasoner(nn.Module):
             (choices that play no part are left out of it).
         """
         single = {n: t if t.dim() == 3 else t.unsqueeze(0) for n, t in log_probs.items()}
+        self._check(single)
         root = int(self.compiled.circuit.roots[answer])
         return self.explorer().explain(self._single(single), root)
 
@@ -343,9 +346,11 @@ class Reasoner(nn.Module):
 
 
 def _start(group: LearnableGroup) -> Tensor:
-    """Returns starting logits of a group: its heads, then "none"."""
+    """Returns starting logits of a group: its heads, then "none" unless they are exhaustive."""
     free = max(1.0 - group.fixed, _SMALLEST_START)
-    shares = [value / free for value in group.initial] + [group.residual / free]
+    shares = [value / free for value in group.initial]
+    if not group.exhaustive:
+        shares.append(group.residual / free)
     return torch.tensor([math.log(max(share, _SMALLEST_START)) for share in shares]).double()
 
 

@@ -92,6 +92,11 @@ class LearnableGroup:
         """Probability of none of the learnable heads, at the start."""
         return max(0.0, 1.0 - self.fixed - sum(self.initial))
 
+    @property
+    def exhaustive(self) -> bool:
+        """Whether one head of the disjunction always holds, and so stays certain to."""
+        return len(self.heads) + len(self.others) > 1 and self.residual <= _ABOVE_ONE
+
 
 @dataclass(frozen=True)
 class Program:

@@ -1,0 +1,80 @@
+"""Compiled shapes on disk: found again, damaged entries rebuilt, several processes at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from groundkit.circuit import cache
+from groundkit.circuit.prepare import prepare
+from groundkit.program.engine import Shape
+from groundkit.program.query import parse_goal
+from groundkit.program.source import parse_program
+
+TEXT = """
+nn(net,[X],Y,[0,1,2])::digit(X,Y). t(0.2)::noisy. 0.3::a; 0.1::b. evidence(\\+b).
+q(X,Z) :- \\+noisy, digit(X,Z). q(X,7) :- noisy, a.
+"""
+
+
+def shape_of(text: str = TEXT) -> Shape:
+    return Shape(parse_program(text), parse_goal("q(X,Z)"), ("X",))
+
+
+def test_an_entry_is_read_back_as_it_was(tmp_path: Path) -> None:
+    program, compiled = prepare(shape_of(), tmp_path, None)
+    again = cache.load(tmp_path, shape_of())
+    assert again is not None
+    assert again[0] == program
+    for name, array in compiled.circuit.arrays().items():
+        assert np.array_equal(array, again[1].circuit.arrays()[name])
+    assert again[1].stage == compiled.stage
+
+
+def test_another_program_or_shape_is_another_entry(tmp_path: Path) -> None:
+    prepare(shape_of(), tmp_path, None)
+    assert cache.load(tmp_path, shape_of(TEXT + "r.")) is None
+    assert cache.load(tmp_path, replace(shape_of(), observed_values={"Z": ["1"]})) is None
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty"])
+def test_a_damaged_entry_is_noticed_and_rebuilt(tmp_path: Path, damage: str) -> None:
+    prepare(shape_of(), tmp_path, None)
+    (entry,) = tmp_path.iterdir()
+    raw = bytearray(entry.read_bytes())
+    if damage == "flip":
+        raw[-10] ^= 255
+    entry.write_bytes({"cut": bytes(raw[:-20]), "flip": bytes(raw), "empty": b""}[damage])
+    with pytest.warns(UserWarning, match="damaged"):
+        prepare(shape_of(), tmp_path, None)
+    assert cache.load(tmp_path, shape_of()) is not None
+
+
+def test_a_folder_that_cannot_be_written_only_warns(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.warns(UserWarning, match="cannot be kept"):
+        prepare(shape_of(), tmp_path / "file" / "cache", None)
+
+
+def test_programs_that_may_load_files_are_not_kept(tmp_path: Path) -> None:
+    shape = shape_of()
+    prepare(replace(shape, program=parse_program(TEXT, trust=True)), tmp_path, None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_several_processes_share_a_folder(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from tests.circuit.test_cache import *\n"
+        "for _ in range(3): prepare(shape_of(), Path(sys.argv[1]), None)"
+    )
+    running = [
+        subprocess.Popen([sys.executable, "-W", "error", "-c", code, str(tmp_path)])
+        for _ in range(3)
+    ]
+    assert [process.wait() for process in running] == [0, 0, 0]
+    assert [path.suffix for path in tmp_path.iterdir()] == [".shape"]

@@ -1,0 +1,75 @@
+"""A program from a stranger loads no code, reads no file and cannot hang the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from groundkit.circuit.reasoner import build_reasoner
+from groundkit.errors import GroundkitError, LimitError, ProgramError
+from groundkit.program.limits import Limits
+from groundkit.program.query import parse_goal
+from groundkit.program.source import parse_program
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ":- use_module('evil.py').",
+        ":- use_module(library(db)).",
+        ":- consult('evil.pl').",
+        "q :- call(consult, 'evil.pl').",
+        "q :- findall(X, (member(X,[1]), use_module('evil.py')), L).",
+        "q :- \\+ consult(evil).",
+        ":- load_external('evil.py').",
+        "q :- use_module(library('../../evil')).",
+    ],
+)
+def test_loading_is_refused_with_its_line(text: str) -> None:
+    with pytest.raises(ProgramError, match="load") as info:
+        parse_program("ok.\n" + text)
+    assert info.value.at is not None and info.value.at.line == 2
+    assert "--trust" in str(info.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "atom_codes_free(F), G =.. [F, '{file}'], call(G)",
+        "G =.. [use_module, '{file}'], call(G)",
+        "maplist(use_module, ['{file}'])",
+        "call(use_module, '{file}')",
+    ],
+)
+def test_a_call_put_together_at_run_time_loads_nothing(tmp_path: Path, body: str) -> None:
+    evil = tmp_path / "evil.py"
+    mark = tmp_path / "mark"
+    evil.write_text(f"open({str(mark)!r}, 'w').write('loaded')\n")
+    text = ":- use_module(library(apply)).\natom_codes_free(use_module).\nq :- "
+    with pytest.raises(GroundkitError):
+        program = parse_program(text + body.format(file=evil) + ".")
+        build_reasoner(program, parse_goal("q"), [])
+    assert not mark.exists()
+
+
+def test_trust_lets_a_program_load_its_helpers(tmp_path: Path) -> None:
+    (tmp_path / "facts.pl").write_text("0.25::a.\n")
+    text = ":- consult('facts.pl').\nq :- a."
+    program = parse_program(text, tmp_path / "main.pl", trust=True)
+    assert build_reasoner(program, parse_goal("q"), [])({}).exp().item() == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("text", ["p(X) :- Y is X+1, p(Y).", "p(X) :- p(Y), X is Y+1. p(0)."])
+def test_endless_recursion_ends_in_a_limit_error(text: str) -> None:
+    goal = "p(0)" if "p(Y)." in text[-6:] else "p(X)"
+    with pytest.raises(LimitError) as info:
+        build_reasoner(parse_program(text), parse_goal(goal), [], limits=Limits(3.0, 1 << 30))
+    assert "p/1" in str(info.value)
+
+
+def test_what_a_program_prints_stays_out_of_the_answer(capfd: pytest.CaptureFixture[str]) -> None:
+    program = parse_program("q :- writeln(hello), a. 0.5::a.")
+    reasoner = build_reasoner(program, parse_goal("q"), [], limits=Limits())
+    assert reasoner({}).exp().item() == pytest.approx(0.5)
+    assert capfd.readouterr().out == ""

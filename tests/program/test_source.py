@@ -1,0 +1,88 @@
+"""Reading programs: what is found in them, and what is refused with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from groundkit.errors import ProgramError
+from groundkit.program.source import load_program, parse_program
+
+FULL = """\
+% two networks
+nn(digits,[X],Y,[0,1,2]) :: digit(X,Y).
+nn(ops,[X],Y,[+,-,'a b']) :: op(X,Y) :- shown(X).
+nn(check,[X,Y]) :: ok(X,Y).
+t(0.3)::noisy.
+t(_)::a ; 0.2::b ; t(_)::c :- noisy.
+1/19::quiet.
+shown(x).
+evidence(noisy,false).
+query(quiet).
+"""
+
+
+def test_finds_everything_a_program_declares() -> None:
+    program = parse_program(FULL)
+    digits, ops, check = program.neural
+    assert (digits.network, digits.kind, digits.inputs, digits.output, digits.domain) == (
+        "digits",
+        "categorical",
+        ("X",),
+        "Y",
+        ("0", "1", "2"),
+    )
+    assert ops.domain == ("+", "-", "a b") and ops.location.line == 3
+    assert check.kind == "bernoulli" and check.domain == ("true", "false")
+    assert check.inputs == ("X", "Y") and check.predicate == "ok/2"
+    assert list(program.networks) == ["digits", "ops", "check"]
+    lone, group = program.learnable
+    assert lone.initial == (0.3,) and lone.residual == pytest.approx(0.7)
+    assert group.heads == ("a", "c") and group.initial == pytest.approx((0.4, 0.4))
+    assert group.fixed == pytest.approx(0.2)
+    assert program.evidence == ("noisy, false",) and program.queries == ("quiet",)
+
+
+REFUSED = [
+    ("\na :- b c.", 2, "syntax error"),
+    ("p(a.", 1, "syntax error"),
+    ("nn(n,[X],Y,[]) :: d(X,Y).", 1, "is empty"),
+    ("nn(n,[X],Y,[0,1,0]) :: d(X,Y).", 1, "0 more than once"),
+    ("nn(n,[X],Y,[0,1]) :: d(X,Y).\nnn(n,[X],Y,[0,1,2]) :: e(X,Y).", 2, "3 outputs here and 2"),
+    ("nn(n,[X],Y,[0,1]) :: d(X).", 1, "does not occur in the head"),
+    ("nn(n,X,Y,[0,1]) :: d(X,Y).", 1, "are not a list"),
+    ("nn(n,[X],Y,Z) :: d(X,Y).", 1, "is not a list"),
+    ("nn(n,[X],3,[0,1]) :: d(X,3).", 1, "is not a variable"),
+    ("nn(n) :: d(X).", 1, "nn/1 is not"),
+    ("nn(N,[X]) :: d(X).", 1, "not a network's name"),
+    ("nn(n,[X],Y,[0,1]) :: d(X,Y) ; 0.2 :: e.", 1, "among the heads"),
+    ("a.\n0.5::b; 0.6::c.", 2, r"sum to 1\.1"),
+    ("1.5::a.", 1, "not a probability"),
+    ("t(1.5)::a.", 1, "does not start from a probability"),
+    ("t(0.5,X)::a(X).", 1, "is not supported"),
+    ("t(0.7)::a; t(0.6)::b.", 1, r"sum to 1\.3"),
+    ("X :- a.", 1, "cannot be the head|syntax|cannot be parsed"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "message"), REFUSED)
+def test_refuses_with_place_and_words(text: str, line: int, message: str) -> None:
+    with pytest.raises(ProgramError, match=message) as info:
+        parse_program(text, Path("programs/mine.pl"))
+    assert info.value.at is not None
+    assert str(info.value.at).startswith("programs/mine.pl")
+    assert info.value.at.line in (line, None if "head" in message else line)
+
+
+def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
+    (tmp_path / "other.pl").write_text("a.")
+    with pytest.raises(ProgramError, match="no program") as info:
+        load_program(tmp_path / "mine.pl")
+    assert "other.pl" in str(info.value)
+
+
+def test_a_binary_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.pl").write_bytes(b"\xff\xfe\x00a")
+    with pytest.raises(ProgramError, match="UTF-8"):
+        load_program(tmp_path / "mine.pl")
