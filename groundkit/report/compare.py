@@ -68,10 +68,8 @@ class Spread:
     n: int
 
     def __str__(self) -> str:
-        middle = number(self.median)
-        if self.n == 1 or self.low == self.high:
-            return middle
-        return f"{middle} ({number(self.low)} to {number(self.high)})"
+        middle, low, high = number(self.median), number(self.low), number(self.high)
+        return middle if low == high else f"{middle} ({low} to {high})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +100,13 @@ class Comparison:
     @property
     def note(self) -> str:
         """How to read the table, one sentence."""
-        return (
-            "Median over the runs of a row, smallest and largest in brackets; "
-            f"success means {self.criterion}."
-        )
+        note = "Median over the runs of a row, smallest and largest in brackets"
+        return f"{note}; success means {self.criterion}." if self.judged else f"{note}."
+
+    @property
+    def judged(self) -> bool:
+        """Whether the success of any run is known; without, the table has no such column."""
+        return any(row.judged for row in self.rows)
 
     def _texts(self, row: Row) -> list[str]:
         """The cells of a row as text, in the order of the columns."""
@@ -114,9 +115,12 @@ class Comparison:
 
     def to_markdown(self) -> str:
         """The table in Markdown, with its note."""
-        head = ["", "runs", "success", *self.columns.values()]
+        success = ["success"] if self.judged else []
+        head = ["", "runs", *success, *self.columns.values()]
         lines = [head, ["---"] + ["---:"] * (len(head) - 1)]
-        lines += [[r.label, str(len(r.seeds)), r.success, *self._texts(r)] for r in self.rows]
+        for row in self.rows:
+            known = [row.success] if self.judged else []
+            lines.append([row.label, str(len(row.seeds)), *known, *self._texts(row)])
         table = "\n".join("| " + " | ".join(_plain(c) for c in line) + " |" for line in lines)
         return f"{table}\n\n{self.note}\n"
 
@@ -129,7 +133,7 @@ class Comparison:
         """
         rows = [(r.label, len(r.seeds), r.success, self._texts(r)) for r in self.rows]
         return template("compare.html.j2").render(
-            title=title, columns=list(self.columns.values()), rows=rows, note=self.note,
+            title=title, judged=self.judged, columns=list(self.columns.values()), rows=rows, note=self.note,
             command=command,
         )  # fmt: skip
 

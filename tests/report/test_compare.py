@@ -60,6 +60,12 @@ def test_columns_and_criterion_can_be_chosen():
     assert "accuracy at least 0.98" in table.note
 
 
+def test_without_a_known_success_there_is_no_such_column():
+    table = compare([run("a", 0, None, query={"nll": 0.5})])
+    assert table.to_markdown().startswith("|  | runs | query NLL |")
+    assert "success" not in table.to_markdown() and "success" not in table.to_html()
+
+
 def test_no_runs():
     assert compare([]).rows == () and "no runs" in compare([]).to_html()
 
