@@ -127,9 +127,9 @@ class NetworkSpec(_Section):
 class TrainSpec(_Section):
     """The training schedule."""
 
-    epochs: int = Field(default=30, ge=1)
+    epochs: int = Field(default=25, ge=1)
     """Passes over the examples in joint training; at least ``min_steps`` steps are made."""
-    min_steps: int = Field(default=600, ge=0)
+    min_steps: int = Field(default=400, ge=0)
     """Least number of joint steps, for small numbers of examples."""
     batch: int = Field(default=64, ge=1)
     """Examples per step."""
@@ -139,8 +139,10 @@ class TrainSpec(_Section):
     """Steps of the clustering phase (contrastive embedding) before symbols are named."""
     cluster_batch: int = Field(default=256, ge=2)
     """Images per step of the clustering phase."""
-    learning_rate: float = Field(default=2e-3, gt=0)
-    """Peak learning rate of AdamW; it rises, then falls to zero, in both phases."""
+    cluster_learning_rate: float = Field(default=2e-3, gt=0)
+    """Peak learning rate of AdamW in the clustering phase; it rises, then falls to zero."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """The same in joint training; lower, so that it does not unlearn a good embedding."""
     weight_decay: float = Field(default=1e-4, ge=0)
     """Weight decay of AdamW."""
     symbolic: float = Field(default=1.0, ge=0)

@@ -70,7 +70,7 @@ class Learner:
         self.sampler = Langevin(old.steps, old.step_size / 2, old.noise, old.clip_gradient)
 
     def cluster(self, train: TrainSpec) -> Iterator[float]:
-        """Runs the clustering phase: a contrastive embedding, then prototypes by k-means.
+        """Runs the clustering phase: a contrastive embedding, then prototypes from its clusters.
 
         Yields:
             The contrastive term after every step.
@@ -86,14 +86,14 @@ class Learner:
             steps=train.cluster_steps,
             generator=self.generator,
             batch=train.cluster_batch,
-            learning_rate=train.learning_rate,
+            learning_rate=train.cluster_learning_rate,
             weight_decay=train.weight_decay,
             temperature=self.spec.perception.contrastive_temperature,
         )
         if not all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
             raise RunError(
                 "the clustering phase diverged: weights are not finite numbers",
-                remedy="lower train.learning_rate",
+                remedy="lower train.cluster_learning_rate",
             )
         start_prototypes(self.model, images, self.generator.initial_seed() % 2**31)
 

@@ -85,7 +85,7 @@ def test_relabelling_moves_the_names(small):
     assert (predicted == bank.labels).mean() > 0.95
 
 
-@pytest.mark.parametrize("setting", ["train.learning_rate=1e6"])
+@pytest.mark.parametrize("setting", ["train.learning_rate=1e6", "train.cluster_learning_rate=1e6"])
 def test_training_that_blows_up_ends_in_finite_weights_or_a_message(small, setting):
     from groundkit.errors import RunError
 
