@@ -133,7 +133,8 @@ class Comparison:
         """
         rows = [(r.label, len(r.seeds), r.success, self._texts(r)) for r in self.rows]
         return template("compare.html.j2").render(
-            title=title, judged=self.judged, columns=list(self.columns.values()), rows=rows, note=self.note,
+            title=title, judged=self.judged, columns=list(self.columns.values()), rows=rows,
+            note=self.note,
             command=command,
         )  # fmt: skip
 
