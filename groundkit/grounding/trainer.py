@@ -210,7 +210,7 @@ class Trainer:
         if not torch.isfinite(objective):
             raise RunError(
                 f"the objective is not a finite number at step {step}: "
-                + ", ".join(f"{name} {float(value):g}" for name, (_, value) in terms.items()),
+                + ", ".join(f"{name} {float(value.detach()):g}" for name, (_, value) in terms.items()),
                 remedy="lower train.learning_rate",
             )
         with self.clock("perceive"):
