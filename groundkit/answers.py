@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from groundkit.report.words import chance
+
 _SHOWN = 10
 _SYMBOLS_SHOWN = 3
 
@@ -138,11 +140,11 @@ class Answers:
         }
 
     def __str__(self) -> str:
-        lines = [f"{a.text}: {a.probability:.4f}" for a in self.answers[:_SHOWN]]
+        lines = [f"{a.text}: {chance(a.probability)}" for a in self.answers[:_SHOWN]]
         rest = self.answers[_SHOWN:]
         if rest:
             total = sum(answer.probability for answer in rest)
-            lines.append(f"and {len(rest)} more answers, {total:.4f} in all")
+            lines.append(f"and {len(rest)} more answers, {chance(total)} in all")
         if self.unseen:
             names = ", ".join(self.unseen)
             lines.append(
@@ -154,7 +156,7 @@ class Answers:
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><td><code>{escape(a.text)}</code></td><td>{a.probability:.4f}</td></tr>"
+            f"<tr><td><code>{escape(a.text)}</code></td><td>{chance(a.probability)}</td></tr>"
             for a in self.answers[:_SHOWN]
         )
         images = "".join(reading._repr_html_() for reading in self.images.values())

@@ -229,7 +229,10 @@ class Session:
         Raises:
             InputError: The question cannot be read, has no solution, or an image is missing.
         """
-        case = self.case(question)
+        return self.answer(self.case(question))
+
+    def answer(self, case: Case) -> Answers:
+        """Answers a question that :meth:`case` made ready."""
         with torch.no_grad():
             likelihood = case.reasoner(case.rows).exp().numpy()
         answers = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 from problog.logic import And, Clause, Term, Var
 
 from groundkit.errors import Location
-from groundkit.program.query import Goal
+from groundkit.program.query import Binding, Goal
 from groundkit.program.source import Program
 
 _DEEPEST = 4
+_RENAMED = re.compile(r"__\d+\b")
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,10 @@ class _Search:
             deeper = self.look([*entered, *map(str, body[:done])], body[done], depth + 1)
             if deeper is not None:
                 return deeper
-        shown = _Bound(zip(map(str, head.args), literal.args, strict=True))
+        shown = Binding(zip(map(str, head.args), literal.args, strict=True))
         return Failure(
-            failed=str(body[done].apply(shown)),
-            before=tuple(str(part.apply(shown)) for part in body[:done]),
+            failed=_plain(body[done].apply(shown)),
+            before=tuple(_plain(part.apply(shown)) for part in body[:done]),
             clause=_printed(statement),
             at=self.program.places.of(statement),
         )
@@ -120,14 +122,12 @@ class _Fresh(dict[str, Any]):
         self.depth = depth
 
     def __missing__(self, name: str) -> Any:
-        return Var(name if name == "_" else f"{name}_{self.depth}")
+        return Var(name if name == "_" else f"{name}__{self.depth}")
 
 
-class _Bound(dict[str, Any]):
-    """Puts a goal's arguments in the place of a clause's, and takes off the renaming."""
-
-    def __missing__(self, name: str) -> Any:
-        return Var(name.rpartition("_")[0] or name)
+def _plain(term: Any) -> str:
+    """Prints a term with the variables' own names."""
+    return _RENAMED.sub("", str(term))
 
 
 def _conjuncts(body: Any) -> list[Any]:

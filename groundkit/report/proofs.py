@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from groundkit.report import plots
+from groundkit.report.words import chance
 
 _ROW = 0.9
 _INCHES = 9.0
@@ -67,7 +68,8 @@ def draw_explanation(
     deep = 1.1 * (max(layers.values(), default=0) + 1) + 0.6
     rows = max(len(proofs), 1) * _ROW
     with plots.sheet(theme, rows + deep + 0.8, _INCHES) as sheet:
-        top, bottom = sheet.figure.subfigures(2, 1, height_ratios=[rows + 0.5, deep])
+        halves: Any = sheet.figure.subfigures(2, 1, height_ratios=[rows + 0.5, deep])
+        top, bottom = halves
         top.suptitle(title, x=0.01, ha="left", color=theme.ink)
         _proof_rows(
             top.subplots(max(len(proofs), 1), 1, squeeze=False)[:, 0], proofs, images, theme
@@ -107,7 +109,7 @@ def _proof_rows(
         axes.set_axis_off()
         axes.set(xlim=(0, 2 + step * max(widest, 3)), ylim=(0, 1))
     for axes, (probability, symbols, facts) in zip(rows, proofs, strict=False):
-        axes.text(0, 0.5, f"{probability:.4f}", va="center", color=theme.ink)
+        axes.text(0, 0.5, chance(probability), va="center", color=theme.ink)
         place = 1.8
         for name, symbol in symbols.items():
             if name in images:
@@ -139,7 +141,7 @@ def _circuit(axes: Axes, diagram: Diagram, layers: Mapping[int, int], theme: plo
     )  # fmt: skip
     for number, one in diagram.nodes.items():
         axes.text(
-            *spread[number],
+            spread[number][0], spread[number][1],
             textwrap.shorten(one.label, 30, placeholder="...") if "\n" not in one.label
             else one.label,
             ha="center", va="center", fontsize=8, color=theme.ink,

@@ -40,3 +40,8 @@ def seconds(value: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def chance(probability: float) -> str:
+    """A probability with four decimals, or as a power of ten where those would all be 0."""
+    return f"{probability:.4f}" if probability == 0 or probability >= 5e-5 else f"{probability:.0e}"
