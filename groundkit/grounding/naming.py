@@ -24,6 +24,7 @@ from groundkit.grounding.scorers import (
     rename,
 )
 from groundkit.grounding.search import EXHAUSTIVE, ascend, climb, namings_of, try_all
+from groundkit.grounding.soft import ReasonerSlopes, RowSlopes, soft_naming
 
 FLOOR = 1e-4
 """Least probability of a symbol while names are compared.
@@ -34,8 +35,11 @@ above the few nats by which right names beat wrong ones, and costs a right symbo
 """
 SCREENED = 300
 """Queries that climbs from many starts are scored on; the best tops are then scored on all."""
-CLIMB_STEPS, BUDGET_RANGE = 120, (5_000, 40_000)
+CLIMB_STEPS, BUDGET_RANGE = 120, (5_000, 20_000)
 """Namings scored by these climbs: steps times the number of swaps, within the range."""
+SOFT_STEPS, SOFT_QUERIES, SOFT_WORK = 60, 100, 2_000_000
+"""Steps of the soft start; its queries, at least, or more if queries times rows times calls stay
+below the work."""
 FINALISTS = 4
 """Namings whose likelihood the reasoner itself confirms."""
 JOINT_CELLS, EXACT_CELLS = 1_500, 5_000
@@ -124,7 +128,7 @@ class NameSearch:
         found = climb(
             scorer,
             self._layout,
-            self._layout.current(),
+            [self._layout.current(), self._soft_start(queries, rng)],
             budget=min(budget, ASKED_BUDGET) if asked else budget,
             rng=rng,
             kept=FINALISTS,
@@ -139,6 +143,20 @@ class NameSearch:
             scored += ascend(scorer, self._layout, naming, best)
         tops = sorted(best, key=lambda naming: -best[naming])[:FINALISTS]
         return [np.array(naming) for naming in tops], method, scored
+
+    def _soft_start(self, queries: Queries, rng: np.random.Generator) -> IntArray:
+        """Returns the naming that expectation maximisation ends in."""
+        if self._relation is None or self._table is None:
+            some = queries.select(np.arange(min(len(queries), ASKED_QUERIES)))
+            ask = ReasonerSlopes(self._reasoner.log_likelihood, some.answers)
+            return soft_naming(ask, self._layout, some, rng, steps=SOFT_STEPS)
+        number = max(SOFT_QUERIES, SOFT_WORK // max(self._relation.rows.size, 1))
+        some = queries.select(np.arange(min(len(queries), number)))
+        sizes = [len(self._relation.domains[name]) for name in self._relation.columns]
+        cells = np.ravel_multi_index(tuple(self._relation.rows.T), sizes)
+        weights = self._table[self._relation.answers, cells]
+        rows = RowSlopes(self._relation, weights, some.answers.cpu().numpy())
+        return soft_naming(rows, self._layout, some, rng, steps=SOFT_STEPS)
 
     def _budget(self) -> int:
         swaps = sum(size * (size - 1) // 2 for size in self._layout.clusters.values())

@@ -2,16 +2,16 @@
 
 All namings are tried where there are few. Otherwise steepest ascent: every swap of two names (and,
 where names may repeat, every change of one name) is scored in one batch, and the best is made, or
-the best ones that touch different names together, until none helps. Then the search starts again
-from random namings and from the best one with a few names cycled, until its budget of scored
-namings is spent.
+the best ones that touch different names together, until none helps. After the given starts the
+search goes on from random namings and from the best one with a few names cycled, until its budget
+of scored namings is spent.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -65,34 +65,34 @@ def try_all(scorer: Scorer, layout: Layout, *, kept: int, at_once: int = 720) ->
 def climb(
     scorer: Scorer,
     layout: Layout,
-    start: IntArray,
+    starts: Sequence[IntArray],
     *,
     budget: int,
     rng: np.random.Generator,
     kept: int,
 ) -> Found:
-    """Climbs from ``start``, then from random and perturbed namings, within a budget.
+    """Climbs from given namings, then from random and perturbed ones, within a budget.
 
     Args:
         scorer: What to maximise.
         layout: Networks, clusters and symbols.
-        start: The naming in use.
+        starts: Namings to climb from whatever the budget.
         budget: Namings to score; the climb that reaches it is finished.
         rng: Source of the random starts.
         kept: Number of namings to return.
     """
     best: dict[tuple[int, ...], float] = {}
     found = Found()
+    for start in starts:
+        found.scored += ascend(scorer, layout, start, best)
     for attempt in itertools.count():
-        if attempt == 0:
-            begin = start
-        elif attempt % 3 == 1:
+        if found.scored >= budget:
+            break
+        if attempt % 3 == 0:
             begin = _random_naming(layout, rng)
         else:
             begin = _perturbed(layout, np.array(max(best, key=lambda key: best[key])), rng)
         found.scored += ascend(scorer, layout, begin, best)
-        if found.scored >= budget:
-            break
     ranked = sorted(best.items(), key=lambda pair: -pair[1])[:kept]
     found.ranked = [(score, np.array(naming)) for naming, score in ranked]
     return found

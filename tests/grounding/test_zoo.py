@@ -33,6 +33,7 @@ COUNTS = {
     "xor": (2, 2),
     "arithmetic": (1, 1),
     "sudoku": (24, 24),
+    "garments": (1, 1),
 }
 # Program -> the same for the combinations that its examples are drawn from.
 DRAWN = {"half": (3, 1), "even_odd": (36, 2)}
