@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from groundkit.circuit.analyse import Analysis
+from groundkit.circuit.factor import factor
 from groundkit.circuit.ir import FALSE, TRUE, Circuit, CircuitBuilder
 from groundkit.circuit.sdd import SddCompiler
 from groundkit.circuit.simplify import simplify
@@ -152,7 +153,7 @@ def compile_program(program: GroundProgram) -> Compiled:
     program, roots = with_evidence(program)
     compiler = _Compiler(program, Analysis(program))
     compiled = [compiler.compile(root) for root in roots]
-    circuit = simplify(compiler.builder.finish(compiled))
+    circuit = simplify(factor(simplify(compiler.builder.finish(compiled))))
     stage, reason = _stage(compiler, roots)
     return Compiled(circuit, stage, reason, time.perf_counter() - start)
 

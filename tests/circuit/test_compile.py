@@ -10,6 +10,8 @@ import torch
 from hypothesis import assume, given, settings
 
 from groundkit.circuit.compile import compile_program
+from groundkit.circuit.factor import factor
+from groundkit.circuit.ir import CircuitBuilder
 from groundkit.circuit.klay_export import to_klay
 from groundkit.circuit.reasoner import build_reasoner
 from groundkit.errors import ProgramError
@@ -18,6 +20,7 @@ from groundkit.program.query import parse_goal
 from groundkit.program.source import parse_program
 from tests.circuit.random_programs import RandomProgram, programs
 from tests.circuit.test_against_worlds import SETTINGS
+from tests.circuit.test_carry import carry_reasoner
 
 
 def _holds(circuit, world: tuple[int, ...]) -> list[bool]:
@@ -131,3 +134,19 @@ def test_klay_agrees_on_structure_and_values(program: RandomProgram) -> None:
     module = exported.to_torch_module(semiring="log", compile=False)
     expected = module(positive, negative)
     assert torch.allclose(expected.exp(), reasoner.layer(rows).T.exp(), atol=1e-12)
+
+
+def test_factoring_shares_inner_sums_between_the_steps_of_a_recursion() -> None:
+    circuit = carry_reasoner(4).compiled.circuit
+    # One product per pair of digits and position, and little beside it.
+    assert circuit.edges < 4 * 550
+
+
+def test_factoring_pulls_out_what_alternatives_share() -> None:
+    builder = CircuitBuilder()
+    a, b, c = builder.leaf(0, [0]), builder.leaf(1, [0]), builder.leaf(1, [1, 2])
+    d = builder.leaf(2, [1])
+    root = builder.disjoin([builder.conjoin([a, b, d]), builder.conjoin([a, c, d])])
+    found = factor(builder.finish([root]))
+    kind, items = found.node(int(found.roots[0]))
+    assert kind == "and" and found.edges == 5 and len(items) in (2, 3)
