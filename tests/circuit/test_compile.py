@@ -148,5 +148,5 @@ def test_factoring_pulls_out_what_alternatives_share() -> None:
     d = builder.leaf(2, [1])
     root = builder.disjoin([builder.conjoin([a, b, d]), builder.conjoin([a, c, d])])
     found = factor(builder.finish([root]))
-    kind, items = found.node(int(found.roots[0]))
-    assert kind == "and" and found.edges == 5 and len(items) in (2, 3)
+    kind, _ = found.node(int(found.roots[0]))
+    assert kind == "and" and found.edges == 6 < 8
