@@ -160,6 +160,7 @@ def report_data(outcome: Outcome, metrics: dict[str, Any]) -> ReportData:
                 "ood": metrics["networks"][name]["ood"],
                 "samples": None if one.samples is None else as_pixels(one.samples),
                 "asked": one.asked,
+                "nearest": None if one.nearest is None else as_pixels(one.nearest),
                 "generation": metrics["networks"][name]["generation"],
             }
             for name, one in outcome.assessed.items()

@@ -41,6 +41,7 @@ class NetworkAssessment:
         ood_energies: Foreign set -> energies ``(M,)``.
         samples: Generated images ``(S, C, H, W)`` in [-1, 1], or ``None``.
         asked: Symbol ``(S,)`` each was generated for.
+        nearest: The training image nearest to each shown sample ``(S, C, H, W)`` in [-1, 1].
         generation: Scores of the generated images.
     """
 
@@ -52,6 +53,7 @@ class NetworkAssessment:
     ood_energies: dict[str, Floats] = field(default_factory=dict)
     samples: Tensor | None = None
     asked: NDArray[np.int64] | None = None
+    nearest: Tensor | None = None
     generation: generation.GenerationScores = field(
         default_factory=lambda: generation.no_generation("nothing was generated")
     )
@@ -126,6 +128,10 @@ def assess_generation(task: Task, name: str, learner: Learner, found: NetworkAss
     found.generation = generation.score_generation(
         made, found.images.floats(), extractor, asked=asked, symbols=domain
     )
+    near = generation.nearest(
+        extractor.features(found.samples), extractor.features(judged.floats())
+    )
+    found.nearest = judged.floats(near[:, 0])
 
 
 @torch.no_grad()
