@@ -124,6 +124,6 @@ def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:
         "backbone": settings.backbone,
         "symbols": symbols,
         "parameters": sum(p.numel() for p in model.parameters()),
-        "data": task.data[name].name,
+        "data": task.examples.banks[name].name,
         "pool": len(pool),
     }

@@ -120,6 +120,9 @@ class NetworkSpec(_Section):
     """Divides the logits."""
     data: str | None = None
     """Data set of this network's images, when not that of ``[examples]``."""
+    image_shape: tuple[int, int, int] | None = None
+    """Channels, height and width that the user's own images are brought to; by default those of
+    the data set's images, 1 x 28 x 28 for ``mnist5k``."""
     perception: PerceptionSpec = PerceptionSpec()
     """The bound's terms."""
 

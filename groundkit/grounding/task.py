@@ -264,7 +264,10 @@ class Task:
     def _read(self) -> tuple[Examples, Examples]:
         """Reads the user's examples; a fifth is held out."""
         assert self.spec.examples.file is not None
-        shapes = {name: source.train.shape for name, source in self.data.items()}
+        shapes = {
+            name: self.spec.network(name).image_shape or self.data[name].train.shape
+            for name in self.neural
+        }
         file = self.sources.spec.parent / self.spec.examples.file
         examples = read_examples(file, self.roles, shapes)
         order = np.random.default_rng(self.spec.examples.seed).permutation(len(examples))

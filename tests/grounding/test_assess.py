@@ -105,6 +105,12 @@ def test_own_images_without_truth_train_and_say_what_is_unknown(small, own_image
     assert (tmp_path / "out" / "report.html").exists()
 
 
+def test_own_images_take_the_shape_of_the_spec(small, own_images):
+    own_images(truth=False)
+    task = small('examples.file="own.csv"', "networks.net.image_shape=[3, 16, 12]")
+    assert task.pool("net").shape[1:] == (3, 16, 12)
+
+
 def test_own_images_with_truth_are_scored(small, own_images):
     own_images(truth=True)
     task = small('examples.file="own.csv"')
