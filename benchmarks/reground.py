@@ -4,9 +4,8 @@
 
 Noisy predictions of known symbols under shuffled names: 1,000 queries, the true program as the
 scorer. "right" counts the seeds on which the names come back exactly; "likelier" those on which
-the names found are at least as likely as the true ones, which noise makes possible. Sudoku treats its symbols alike, so its names never come back: the
-search has to call it ambiguous. The table goes
-to benchmarks/results/reground.md.
+the names found are at least as likely as the true ones, which noise makes possible. Sudoku treats
+its symbols alike, so all of its namings tie. The table goes to benchmarks/results/reground.md.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ RIVALS_LISTED = 5_000
 """With at most this many maps left, they are listed and every candidate is tested on all."""
 CELLS_TESTED = 4_000_000
 """Bound on maps times candidates in one test."""
-RECOUNTS = 24
+RECOUNTS = 10
 """Candidates recounted for one choice while there are too many maps to list."""
 
 

@@ -41,9 +41,9 @@ def test_symbols_without_images_follow_the_map_of_the_others() -> None:
 
 
 def test_admission_is_decided_even_where_maps_are_too_many_to_list() -> None:
-    found = identify(relation(20, 2, lambda a, b: a == b))
-    labels = np.arange(40) % 20
-    turned = learnt_map(found, {"net": labels}, {"net": (labels + 3) % 20})
+    found = identify(relation(12, 2, lambda a, b: a == b))
+    labels = np.arange(36) % 12
+    turned = learnt_map(found, {"net": labels}, {"net": (labels + 3) % 12})
     merged = learnt_map(found, {"net": labels}, {"net": labels // 2})
     assert (turned.admitted, merged.admitted, turned.number) == (True, False, None)
 
