@@ -50,7 +50,7 @@ class Case:
 CASES = {
     "default": Case("all-digit addition, 1,000 triplets (default)"),
     "few": Case("100 triplets and the unlabelled pool", settings=("examples.count=100",)),
-    "sum": Case("observed sum, 1,000 pairs", program="sum"),
+    "sum": Case("observed sum, 1,000 pairs", program="sum", seeds=3),
     "no-reground": Case(
         "default without clustering phase and re-grounding",
         settings=("train.reground=false", "train.cluster_steps=0", f"{NET}.generative=0"),
@@ -58,6 +58,7 @@ CASES = {
     "clustered-no-reground": Case(
         "default without re-grounding",
         settings=("train.reground=false", f"{NET}.generative=0"),
+        seeds=3,
     ),
     "symbolic": Case(
         "symbolic term alone",
@@ -70,7 +71,9 @@ CASES = {
         ),
         seeds=3,
     ),
-    "no-generative": Case("default without the generative term", settings=(f"{NET}.generative=0",)),
+    "no-generative": Case(
+        "default without the generative term", settings=(f"{NET}.generative=0",), seeds=3
+    ),
 }
 
 
