@@ -132,7 +132,7 @@ class TrainSpec(_Section):
 
     epochs: int = Field(default=25, ge=1)
     """Passes over the examples in joint training; at least ``min_steps`` steps are made."""
-    min_steps: int = Field(default=400, ge=0)
+    min_steps: int = Field(default=600, ge=0)
     """Least number of joint steps, for small numbers of examples."""
     batch: int = Field(default=64, ge=1)
     """Examples per step."""
@@ -144,8 +144,8 @@ class TrainSpec(_Section):
     """Images per step of the clustering phase."""
     cluster_learning_rate: float = Field(default=2e-3, gt=0)
     """Peak learning rate of AdamW in the clustering phase; it rises, then falls to zero."""
-    learning_rate: float = Field(default=1e-3, gt=0)
-    """The same in joint training; lower, so that it does not unlearn a good embedding."""
+    learning_rate: float = Field(default=2e-3, gt=0)
+    """The same in joint training."""
     weight_decay: float = Field(default=1e-4, ge=0)
     """Weight decay of AdamW."""
     symbolic: float = Field(default=1.0, ge=0)

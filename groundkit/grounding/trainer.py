@@ -29,6 +29,10 @@ from groundkit.perception.model import log_probs
 from groundkit.perception.safeguard import Safeguard
 
 CLIP_NORM = 5.0
+# The energy's gradient is limited by itself: at tens of times the norm of the others it would
+# drown them in the common clipping, and names would be learnt in the steps between only.
+ENERGY_CLIP_NORM = 4.0
+_ENERGY_TERMS = ("generative", "energy_penalty")
 _WARM_STEPS = (
     20  # joint steps before the first chains move: energies of an untrained net say nothing
 )
@@ -206,16 +210,23 @@ class Trainer:
             return None
         with self.clock("reason"):
             terms["symbolic"] = self._symbolic(chosen, readings)
-        objective = sum((weight * value for weight, value in terms.values()), torch.zeros(()))
+        energy = _add_up({name: term for name, term in terms.items() if _of_energy(name)})
+        others = _add_up({name: term for name, term in terms.items() if not _of_energy(name)})
+        objective = energy + others
         if not torch.isfinite(objective):
             raise RunError(
                 f"the objective is not a finite number at step {step}: "
-                + ", ".join(f"{name} {float(value.detach()):g}" for name, (_, value) in terms.items()),
+                + ", ".join(
+                    f"{name} {float(value.detach()):g}" for name, (_, value) in terms.items()
+                ),
                 remedy="lower train.learning_rate",
             )
         with self.clock("perceive"):
             optimiser.zero_grad()
-            torch.autograd.backward(-objective)
+            if energy.requires_grad:
+                torch.autograd.backward(-energy)
+                nn.utils.clip_grad_norm_(parameters, ENERGY_CLIP_NORM)
+            torch.autograd.backward(-others)
             nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
             optimiser.step()
         return {
@@ -322,3 +333,13 @@ class Trainer:
                 "words": found.describe(self.task.roles.domains),
             }
         )
+
+
+def _of_energy(name: str) -> bool:
+    """Tells the terms of the energy, whose names several networks prefix by their own."""
+    return name.rpartition(".")[2] in _ENERGY_TERMS
+
+
+def _add_up(terms: Terms) -> Tensor:
+    """Returns the weighted sum of terms, zero without any."""
+    return sum((weight * value for weight, value in terms.values()), torch.zeros(()))
