@@ -22,6 +22,7 @@ from groundkit.grounding.learner import Learner
 from groundkit.grounding.learnt import LearntMap, learnt_map
 from groundkit.grounding.task import EXCLUDED, Task
 from groundkit.perception.model import energy, log_probs
+from groundkit.program.ground import NeuralSource
 
 Floats = NDArray[np.float64]
 _SAMPLES_FOR_FID = 500
@@ -193,9 +194,16 @@ def identify_task(task: Task, *, seconds: float = 20.0) -> Identification:
         slots=task.reasoner.slots,
         answers=task.reasoner.answers,
         kept=[name for name in task.roles.domains if name not in task.neural],
+        log_likelihood=task.reasoner.log_likelihood if _has_chances(task) else None,
         prior={name: p for name, p in priors.items() if p is not None},
         seconds=seconds,
     )
+
+
+def _has_chances(task: Task) -> bool:
+    """Whether the program has random facts of its own beside the networks' outputs."""
+    choices = task.reasoner.ground_program.choices
+    return any(not isinstance(choice.source, NeuralSource) for choice in choices)
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 
 from groundkit.errors import NetworkError
+from groundkit.grounding.chances import FloatArray
 from groundkit.grounding.naming import NameSearch, ReasonerLike, floored
 from groundkit.grounding.reground import HELD_OUT, paired
 from groundkit.grounding.relations import IntArray
-from groundkit.grounding.scorers import FloatArray, Layout, Queries
+from groundkit.grounding.scorers import Layout, Queries
 
 DEAD = 0.2
 """A symbol is dead when it is the likeliest less often than this share of an even share."""

@@ -12,8 +12,9 @@ from groundkit.grounding.suggest import Suggestion
 CONVENTION = (
     "a grounding maps every true symbol to one predicted symbol, one map per network, shared by "
     "all images of that network; it is admitted when every observed combination of symbols can "
-    "still give its observed answer; the identity counts; observed symbols keep their meaning; "
-    "a symbol in no observed combination may go anywhere, and every choice counts"
+    "still give its observed answer (with the same probability, where the program itself has "
+    "probabilities); the identity counts; observed symbols keep their meaning; a symbol in no "
+    "observed combination may go anywhere, and every choice counts"
 )
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from groundkit.errors import LimitError
 from groundkit.grounding.admitted import AdmittedMaps, Knowledge
+from groundkit.grounding.chances import LogLikelihood, by_chances, like_combinations, row_chances
 from groundkit.grounding.identification import Identification, Removal, Witness
 from groundkit.grounding.relations import IntArray, Relation, SupportLike
 from groundkit.grounding.suggest import Suggestion, suggest_labels, suggest_observations
@@ -35,6 +36,7 @@ def identify(
     slots: Mapping[str, Sequence[Sequence[str]]] | None = None,
     answers: Sequence[Sequence[str]] = (),
     kept: Collection[str] = (),
+    log_likelihood: LogLikelihood | None = None,
     prior: Mapping[str, Sequence[float]] | None = None,
     labelled: Mapping[str, Sequence[int]] | None = None,
     seconds: float = 20.0,
@@ -49,6 +51,9 @@ def identify(
         slots: Network -> the input variables of every call, for words.
         answers: Answer index -> printed values, for words.
         kept: Networks whose symbols are observed.
+        log_likelihood: The reasoner's, for a program with probabilities of its own: a map is then
+            admitted when every observed combination keeps the probability of each answer (learnt
+            probabilities as they are now).
         prior: Network -> frequency of every symbol, where it is not uniform.
         labelled: Network -> symbols of which labelled images are given.
         seconds: Time limit of one count, and of one search for suggestions.
@@ -65,13 +70,17 @@ def identify(
         return Relation.from_support(given, domains or {}, slots=slots, answer_names=answers)
 
     target = as_relation(support)
+    observed = None if examples is None else as_relation(examples)
+    if observed is not None:
+        target.require_subset(observed)
+    if log_likelihood is not None:
+        target = by_chances(target, row_chances(target, log_likelihood))
+        observed = None if observed is None else like_combinations(target, observed)
     maps = AdmittedMaps(target, kept=kept, seconds=seconds)
     question = _Question(maps, prior or {}, labelled or {}, list_limit, seconds)
     whole = question.ask(target, None)
-    if examples is None:
+    if observed is None:
         return whole
-    observed = as_relation(examples)
-    target.require_subset(observed)
     return replace(whole, examples=question.ask(observed, whole))
 
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from groundkit.errors import DataError, LimitError, NetworkError
+from groundkit.grounding.chances import FloatArray, row_chances
 from groundkit.grounding.relations import IntArray, Relation, SupportLike
 from groundkit.grounding.scorers import (
-    FloatArray,
     JointScorer,
     Layout,
     Queries,
@@ -88,6 +88,7 @@ class NameSearch:
             )
         self._reasoner, self._layout = reasoner, layout
         self._relation = _relation(reasoner, domains)
+        self._chances = np.zeros(0)
         self._table: FloatArray | None = None
 
     def search(
@@ -103,7 +104,8 @@ class NameSearch:
         """
         if self._relation is not None and (self._table is None or _learns(self._reasoner)):
             ask = self._reasoner.log_likelihood
-            self._table = answer_table(self._relation, ask, _device_of(self._reasoner))
+            self._chances = row_chances(self._relation, ask, _device_of(self._reasoner))
+            self._table = answer_table(self._relation, self._chances)
         if self._can_try_all(queries):
             scorer = self._scorer(queries, EXACT_CELLS)
             found = try_all(scorer, self._layout, kept=FINALISTS)
@@ -152,10 +154,7 @@ class NameSearch:
             return soft_naming(ask, self._layout, some, rng, steps=SOFT_STEPS)
         number = max(SOFT_QUERIES, SOFT_WORK // max(self._relation.rows.size, 1))
         some = queries.select(np.arange(min(len(queries), number)))
-        sizes = [len(self._relation.domains[name]) for name in self._relation.columns]
-        cells = np.ravel_multi_index(tuple(self._relation.rows.T), sizes)
-        weights = self._table[self._relation.answers, cells]
-        rows = RowSlopes(self._relation, weights, some.answers.cpu().numpy())
+        rows = RowSlopes(self._relation, self._chances, some.answers.cpu().numpy())
         return soft_naming(rows, self._layout, some, rng, steps=SOFT_STEPS)
 
     def _budget(self) -> int:

@@ -16,9 +16,10 @@ import numpy as np
 from scipy import stats
 from torch import Tensor
 
+from groundkit.grounding.chances import FloatArray
 from groundkit.grounding.naming import NameSearch, ReasonerLike, floored
 from groundkit.grounding.relations import IntArray
-from groundkit.grounding.scorers import FloatArray, Layout
+from groundkit.grounding.scorers import Layout
 from groundkit.grounding.words import describe_moves
 
 HELD_OUT = 1 / 3

@@ -22,25 +22,14 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from groundkit.grounding.chances import NEVER, FloatArray, LogLikelihood
 from groundkit.grounding.relations import IntArray, Relation
 
-FloatArray = NDArray[np.float64]
-
-NEVER = -100.0
-"""Log-probability of what a one-hot row rules out: finite, so that gradients and sums stay so."""
 TINY = 1e-30
 NOISE = 0.02
 """Share of the mass that the sparse scorer spreads over all symbols of a call."""
-
-
-class LogLikelihood(Protocol):
-    """The part of a reasoner that scoring needs."""
-
-    def __call__(self, log_probs: Mapping[str, Tensor], answers: Tensor) -> Tensor:
-        """Maps network -> (B, S, K) log-probabilities and (B,) answers to (B,) log P."""
 
 
 class Scorer(Protocol):
@@ -113,40 +102,17 @@ class Layout:
         ]
 
 
-def answer_table(
-    relation: Relation,
-    log_likelihood: LogLikelihood,
-    device: torch.device | None = None,
-    *,
-    rows_at_once: int = 4096,
-) -> FloatArray:
+def answer_table(relation: Relation, chances: FloatArray) -> FloatArray:
     """Returns P(answer | symbols) as (answers, joint symbols): the table that namings look up.
 
-    The probabilities come from the reasoner itself, asked with certain symbols, so that
-    probabilistic facts of the program count; combinations without a proof are 0.
+    Args:
+        relation: The goal's combinations and answers.
+        chances: (M,) P(answer | symbols) of every row; combinations without a proof are 0.
     """
     sizes = [len(relation.domains[network]) for network in relation.columns]
     table = np.zeros((int(relation.answers.max(initial=0)) + 1, *sizes))
-    for start in range(0, len(relation), rows_at_once):
-        part = relation.select(np.arange(start, min(start + rows_at_once, len(relation))))
-        answers = torch.as_tensor(part.answers)
-        with torch.no_grad():
-            one_hot = {name: logs.to(device) for name, logs in _one_hot(part).items()}
-            logs = log_likelihood(one_hot, answers.to(device))
-        table[(part.answers, *part.rows.T)] = logs.double().exp().cpu().numpy()
+    table[(relation.answers, *relation.rows.T)] = chances
     return table.reshape(len(table), -1)
-
-
-def _one_hot(relation: Relation) -> dict[str, Tensor]:
-    """Returns network -> (M, S, K) log-probabilities that are certain of every row's symbols."""
-    arrays: dict[str, Tensor] = {}
-    for network in dict.fromkeys(relation.columns):
-        own = [place for place, name in enumerate(relation.columns) if name == network]
-        symbols = torch.as_tensor(relation.rows[:, own])
-        shape = (*symbols.shape, len(relation.domains[network]))
-        logs = torch.full(shape, NEVER, dtype=torch.float64)
-        arrays[network] = logs.scatter_(2, symbols[..., None], 0.0)
-    return arrays
 
 
 def _columns(relation: Relation, queries: Queries) -> list[FloatArray]:

@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from groundkit.grounding.chances import FloatArray
 from groundkit.grounding.relations import IntArray
-from groundkit.grounding.scorers import FloatArray, Layout, Scorer
+from groundkit.grounding.scorers import Layout, Scorer
 
 EXHAUSTIVE = math.factorial(7)
 """Up to this many namings, all are tried."""

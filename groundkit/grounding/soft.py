@@ -23,8 +23,9 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
+from groundkit.grounding.chances import FloatArray, LogLikelihood
 from groundkit.grounding.relations import IntArray, Relation
-from groundkit.grounding.scorers import TINY, FloatArray, Layout, LogLikelihood, Queries
+from groundkit.grounding.scorers import TINY, Layout, Queries
 
 SCALINGS = 4
 UNEVEN = 0.05

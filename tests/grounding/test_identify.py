@@ -11,9 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from groundkit.circuit.reasoner import build_reasoner
 from groundkit.errors import DataError, NetworkError, SpecError
 from groundkit.grounding.identify import identify
 from groundkit.grounding.relations import Relation
+from groundkit.program.query import parse_goal
+from groundkit.program.source import parse_program
+from tests.grounding.fakes import RowReasoner
 from tests.grounding.oracle import (
     EVEN_ODD,
     HALF,
@@ -220,6 +224,33 @@ def test_combinations_are_suggested_with_the_prior_where_they_cannot_do_it_alone
     extended = few.joined(whole.select(list(with_prior.rows)))
     assert identify(whole, examples=extended).examples.removals[0].left == 1
     assert labels.left == 1
+
+
+NOISY = """
+nn(net, [X], Y, [0,1,2,3]) :: digit(X, Y).
+0.2 :: noisy.
+1/7::random(0); 1/7::random(1); 1/7::random(2); 1/7::random(3);
+1/7::random(4); 1/7::random(5); 1/7::random(6).
+sum(X, Y, Z) :- noisy, random(Z).
+sum(X, Y, Z) :- \\+ noisy, digit(X, A), digit(Y, B), Z is A+B.
+"""
+
+
+def test_noise_hides_nothing_when_probabilities_have_to_stay() -> None:
+    """Every answer is possible for every pair, so that possibility alone admits any map."""
+    reasoner = build_reasoner(parse_program(NOISY), parse_goal("sum(X, Y, Z)"), ["X", "Y"])
+    support, domains = reasoner.support(), {"net": list("0123")}
+    assert identify(support, domains, examples=support).count == 4**4
+    ask = reasoner.log_likelihood
+    found = identify(support, domains, examples=support, log_likelihood=ask)
+    assert (found.count, found.combinations) == (1, 16)
+    assert found.examples.count == 1
+
+
+def test_probabilities_do_not_change_the_count_of_a_program_without_them() -> None:
+    whole = relation(4, 2, lambda a, b: (a + b) % 2)
+    found = identify(whole, log_likelihood=RowReasoner(whole).log_likelihood)
+    assert (found.count, found.permutations) == (32, 8)
 
 
 def test_huge_counts_still_get_proved_suggestions() -> None:
