@@ -83,6 +83,7 @@ class Reasoner(nn.Module):
         self.observed = ground_program.observed
         self.answers = ground_program.answers
         self._index = {answer: index for index, answer in enumerate(self.answers)}
+        self._loose = {tuple(map(_plain, answer)): index for answer, index in self._index.items()}
         self._has_evidence = len(compiled.circuit.roots) > len(self.answers)
         self.sizes = {name: len(p.domain) for name, p in program.networks.items()}
         used = {
@@ -166,7 +167,7 @@ class Reasoner(nn.Module):
         key = tuple(str(value).strip() for value in values)
         found = self._index.get(key)
         if found is None:
-            found = self._index.get(tuple(_plain_number(value) for value in key))
+            found = self._loose.get(tuple(_plain(value) for value in key))
         if found is None:
             given = ", ".join(f"{n} = {v}" for n, v in zip(self.observed, key, strict=False))
             raise DataError(
@@ -358,10 +359,10 @@ def _log(probability: float) -> float:
     return math.log(probability) if probability > 0 else -math.inf
 
 
-def _plain_number(text: str) -> str:
-    """Prints a number such as ``07`` or ``7.0`` the way ProbLog prints it."""
+def _plain(text: str) -> str:
+    """Makes texts comparable: ``07`` and ``7.0`` are ``7``, ``[1, 2]`` is ``[1,2]``."""
     try:
         value = float(text)
     except ValueError:
-        return text
+        return "".join(text.split()) if text[:1] == "[" else text
     return str(int(value)) if value.is_integer() else str(value)

@@ -6,6 +6,7 @@ for an error nobody foresaw. Whatever a program prints goes to stderr.
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import resource
@@ -67,6 +68,8 @@ def main() -> None:
         signal.signal(signal.SIGALRM, _alarm)
         signal.setitimer(signal.ITIMER_REAL, request["seconds"])
     sys.setrecursionlimit(_RECURSION)
+    # Grounding makes many objects and few cycles: collecting rarely saves a sixth of its time.
+    gc.set_threshold(100_000, 50, 50)
     result = answer(request)
     signal.setitimer(signal.ITIMER_REAL, 0)
     pickle.dump(result, out)
