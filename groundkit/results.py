@@ -66,6 +66,9 @@ def collect_metrics(outcome: Outcome) -> dict[str, Any]:
     clock = trainer.clock.seconds
     for part in ("reason", "perceive", "sample", "reground"):
         timing[f"{part}_s"] = round(clock.get(part, 0.0), 3)
+    named = next((row["seconds"] for row in outcome.history if "reground" in row), None)
+    if named is not None:
+        timing["first_names_s"] = named
     timing["compile_s"] = round(task.reasoner.compiled.seconds, 3)
     first = next(iter(networks.values()))
     return {
