@@ -22,8 +22,12 @@ from groundkit.grounding.relations import IntArray
 from groundkit.grounding.scorers import Layout
 from groundkit.grounding.words import describe_moves
 
+FEW, FOLDS = 300, 5
+"""With fewer queries than this, names are searched on all of them, and the gain is that of the
+same search made without each fold in turn: a third of thirty queries is too much to give up and
+too little to decide on."""
 HELD_OUT = 1 / 3
-"""Share of the queries that the search never sees and that decide whether names change."""
+"""Otherwise, the share of the queries that the search never sees and that decide."""
 RIVALS = 4
 """Indistinguishable renamings of the best naming that are compared with it."""
 
@@ -43,7 +47,8 @@ class Relabelling:
             mean over all queries.
         runner_up: Network -> the second best, with its ``runner_up_log_likelihood``; ``None`` if
             there is no other.
-        gain: Mean gain of ``best`` over the old names on the held-out queries.
+        gain: Mean gain over the old names on queries that the search did not see: of ``best``, or
+            with few queries of the names found without each fifth of them.
         gain_interval: Its two-sided confidence interval of level ``level``.
         ambiguous: Whether ``best`` and ``runner_up`` tie: the interval of their difference on the
             held-out queries contains 0.
@@ -164,24 +169,27 @@ class Regrounder:
         """
         start = time.monotonic()
         queries = floored(log_probs, answers, self._layout)
-        count = len(queries)
-        order = rng.permutation(count)
-        held_out = order[: round(count * HELD_OUT)]
-        seen = queries.select(order[len(held_out) :])
-        finalists, method, scored = self._names.search(seen, rng, budget)
-        finalists = self._with_rivals(finalists)
-        logs = [self._names.ask(queries, naming) for naming in (self._layout.current(), *finalists)]
-        visible = np.setdiff1d(np.arange(count), held_out)
-        ranked = sorted(
-            range(len(finalists)), key=lambda place: -float(logs[place + 1][visible].mean())
-        )
+        everything = np.arange(len(queries))
+        before = self._names.ask(queries, self._layout.current())
+        gains = np.full(len(queries), np.nan)
+        for fold in _folds(rng.permutation(len(queries))):
+            seen = np.setdiff1d(everything, fold)
+            found = self._names.search(queries.select(seen), rng, budget)
+            held = queries.select(fold)
+            gains[fold] = self._names.ask(held, found[0][0]) - before[fold]
+        if len(queries) < FEW:
+            seen = everything
+            found = self._names.search(queries, rng, budget)
+        finalists = self._with_rivals(found[0])
+        logs = [self._names.ask(queries, naming) for naming in finalists]
+        ranked = sorted(range(len(finalists)), key=lambda n: -float(logs[n][seen].mean()))
         return self._judge(
             [finalists[place] for place in ranked],
-            [logs[0], *(logs[place + 1] for place in ranked)],
-            held_out,
+            [before, *(logs[place] for place in ranked)],
+            gains,
             level=level,
-            method=method,
-            scored=scored,
+            method=found[1],
+            scored=found[2],
             seconds=time.monotonic() - start,
         )
 
@@ -198,7 +206,7 @@ class Regrounder:
         self,
         finalists: Sequence[IntArray],
         logs: Sequence[FloatArray],
-        held_out: IntArray,
+        gains: FloatArray,
         *,
         level: float,
         method: str,
@@ -207,7 +215,8 @@ class Regrounder:
     ) -> Relabelling:
         """Compares the old names, the best and the runner-up on the held-out queries."""
         current = self._layout.current()
-        gain, interval = paired(logs[1] - logs[0], held_out, level)
+        held_out = np.flatnonzero(~np.isnan(gains))
+        gain, interval = paired(gains, held_out, level)
         moved = not np.array_equal(finalists[0], current)
         accepted = moved and interval[0] > 0 and bool(logs[1].mean() > logs[0].mean())
         rivals = [
@@ -261,13 +270,20 @@ def reground(
     return search(log_probs, answers, rng=rng, level=level, budget=budget)
 
 
+def _folds(order: IntArray) -> list[IntArray]:
+    """Returns the queries that each search does without."""
+    if len(order) >= FEW:
+        return [order[: round(len(order) * HELD_OUT)]]
+    return np.array_split(order, min(FOLDS, len(order))) if len(order) > 1 else []
+
+
 def paired(
     differences: FloatArray, rows: IntArray, level: float
 ) -> tuple[float, tuple[float, float]]:
     """Returns mean and Student confidence interval of the paired differences at ``rows``."""
     chosen = differences[rows]
     if len(chosen) < 2:
-        return float(differences.mean()), (-np.inf, np.inf)
+        return float(chosen.sum()), (-np.inf, np.inf)
     mean = float(chosen.mean())
     error = chosen.std(ddof=1) / np.sqrt(len(chosen))
     reach = float(stats.t.ppf(0.5 + level / 2, len(chosen) - 1) * error)
