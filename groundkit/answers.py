@@ -161,3 +161,24 @@ class Answers:
         )
         images = "".join(reading._repr_html_() for reading in self.images.values())
         return f"<table><tr><th>answer</th><th>probability</th></tr>{rows}</table>{images}"
+
+
+@dataclass(frozen=True)
+class ProgramAnswers:
+    """The answers of a program without networks: printed query -> probability."""
+
+    probabilities: dict[str, float]
+
+    def to_dict(self) -> dict[str, float]:
+        """Returns the mapping itself."""
+        return self.probabilities
+
+    def __str__(self) -> str:
+        return "\n".join(f"{text}: {chance(p)}" for text, p in self.probabilities.items())
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td><code>{escape(text)}</code></td><td>{chance(p)}</td></tr>"
+            for text, p in self.probabilities.items()
+        )
+        return f"<table><tr><th>query</th><th>probability</th></tr>{rows}</table>"

@@ -38,7 +38,13 @@ _LEARNABLE = "learnable."
 _MOST_COMBINATIONS = 10_000
 
 
-def open_run(folder: Path | str, *, trust: bool = False, device: str = "auto") -> Session:
+def open_run(
+    folder: Path | str,
+    *,
+    trust: bool = False,
+    device: str = "auto",
+    settings: Sequence[str] = (),
+) -> Session:
     """Opens the folder of a finished run.
 
     Args:
@@ -46,6 +52,7 @@ def open_run(folder: Path | str, *, trust: bool = False, device: str = "auto") -
         trust: Allow the run's program and backbones to run Python code. Programs and weights of
             strangers are safe to open without.
         device: ``auto``, ``cpu`` or ``cuda``.
+        settings: ``--set`` texts that change the run's spec, for what is measured anew.
 
     Raises:
         CheckpointError: It is no run's folder, or is damaged.
@@ -57,7 +64,7 @@ def open_run(folder: Path | str, *, trust: bool = False, device: str = "auto") -
             expected="the folder that `groundkit run` wrote",
             remedy=_runs_beside(folder),
         )
-    return Session(folder, trust=trust, device=choose_device(device))
+    return Session(folder, trust=trust, device=choose_device(device), settings=settings)
 
 
 def _runs_beside(folder: Path) -> str:
@@ -100,13 +107,15 @@ class Session:
         spec: Its spec.
     """
 
-    def __init__(self, folder: Path, *, trust: bool, device: torch.device) -> None:
+    def __init__(
+        self, folder: Path, *, trust: bool, device: torch.device, settings: Sequence[str] = ()
+    ) -> None:
         self.folder = folder
         self.device = device
         self._trust = trust
         self._facts = read_manifest(folder / "checkpoint")["facts"]
         self.program = load_program(folder / "program.pl", trust=trust)
-        self.spec = load_spec(folder / "spec.toml")
+        self.spec = load_spec(folder / "spec.toml", settings)
         self._learnt = {
             name.removeprefix(_LEARNABLE): tensor
             for name, tensor in read_tensors(folder / "checkpoint", "program").items()
@@ -128,7 +137,9 @@ class Session:
             InputError: Data that the run used is no longer there.
         """
         sources = Sources(self.folder / "program.pl", self.folder / "spec.toml")
-        return Task(self.program, self.spec, sources, cache_folder(), Limits())
+        task = Task(self.program, self.spec, sources, cache_folder(), Limits())
+        self._teach(task.reasoner)
+        return task
 
     @cached_property
     def familiar(self) -> dict[str, Familiar]:
@@ -289,11 +300,15 @@ class Session:
             cache=cache_folder(),
             limits=Limits(),
         )
-        with torch.no_grad():
-            for name, parameter in reasoner.learnable.items():
-                if name in self._learnt:
-                    parameter.copy_(self._learnt[name])
+        self._teach(reasoner)
         return reasoner
+
+    @torch.no_grad()
+    def _teach(self, reasoner: Reasoner) -> None:
+        """Gives a circuit the probabilities that the run has learnt."""
+        for name, parameter in reasoner.learnable.items():
+            if name in self._learnt:
+                parameter.copy_(self._learnt[name])
 
     def _listed(self, posed: Question) -> dict[str, list[str]]:
         """Carries ``query.answers`` of the spec over to the question's variables, by place."""

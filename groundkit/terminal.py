@@ -1,0 +1,121 @@
+"""What all commands share: their options, errors in words, and progress."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from groundkit.errors import GroundkitError
+
+PLAIN_EVERY_S = 10.0
+
+ProgramArgument = Annotated[Path, typer.Argument(metavar="PROGRAM", help="The .pl program.")]
+SpecOption = Annotated[
+    Path | None, typer.Option("--spec", help="The .toml spec; default: beside the program.")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="A.B=V", help="Override a key of the spec.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+TrustOption = Annotated[
+    bool, typer.Option("--trust", help="Allow the program and backbones to run Python code.")
+]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+
+
+@contextmanager
+def reported(debug: bool) -> Iterator[None]:
+    """Turns an error into one message on stderr and its exit code."""
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except GroundkitError as error:
+        if debug:
+            raise
+        typer.echo(f"groundkit: {error}", err=True)
+        raise typer.Exit(error.exit_code) from None
+    except Exception as error:
+        if debug:
+            raise
+        typer.echo(
+            f"groundkit: internal error, {type(error).__name__}: {error}\n"
+            "  remedy: run again with --debug and report what it shows",
+            err=True,
+        )
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        typer.echo("groundkit: interrupted", err=True)
+        raise typer.Exit(1) from None
+
+
+class Terminal:
+    """Shows progress: a bar with the time left on a terminal, plain lines elsewhere."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._live = self._console.is_terminal
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=None, visible=False)
+        self._started = time.monotonic()
+        self._told = self._started
+
+    def __enter__(self) -> Terminal:
+        if self._live:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._bar.stop()
+
+    def say(self, text: str) -> None:
+        """Prints a line above the bar."""
+        if self._live:
+            self._bar.console.print(text, markup=False, highlight=False)
+        else:
+            typer.echo(text, err=True)
+
+    def step(self, done: int, total: int, what: str) -> None:
+        """Moves the bar, or prints a line now and then."""
+        if self._live:
+            self._bar.update(
+                self._task, completed=done, total=total, description=what, visible=True
+            )
+            return
+        now = time.monotonic()
+        if now - self._told >= PLAIN_EVERY_S or done == total:
+            self._told = now
+            left = (now - self._started) / done * (total - done)
+            typer.echo(f"{what}: step {done} of {total}, about {left:.0f} s left", err=True)
+
+
+def headlines(metrics: dict[str, Any]) -> Iterator[str]:
+    """Words the numbers that people look for first."""
+    grounding = metrics["grounding"]
+    if grounding["accuracy"] is not None:
+        yield (
+            f"symbols right {grounding['accuracy']:.1%} (after the best renaming "
+            f"{grounding['accuracy_matched']:.1%}), collapse {grounding['collapse']:.2f}"
+        )
+    if metrics["query"] is not None:
+        yield f"queries right {metrics['query']['accuracy']:.1%} on held-out images"
+    for name, scores in metrics["ood"].items():
+        if scores.get("auroc") is None:
+            yield f"out of distribution, {name}: {scores.get('reason')}"
+        else:
+            yield f"out of distribution, {name}: AUROC {scores['auroc']:.3f} by energy"
