@@ -7,7 +7,7 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -187,7 +187,7 @@ def run(
     found = _identify(task, progress)
     times.lap("identify")
     with History(folder / "history.jsonl") as history:
-        trainer = _trainer(task, where, seed, history, progress, trust=trust)
+        trainer = _trainer(task, where, seed, history, progress, trust=trust, rivals=_rivals(found))
         trainer.train()
     times.lap("train")
     save_weights(
@@ -275,6 +275,7 @@ def _trainer(
     progress: Progress,
     *,
     trust: bool,
+    rivals: Sequence[Mapping[str, Sequence[int]]],
 ) -> Trainer:
     """Makes the trainer, which tells history and progress what it does."""
 
@@ -285,7 +286,14 @@ def _trainer(
         elif "rollback" in row:
             progress.say(f"step {row['step']}: the energy diverged, went back")
 
-    return Trainer(task, device, seed, on_row=keep, on_step=progress.step, trust=trust)
+    return Trainer(
+        task, device, seed, on_row=keep, on_step=progress.step, trust=trust, rivals=rivals
+    )
+
+
+def _rivals(found: Identification | str) -> Sequence[Mapping[str, Sequence[int]]]:
+    """Returns the admitted maps where they are few enough to be listed."""
+    return () if isinstance(found, str) else found.listed
 
 
 def _command(

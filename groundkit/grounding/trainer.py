@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,6 +68,7 @@ class Trainer:
         on_row: Called with every history row.
         on_step: Called with the steps done, all steps, and what is being done.
         trust: Allow backbones from the user's own modules.
+        rivals: Maps of symbols that the program admits beside the identity, to be tried as names.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Trainer:
         on_row: Callable[[Row], None] = lambda row: None,
         on_step: Callable[[int, int, str], None] = lambda done, total, what: None,
         trust: bool = False,
+        rivals: Sequence[Mapping[str, Sequence[int]]] = (),
     ) -> None:
         self.task = task
         self.device = device
@@ -112,6 +114,7 @@ class Trainer:
             self.reasoner,
             {name: task.roles.domains[name] for name in self._slots},
             {name: task.roles.domains[name] for name in self.reasoner.slots},
+            rivals,
         )
 
     @property
