@@ -43,6 +43,7 @@ def run(
     seed: Annotated[int, typer.Option(help="Seed of training.")] = 0,
     settings: SetOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    engine: Annotated[str, typer.Option(help="circuit or deepproblog.")] = "circuit",
     trust: TrustOption = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -59,6 +60,7 @@ def run(
                 seed=seed,
                 settings=settings or (),
                 device=device,
+                engine=engine,
                 trust=trust,
                 progress=terminal,
             )
@@ -102,10 +104,9 @@ def identify(
 ) -> None:
     """Count the groundings that a program and its observations admit."""
     with reported(debug):
-        from groundkit.check import read_task
-        from groundkit.grounding.assess import identify_task
+        from groundkit.verbs import identify as count
 
-        found = identify_task(read_task(program, spec, settings=settings or (), trust=trust))
+        found = count(program, spec, settings=settings or (), trust=trust)
         typer.echo(json.dumps(found.to_dict()) if as_json else str(found))
 
 

@@ -10,12 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundkit.answers import Answers, ProgramAnswers
+from groundkit.check import read_task
 from groundkit.circuit.answer import answer_queries
 from groundkit.errors import CheckpointError, RunError, SpecError
 from groundkit.explain import Explanation
 from groundkit.explain import explain as explain_in
-from groundkit.grounding.assess import assess_generation, assess_network, assess_queries
+from groundkit.grounding.assess import (
+    assess_generation,
+    assess_network,
+    assess_queries,
+    identify_task,
+)
 from groundkit.grounding.checkpoint import write_atomically
+from groundkit.grounding.identification import Identification
 from groundkit.program.limits import Limits
 from groundkit.program.source import load_program
 from groundkit.report import plots
@@ -185,3 +192,25 @@ def compare(*runs: Path | str) -> Comparison:
     if not runs:
         raise CheckpointError("there is no run to compare", remedy="name folders of runs")
     return compare_runs(load_runs([Path(run) for run in runs]))
+
+
+def identify(
+    program: Path | str,
+    spec: Path | str | None = None,
+    *,
+    settings: Sequence[str] = (),
+    trust: bool = False,
+) -> Identification:
+    """Counts the groundings that a program and its observations admit, before any training.
+
+    Args:
+        program: The ``.pl`` file.
+        spec: The ``.toml`` spec; by default the one beside the program.
+        settings: ``--set`` texts.
+        trust: Allow the program to run Python code.
+
+    Raises:
+        InputError: Program, spec and data do not fit each other.
+        LimitError: There are too many combinations to list.
+    """
+    return identify_task(read_task(program, spec, settings=settings, trust=trust))

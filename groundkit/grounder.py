@@ -1,0 +1,275 @@
+"""``Grounder``: the whole method on arrays, in the manner of scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from groundkit.data.examples import UNKNOWN, Examples
+from groundkit.data.images import ImageSet
+from groundkit.errors import DataError, NetworkError, SpecError, choose_from
+from groundkit.grounding.learner import Learner
+from groundkit.grounding.task import Sources, Task, load_task
+from groundkit.grounding.trainer import Row, Trainer
+from groundkit.perception.model import energy, log_probs
+from groundkit.program.limits import Limits
+from groundkit.program.source import load_program
+from groundkit.run import cache_folder, choose_device
+from groundkit.spec import as_overrides, parse_spec
+
+Columns: TypeAlias = Mapping[str, Any]
+"""Variable of the goal -> images ``(n, C, H, W)`` or ``(n, H, W)``, or ``n`` observed symbols."""
+
+
+class Grounder:
+    """Grounds the symbols of a program; settings in the constructor, what is learnt ends in ``_``.
+
+    Args:
+        program: The ``.pl`` file.
+        spec: The ``.toml`` file; a mapping such as ``{"query": {"goal": "sum(X, Y, Z)"}, ...}``;
+            by default the file beside the program.
+        seed: Seed of training.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        trust: Allow the program and the backbones to run Python code.
+        settings: Keys of the spec, with ``__`` for the dots: ``train__epochs=5``.
+
+    Attributes:
+        task_: Program, spec and examples, checked against each other.
+        history_: One dict a logged step, as in ``history.jsonl``.
+        relabellings_: What the searches for names have found, with their steps.
+        symbols_: Network -> its symbols, the columns of :meth:`predict_proba`.
+
+    Example:
+        >>> grounder = Grounder("programs/sum.pl", train__epochs=5)  # doctest: +SKIP
+        >>> grounder.fit().predict(images)  # doctest: +SKIP
+        array(['7', '2', ...])
+    """
+
+    def __init__(
+        self,
+        program: Path | str,
+        spec: Path | str | Mapping[str, Any] | None = None,
+        *,
+        seed: int = 0,
+        device: str = "auto",
+        trust: bool = False,
+        **settings: Any,
+    ) -> None:
+        self.program = program
+        self.spec = spec
+        self.seed = seed
+        self.device = device
+        self.trust = trust
+        self.settings = settings
+
+    def fit(self, examples: Columns | None = None) -> Grounder:
+        """Trains the networks; no label of an image is used.
+
+        Args:
+            examples: Variable -> images, as bytes or floats in [0, 1], or observed symbols. When
+                absent, examples are drawn or read as the spec says.
+
+        Returns:
+            Itself.
+
+        Raises:
+            InputError: Program, spec and examples do not fit each other.
+            RunError: Training failed.
+        """
+        task = self._task()
+        if examples is not None:
+            task.examples = _as_examples(task, examples)
+        self.history_: list[Row] = []
+        trainer = Trainer(
+            task,
+            choose_device(self.device),
+            self.seed,
+            on_row=self.history_.append,
+            trust=self.trust,
+        )
+        trainer.train()
+        self.task_ = task
+        self.relabellings_ = trainer.relabellings
+        self.symbols_ = {name: task.roles.domains[name] for name in task.neural}
+        self._learners = trainer.learners
+        return self
+
+    def predict(self, images: ArrayLike, network: str | None = None) -> NDArray[np.str_]:
+        """Returns the most probable symbol ``(N,)`` of each image.
+
+        Args:
+            images: ``(N, C, H, W)`` or ``(N, H, W)``, bytes or floats in [0, 1].
+            network: The network; not needed when the program has one.
+        """
+        name = self._name(network)
+        symbols = np.array(self.symbols_[name])
+        best: NDArray[np.str_] = symbols[self.predict_proba(images, network).argmax(1)]
+        return best
+
+    def predict_proba(self, images: ArrayLike, network: str | None = None) -> NDArray[np.float64]:
+        """Returns p(y|x) ``(N, K)``, a column for each of :attr:`symbols_`."""
+        probabilities: NDArray[np.float64] = log_probs(self._logits(images, network)).exp().numpy()
+        return probabilities
+
+    def score_samples(self, images: ArrayLike, network: str | None = None) -> NDArray[np.float64]:
+        """Returns ``-E(x)`` ``(N,)``, the log-density up to a constant; high is likely."""
+        scores: NDArray[np.float64] = (-energy(self._logits(images, network))).numpy()
+        return scores
+
+    def query_proba(self, examples: Columns) -> NDArray[np.float64]:
+        """Returns ``(n, R)`` P(answer) of every example, a column for each of :meth:`answers`.
+
+        Args:
+            examples: As in :meth:`fit`; logical observed variables may be left out.
+        """
+        task, count = self._fitted(), len(next(iter(examples.values())))
+        given = task.roles.given
+        for name in given:
+            if name not in examples:
+                raise DataError(f"the observed variable '{name}' is missing")
+        rows: dict[str, Tensor] = {}
+        for network, calls in task.reasoner.slots.items():
+            if network in task.neural and calls:
+                read = [log_probs(self._logits(examples[call[0]], network)) for call in calls]
+                rows[network] = torch.stack(read, dim=1)
+        if given:
+            symbols = {name: tuple(map(str, examples[name])) for name in given}
+            table = Examples(task.roles, {}, {}, symbols, {})
+            rows |= {n: t.double() for n, t in task.observed_log_probs(table).items()}
+        with torch.no_grad():
+            found: NDArray[np.float64] = task.reasoner.cpu()(rows).exp().numpy()
+        assert len(found) == count
+        return found
+
+    def answers(self) -> tuple[tuple[str, ...], ...]:
+        """Returns the printed values of the goal's observed variables, one tuple an answer."""
+        return self._fitted().reasoner.answers
+
+    def score(self, examples: Columns) -> float:
+        """Returns the mean log-likelihood of examples, observed symbols included."""
+        task = self._fitted()
+        columns = [list(map(str, examples[name])) for name in task.reasoner.observed]
+        likelihood = self.query_proba(examples)
+        rows = np.arange(len(likelihood))
+        values = zip(*columns, strict=True) if columns else [()] * len(rows)
+        places = [task.reasoner.answer_index(row) for row in values]
+        return float(np.log(likelihood[rows, places]).mean())
+
+    def _task(self) -> Task:
+        """Reads program and spec."""
+        overrides = as_overrides({k.replace("__", "."): v for k, v in self.settings.items()})
+        program = Path(self.program)
+        if not isinstance(self.spec, Mapping):
+            return load_task(
+                program,
+                Path(self.spec) if self.spec else None,
+                settings=tuple(overrides),
+                trust=self.trust,
+                cache=cache_folder(),
+                limits=Limits(),
+            )
+        import tomli_w
+
+        spec = parse_spec(tomli_w.dumps(self.spec), None, overrides)
+        parsed = load_program(program, trust=self.trust)
+        sources = Sources(program, program.with_suffix(".toml"))
+        return Task(parsed, spec, sources, cache_folder(), Limits())
+
+    def _fitted(self) -> Task:
+        if not hasattr(self, "task_"):
+            raise SpecError("this Grounder is not fitted", remedy="call fit first")
+        return self.task_
+
+    def _name(self, network: str | None) -> str:
+        self._fitted()
+        names = list(self._learners)
+        if network is None and len(names) == 1:
+            return names[0]
+        if network not in names:
+            raise NetworkError(
+                f"there is no network '{network}'"
+                if network
+                else "the program has several networks",
+                remedy=choose_from(network or "", names),
+            )
+        return network
+
+    def _logits(self, images: ArrayLike, network: str | None) -> Tensor:
+        """Reads images: logits ``(N, K)`` float64 on the CPU."""
+        learner: Learner = self._learners[self._name(network)]
+        pixels = _as_bytes("images", images)
+        if pixels.shape[1:] != learner.pool.shape[1:]:
+            raise DataError(
+                f"the images have shape {tuple(pixels.shape[1:])}",
+                expected=f"{tuple(learner.pool.shape[1:])}, as in training",
+            )
+        return learner.read(pixels).double().cpu()
+
+
+def _as_examples(task: Task, columns: Columns) -> Examples:
+    """Makes examples of the user's arrays; nothing is known of the images' symbols."""
+    roles = task.roles
+    wanted = [*roles.images, *roles.observed]
+    for name in columns:
+        if name not in wanted:
+            raise DataError(f"the goal has no variable '{name}'", remedy=choose_from(name, wanted))
+    for name in wanted:
+        if name not in columns:
+            raise DataError(f"the variable '{name}' is missing", expected=", ".join(wanted))
+    counts = {name: len(columns[name]) for name in wanted}
+    if len(set(counts.values())) != 1 or not next(iter(counts.values())):
+        raise DataError(
+            f"the variables have {', '.join(f'{n} {c}' for n, c in counts.items())} examples",
+            expected="one number, above 0",
+        )
+    banks: dict[str, list[Tensor]] = {}
+    images: dict[str, NDArray[np.int64]] = {}
+    for name, network in roles.images.items():
+        pixels = _as_bytes(name, columns[name])
+        bank = banks.setdefault(network, [])
+        start = sum(len(part) for part in bank)
+        if bank and bank[0].shape[1:] != pixels.shape[1:]:
+            raise DataError(f"the images of '{name}' have another shape than those before")
+        images[name] = np.arange(start, start + len(pixels))
+        bank.append(pixels)
+    return Examples(
+        roles,
+        {network: ImageSet("examples", torch.cat(parts)) for network, parts in banks.items()},
+        images,
+        {name: _as_symbols(columns[name]) for name in roles.observed},
+        {name: np.full(len(rows), UNKNOWN) for name, rows in images.items()},
+    )
+
+
+def _as_symbols(values: Sequence[Any]) -> tuple[str, ...]:
+    return tuple(str(value) for value in values)
+
+
+def _as_bytes(name: str, images: ArrayLike) -> Tensor:
+    """Brings images to bytes ``(N, C, H, W)``."""
+    array = np.asarray(images)
+    if array.ndim == 3:
+        array = array[:, None]
+    if array.ndim != 4:
+        raise DataError(
+            f"{name} has shape {array.shape}", expected="(N, C, H, W) or (N, H, W) images"
+        )
+    if array.dtype == np.uint8:
+        return torch.from_numpy(np.ascontiguousarray(array))
+    if (
+        array.dtype.kind != "f"
+        or not np.isfinite(array).all()
+        or array.min() < 0
+        or array.max() > 1
+    ):
+        raise DataError(
+            f"{name} holds {array.dtype} from {array.min()} to {array.max()}",
+            expected="bytes 0..255, or finite floats in [0, 1]",
+        )
+    return torch.from_numpy(np.round(array * 255).astype(np.uint8))
