@@ -143,6 +143,7 @@ def run(
     seed: int = 0,
     settings: Sequence[str] = (),
     device: str = "auto",
+    engine: str = "circuit",
     trust: bool = False,
     progress: Progress | None = None,
 ) -> RunResult:
@@ -155,6 +156,7 @@ def run(
         seed: Seed of training.
         settings: ``--set`` texts, ``a.b=value``.
         device: ``auto``, ``cpu`` or ``cuda``.
+        engine: ``circuit``, or ``deepproblog`` to train by DeepProbLog's own engine.
         trust: Allow the program and the backbones to run Python code.
         progress: Where to tell what is being done.
 
@@ -176,6 +178,7 @@ def run(
         trust=trust,
         cache=cache_folder(),
         limits=Limits(),
+        engine=engine,
     )
     task.reasoner, task.roles, task.examples, task.held_out  # noqa: B018 - checked before a folder is made
     times.lap("ground")
@@ -224,7 +227,7 @@ def run(
         times.seconds,
         seed,
         where,
-        _command(program, spec, seed, settings, device, trust=trust),
+        _command(program, spec, seed, settings, device, engine=engine, trust=trust),
     )
     metrics = collect_metrics(outcome)
     write_report(report_data(outcome, metrics), folder)
@@ -303,10 +306,13 @@ def _command(
     settings: Sequence[str],
     device: str,
     *,
+    engine: str,
     trust: bool,
 ) -> str:
     """Words the command that repeats the run."""
     parts = ["groundkit", "run", str(program), "--seed", str(seed), "--device", device]
+    if engine != "circuit":
+        parts += ["--engine", engine]
     if spec is not None:
         parts += ["--spec", str(spec)]
     for setting in settings:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from groundkit.data import sources
-from groundkit.errors import SpecError
+from groundkit.errors import ProgramError, SpecError
 from groundkit.run import choose_device, run
 from groundkit.spec import Spec
 from tests.grounding.conftest import PROGRAM, SPEC
@@ -124,3 +124,28 @@ def test_shipped_programs_have_spec_and_note():
     for spec in programs:
         assert spec.with_suffix(".pl").exists()
         assert spec.with_suffix(".md").exists()
+
+
+def test_both_engines_train_the_same_weights(folder, tmp_path):
+    settings = ["train.min_steps=6", "train.epochs=1", "train.batch=4", "train.cluster_steps=0",
+                "examples.count=24", "evaluate.samples=0", "examples.held_out=5"]  # fmt: skip
+    for suffix in ("pl", "toml"):  # DeepProbLog has an add/3 of its own
+        text = (folder / f"add.{suffix}").read_text().replace("add(", "addition(")
+        (folder / f"addition.{suffix}").write_text(text)
+    found = [
+        run(folder / "addition.pl", out=tmp_path / engine, engine=engine, settings=settings)
+        for engine in ("circuit", "deepproblog")
+    ]
+    one, other = (result.metrics for result in found)
+    assert one["query"]["nll"] == pytest.approx(other["query"]["nll"], abs=1e-4)
+    assert one["grounding"]["accuracy"] == other["grounding"]["accuracy"]
+
+
+def test_unknown_engines_are_refused(folder, tmp_path):
+    with pytest.raises(SpecError, match="did you mean 'circuit'"):
+        run(folder / "add.pl", out=tmp_path / "out", engine="circuits")
+
+
+def test_deepproblog_refuses_predicates_that_it_hides(folder, tmp_path):
+    with pytest.raises(ProgramError, match="tensor operation add/3"):
+        run(folder / "add.pl", out=tmp_path / "out", engine="deepproblog")

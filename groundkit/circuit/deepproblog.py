@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from groundkit.circuit.prepare import prepare
 from groundkit.circuit.reasoner import Reasoner
-from groundkit.errors import ProgramError, RunError
+from groundkit.errors import Location, ProgramError, RunError
 from groundkit.program.engine import Shape
 from groundkit.program.limits import Limits
 from groundkit.program.query import Binding, Goal
@@ -25,6 +25,11 @@ from groundkit.program.source import Program
 from groundkit.program.terms import text_of
 
 _SOURCE = "input"
+# What DeepProbLog's engine defines for tensors; a program's predicate of that name never runs.
+_TENSOR_PREDICATES = frozenset(
+    {"embed/2", "rbf/3", "add/3", "mul/3", "dot/3", "max/2", "sigmoid/2", "mean/2", "stack/2",
+     "cat/2", "one_hot/3", "list_to_tensor/2", "tensor_index/3", "less_than/2"}
+)  # fmt: skip
 
 
 def build_deepproblog_reasoner(
@@ -39,7 +44,8 @@ def build_deepproblog_reasoner(
     """Makes a reasoner that asks DeepProbLog; the arguments are those of ``build_reasoner``.
 
     Raises:
-        ProgramError: The program has evidence, which DeepProbLog ignores without a word.
+        ProgramError: The program has evidence, which DeepProbLog ignores without a word, or a
+            predicate that its tensor operations shadow.
         RunError: DeepProbLog is not installed.
     """
     if program.evidence:
@@ -47,6 +53,13 @@ def build_deepproblog_reasoner(
             "DeepProbLog ignores evidence/2",
             remedy="use --engine circuit, which honours it",
             at=program.places.at(max(program.text.find("evidence"), 0)),
+        )
+    shadowed = sorted(_TENSOR_PREDICATES.intersection(program.predicates))
+    if shadowed:
+        raise ProgramError(
+            f"DeepProbLog has a tensor operation {shadowed[0]} that hides the program's own",
+            remedy="rename the predicate, or use --engine circuit",
+            at=Location(program.file),
         )
     shape = Shape(program, goal, tuple(images), dict(observed_values or {}))
     return DeepProbLogReasoner(program, goal, *prepare(shape, cache, limits))

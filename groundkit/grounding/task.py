@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from groundkit.circuit.deepproblog import build_deepproblog_reasoner
 from groundkit.circuit.reasoner import Reasoner, build_reasoner
 from groundkit.data import sources
 from groundkit.data.examples import Examples, Roles, draw, read_examples, restrict
@@ -25,6 +26,7 @@ OBSERVED = "observed"
 # Log-probability of a symbol that an observation excludes: finite, so that gradients are.
 EXCLUDED = -1e4
 _TRAIN, _TEST = 0, 1
+ENGINES = {"circuit": build_reasoner, "deepproblog": build_deepproblog_reasoner}
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Task:
         sources: Where both were read from.
         cache: Folder of compiled circuits, or ``None``.
         limits: Limits of grounding and compiling.
+        engine: What evaluates the queries in training: ``circuit``, or ``deepproblog``.
 
     Raises:
         InputError: Program, spec and data do not fit each other.
@@ -56,7 +59,11 @@ class Task:
         sources: Sources,
         cache: Path | None = None,
         limits: Limits | None = None,
+        engine: str = "circuit",
     ) -> None:
+        if engine not in ENGINES:
+            raise SpecError(f"unknown engine '{engine}'", remedy=choose_from(engine, ENGINES))
+        self._build = ENGINES[engine]
         self.program = program
         self.spec = spec
         self.sources = sources
@@ -156,7 +163,7 @@ class Task:
         }
         # Inputs of "observed" networks are placeholders of the ground program, like images.
         placeholders = [*self.spec.examples.images, *self._given_variables()]
-        return build_reasoner(
+        return self._build(
             self.program,
             goal,
             placeholders,
@@ -347,6 +354,7 @@ def load_task(
     trust: bool = False,
     cache: Path | None = None,
     limits: Limits | None = None,
+    engine: str = "circuit",
 ) -> Task:
     """Reads a program and the spec beside it.
 
@@ -358,6 +366,7 @@ def load_task(
         trust: Allow the program to load Python and to touch files.
         cache: Folder of compiled circuits.
         limits: Limits of grounding and compiling.
+        engine: ``circuit`` or ``deepproblog``.
 
     Raises:
         InputError: Something does not fit.
@@ -367,4 +376,4 @@ def load_task(
     parsed = load_program(program, trust=trust)
     file = spec or program.with_suffix(".toml")
     read = load_spec(file, [*settings, *as_overrides(overrides or {})])
-    return Task(parsed, read, Sources(program, file), cache, limits)
+    return Task(parsed, read, Sources(program, file), cache, limits, engine)
