@@ -144,7 +144,7 @@ class Reasoner(nn.Module):
             NetworkError: A network is missing, has a wrong shape, or gives no log-probabilities.
         """
         self._check(log_probs)
-        roots = self.layer(self.input_rows(log_probs))
+        roots = self.layer(*self.input_parts(log_probs))
         if self._has_evidence:
             lowest = torch.finfo(roots.dtype).min
             roots = roots[:-1] - roots[-1:].clamp_min(lowest)
@@ -176,19 +176,24 @@ class Reasoner(nn.Module):
             )
         return found
 
-    def input_rows(self, log_probs: Mapping[str, Tensor]) -> Tensor:
-        """Arranges all log-probabilities as the circuit's ``(inputs, B)`` rows."""
+    def input_parts(self, log_probs: Mapping[str, Tensor]) -> list[Tensor]:
+        """Arranges all log-probabilities as the circuit's inputs, ``(B, n)`` or ``(1, n)`` each."""
         parts = [log_probs[name].flatten(1) for name, calls in self.slots.items() if calls]
-        batch = parts[0].shape[0] if parts else 1
         like = parts[0] if parts else self._parameter_like()
-        rows = [part.transpose(0, 1) for part in parts]
         if len(self.constants):
-            rows.append(self.constants.to(like).unsqueeze(1).expand(-1, batch))
+            parts.append(self.constants.to(like).unsqueeze(0))
         for name, group in self.groups.items():
-            rows.append(self._group_rows(name, group).to(like).unsqueeze(1).expand(-1, batch))
-        if not rows:
-            return like.new_zeros((0, batch))
-        return torch.cat(rows)
+            parts.append(self._group_rows(name, group).to(like).unsqueeze(0))
+        return parts
+
+    def input_rows(self, log_probs: Mapping[str, Tensor]) -> Tensor:
+        """Arranges all log-probabilities as ``(inputs, B)`` rows of one tensor."""
+        parts = self.input_parts(log_probs)
+        batch = max((len(part) for part in parts), default=1)
+        rows = [part.expand(batch, -1) for part in parts]
+        return (
+            torch.cat(rows, 1).transpose(0, 1) if rows else self._parameter_like().new_zeros((0, 1))
+        )
 
     def _parameter_like(self) -> Tensor:
         """Returns a tensor with the type to compute in where no network gives one."""
@@ -317,7 +322,7 @@ class Reasoner(nn.Module):
     def refuse_impossible(self, only_evidence: bool = False) -> None:
         """Raises a ProgramError when evidence or goal have probability 0 whatever is seen."""
         with torch.no_grad():
-            roots = self.layer(self.input_rows(self._uniform()))[:, 0]
+            roots = self.layer(*self.input_parts(self._uniform()))[:, 0]
         if self._has_evidence and roots[-1] == -math.inf:
             conflict = self._conflict()
             raise ProgramError(
@@ -341,7 +346,7 @@ class Reasoner(nn.Module):
             compiled = compile_conjunction(self.ground_program, [ref for _, ref in rest])
             layer = CircuitLayer(compiled.circuit, self.row_of, self.layer.inputs)
             with torch.no_grad():
-                if layer(self.input_rows(self._uniform()))[0, 0] == -math.inf:
+                if layer(*self.input_parts(self._uniform()))[0, 0] == -math.inf:
                     kept = rest
         return [name for name, _ in kept]
 
