@@ -149,3 +149,21 @@ def contrastive(z_a: Tensor, z_b: Tensor, temperature: float) -> Tensor:
     similarity = (views @ views.T / temperature).fill_diagonal_(-math.inf)
     partner = torch.arange(2 * count, device=views.device).roll(count)
     return -functional.cross_entropy(similarity, partner)
+
+
+def assignment(logits: Tensor, clusters: Tensor, doubt: float = 0.1) -> Tensor:
+    """Self-labelling: ``-mean CE(t, p(y|x'))``, ``t`` the image's known cluster with some doubt.
+
+    Invariance and prior are also content with a simpler partition than the one that clustering
+    found (two interleaved moons cut by a line, say); this term holds on to the clusters found,
+    and learns them on augmented views (in the manner of Van Gansbeke et al., "SCAN", 2020).
+
+    Args:
+        logits: Logits of views, ``(B, K)``.
+        clusters: The cluster of each view's image, ``(B,)``.
+        doubt: Share of ``t`` that is spread over all clusters, so that wrong ones can be left.
+
+    Returns:
+        A scalar in nats, below 0 unless ``doubt`` is 0.
+    """
+    return -functional.cross_entropy(logits, clusters, label_smoothing=doubt)

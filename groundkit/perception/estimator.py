@@ -47,6 +47,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         invariance: Weight of the invariance term.
         prior: Weight of the prior term, mean convention.
         contrastive: Weight of the contrastive term in joint training.
+        assignment: Weight of the term that holds on to the clustering phase's clusters.
         sampler: Settings of the Langevin sampler.
         trust: Whether a ``module:`` backbone may be imported.
         device: Where to train, for instance ``"cuda"``.
@@ -69,14 +70,15 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         normalise: bool = False,
         temperature: float = 1.0,
         augmentation: str | Augmentation = "digits",
-        cluster_steps: int = 600,
-        joint_steps: int = 300,
+        cluster_steps: int = 300,
+        joint_steps: int = 200,
         batch_size: int = 256,
         learning_rate: float = 2e-3,
-        generative: float = 0.5,
+        generative: float = 0.2,
         invariance: float = 1.0,
         prior: float = 10.0,
         contrastive: float = 1.0,
+        assignment: float = 1.0,
         sampler: Langevin = Langevin(),  # noqa: B008  (frozen)
         trust: bool = False,
         device: str = "cpu",
@@ -97,6 +99,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.invariance = invariance
         self.prior = prior
         self.contrastive = contrastive
+        self.assignment = assignment
         self.sampler = sampler
         self.trust = trust
         self.device = device
@@ -140,7 +143,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
                 )
             )
         ]
-        start_prototypes(model, images, self.random_state)
+        clusters = start_prototypes(model, images, self.random_state)
         start = InformativeStart(self.image_shape_).to(self.device).fit(images)
         self.buffer_ = ReplayBuffer(
             self.image_shape_, BUFFER_CAPACITY, start=start, generator=generator
@@ -153,12 +156,14 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             invariance=self.invariance,
             prior=self.prior,
             contrastive=self.contrastive,
+            assignment=self.assignment,
             sampler=self.sampler,
         )
         rows = list(
             train_bound(
                 model,
                 images,
+                clusters,
                 augmentation,
                 buffer=self.buffer_,
                 settings=settings,

@@ -33,6 +33,7 @@ class BoundSettings:
         prior: Weight of the prior term, mean convention.
         contrastive: Weight of the contrastive term.
         contrastive_temperature: Its temperature.
+        assignment: Weight of the self-labelling term.
         energy_penalty: Weight of the energy penalty.
         sampler: Moves the chains of the generative term.
         chains: Chains, and data images, of a generative step.
@@ -44,11 +45,12 @@ class BoundSettings:
     batch: int = 256
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
-    generative: float = 0.5
+    generative: float = 0.2
     invariance: float = 1.0
     prior: float = 10.0
     contrastive: float = 1.0
     contrastive_temperature: float = 0.3
+    assignment: float = 1.0
     energy_penalty: float = 1e-3
     sampler: Langevin = field(default_factory=Langevin)
     chains: int = 64
@@ -70,6 +72,7 @@ class BoundRow:
 def train_bound(
     model: SymbolModel,
     images: Tensor,
+    clusters: Tensor,
     augmentation: Augmentation,
     *,
     buffer: ReplayBuffer,
@@ -81,6 +84,7 @@ def train_bound(
     Args:
         model: Changed in place.
         images: Unlabelled images, ``(N, C, H, W)``, on the model's device.
+        clusters: The cluster that the clustering phase gave each image, ``(N,)``.
         augmentation: Draws the two views of each image.
         buffer: Persistent chains, changed in place.
         settings: Weights and sizes.
@@ -97,10 +101,11 @@ def train_bound(
     guard = Safeguard([model, optimiser, buffer])
     sampler, of_samples, diverged = s.sampler, None, False
     for step in range(1, s.steps + 1):
-        views = _Views.draw(model, _choose(images, s.batch, generator), augmentation, generator)
-        total = views.objective(model, s)
+        places = _choose(images, s.batch, generator)
+        views = _Views.draw(model, images[places], augmentation, generator)
+        total = views.objective(model, clusters[places], s)
         if s.generative > 0 and step % s.every == 0:
-            chosen = _choose(images, s.chains, generator)
+            chosen = images[_choose(images, s.chains, generator)]
             of_data, of_samples = contrast_with_samples(
                 model, chosen, buffer=buffer, sampler=sampler, generator=generator
             )
@@ -121,8 +126,8 @@ def train_bound(
 
 
 def _choose(images: Tensor, count: int, generator: Generator) -> Tensor:
-    places = torch.randint(len(images), (count,), generator=generator, device=images.device)
-    return images[places]
+    """Places of images, drawn with replacement."""
+    return torch.randint(len(images), (count,), generator=generator, device=images.device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +145,12 @@ class _Views:
         embedding = model.embed(views)
         return cls(embedding, model.classify(embedding))
 
-    def objective(self, model: SymbolModel, s: BoundSettings) -> Tensor:
+    def objective(self, model: SymbolModel, clusters: Tensor, s: BoundSettings) -> Tensor:
         """The weighted sum of the terms that need no samples."""
         view_a, view_b = self.logits.chunk(2)
         total = s.prior * bound.prior(self.logits)
         total = total + s.invariance * bound.invariance(view_a, view_b)
+        total = total + s.assignment * bound.assignment(self.logits, clusters.repeat(2))
         if s.contrastive > 0:
             first, second = model.project(self.embedding).chunk(2)
             term = bound.contrastive(first, second, s.contrastive_temperature)

@@ -177,3 +177,12 @@ def test_contrastive_prefers_matching_views_and_spread_images():
     collapsed = torch.eye(6)[:1].repeat(6, 1)
     assert bound.contrastive(collapsed, collapsed, 0.3) == pytest.approx(-math.log(11), rel=1e-5)
     assert matched > -math.log(11)
+
+
+def test_assignment_holds_on_to_clusters_but_lets_a_doubtful_one_go():
+    clusters = torch.arange(10) % SYMBOLS
+    right, wrong = one_hot_logits(clusters, 4.0), one_hot_logits((clusters + 1) % SYMBOLS, 4.0)
+    assert bound.assignment(right, clusters) > bound.assignment(wrong, clusters) + 1
+    certain = one_hot_logits(clusters, 50.0)
+    assert bound.assignment(certain, clusters, doubt=0.0) == pytest.approx(0, abs=1e-9)
+    assert bound.assignment(certain, clusters, doubt=0.1) < bound.assignment(right, clusters)
