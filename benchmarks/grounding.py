@@ -2,7 +2,8 @@
 
     python -m benchmarks.grounding --seeds 5 --jobs 1 --out runs/benchmark
 
-writes ``benchmarks/results/grounding.md`` from the runs' ``metrics.json``. Finished runs in the
+writes ``benchmarks/results/grounding.md``, and the table of the README, from the runs'
+``metrics.json``. Finished runs in the
 output folder are kept, so the command can be repeated to go on. With ``--jobs 1`` and nothing
 else running its times are those of one run alone.
 """
@@ -34,6 +35,7 @@ COLUMNS = {
     "timing.first_names_s": "s to first names",
     "timing.total_s": "s in all",
 }
+START, END = "<!-- table of benchmarks.grounding -->", "<!-- end of the table -->"
 NET = "networks.mnist_net.perception"
 
 
@@ -167,6 +169,14 @@ def main() -> None:
     target.parent.mkdir(exist_ok=True)
     target.write_text("\n".join(lines) + "\n")
     print(target.read_text())
+    put_into_readme(lines[2:])
+
+
+def put_into_readme(lines: list[str]) -> None:
+    """Replaces the table between the README's two markers."""
+    readme = ROOT / "README.md"
+    before, rest = readme.read_text().split(START)
+    readme.write_text(before + START + "\n".join(["", *lines, END]) + rest.split(END)[1])
 
 
 if __name__ == "__main__":
