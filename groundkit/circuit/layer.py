@@ -201,7 +201,7 @@ def _merged(groups: _Groups) -> Iterator[tuple[tuple[int, bool, int], list[Any]]
     """Yields steps in order; a narrow one joins the next wider one where padding is cheap."""
     keys = sorted(groups)
     waiting: list[tuple[int, tuple[int, ...]]] = []
-    for key, following in zip(keys, [*keys[1:], None], strict=True):
+    for key, following in zip(keys, [*keys[1:], None], strict=False):
         members = waiting + groups[key]
         waiting = []
         if (
