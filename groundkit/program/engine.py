@@ -6,7 +6,6 @@ import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any
 
 from problog.clausedb import ClauseDB
@@ -67,21 +66,6 @@ class _Statements(LogicProgram):  # type: ignore[misc]
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._statements)
-
-
-@lru_cache(maxsize=1)
-def _empty_database() -> Any:
-    """Prepares a database with nothing in it but ProbLog's list library."""
-    return DefaultEngine().prepare(PrologString(":- use_module(library(lists))."))
-
-
-def is_builtin(predicate: str) -> bool:
-    """Tells whether ProbLog's engine or its list library defines a name and arity."""
-    database = _empty_database()
-    if predicate in database.engine.get_builtins():
-        return True
-    name, _, arity = predicate.rpartition("/")
-    return database.find(Term(name, *[None] * int(arity))) is not None
 
 
 @dataclass

@@ -11,6 +11,7 @@ from problog.logic import And, Not, Or, Term, Var
 from problog.program import PrologString
 
 from groundkit.errors import Location, ProgramError, choose_from, nearest
+from groundkit.program.builtins import is_builtin
 from groundkit.program.source import Program
 from groundkit.program.terms import walk
 
@@ -90,7 +91,7 @@ def parse_goal(text: str, at: Location | None = None) -> Goal:
 def check_goal(program: Program, goal: Goal) -> None:
     """Raises a ProgramError unless the program defines what the goal calls."""
     for predicate in goal.predicates:
-        if predicate in program.predicates or _is_builtin(predicate):
+        if predicate in program.predicates or is_builtin(predicate):
             continue
         name = predicate.rpartition("/")[0]
         same = [p for p in program.predicates if p.rpartition("/")[0] == name]
@@ -113,13 +114,6 @@ def _called(term: Any) -> list[str]:
     if isinstance(term, Term) and term.functor in ("not", "\\+") and term.arity == 1:
         return _called(term.args[0])
     return [str(term.signature).replace("'", "")] if isinstance(term, Term) else []
-
-
-def _is_builtin(predicate: str) -> bool:
-    """Tells whether ProbLog or its list library defines a predicate."""
-    from groundkit.program.engine import is_builtin
-
-    return is_builtin(predicate)
 
 
 def _variables(text: str, term: Any) -> tuple[str, ...]:
