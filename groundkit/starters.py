@@ -118,7 +118,7 @@ them, score the result and are never trained on.
 }
 
 
-def write_starter(name: str, like: str, folder: Path) -> list[Path]:
+def write_starter(name: str, like: str, folder: Path | str = ".") -> list[Path]:
     """Writes a program, its spec and a note; for ``own`` also images and their table.
 
     Args:
@@ -140,7 +140,7 @@ def write_starter(name: str, like: str, folder: Path) -> list[Path]:
         )
     if like not in _STARTS:
         raise SpecError(f"there is no start '{like}'", remedy=choose_from(like, _STARTS))
-    start = _STARTS[like]
+    start, folder = _STARTS[like], Path(folder)
     texts = {"pl": start.program, "toml": start.spec, "md": start.note}
     files = [folder / f"{name}.{ending}" for ending in texts]
     own = [folder / f"{name}.csv", folder / f"{name}-images"] if like == "own" else []

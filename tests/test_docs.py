@@ -1,0 +1,107 @@
+"""Every shell and Python block of README and docs runs, in order, page by page.
+
+What a page needs beyond its blocks stands in HTML comments right above them:
+
+- ``file: NAME`` writes the block to a file; above a shell block it makes the named images;
+- ``small: LINE`` replaces the line of a Python block that assigns the same name.
+
+``groundkit run`` trains at the size of ``SMALL``; lines that install or run the test suite are
+left to the continuous integration, which does just that.
+"""
+
+import importlib.util
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from groundkit.cli import app
+
+from .people.conftest import write_digit
+
+ROOT = Path(__file__).parent.parent
+PAGES = [page for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+         if page.exists()]  # fmt: skip
+SMALL = [
+    "examples.data=digits8",
+    "examples.count=60",
+    "examples.held_out=20",
+    "train.cluster_steps=4",
+    "train.cluster_batch=32",
+    "train.min_steps=6",
+    "train.epochs=1",
+    "train.batch=16",
+    "evaluate.ood=['noise']",
+    "evaluate.ood_count=20",
+    "evaluate.samples=1",
+    "evaluate.sample_steps=2",
+]
+ELSEWHERE = {"pip", "pytest", "mkdocs"}
+BLOCK = re.compile(
+    r"(?:^<!-- (?P<key>file|small): (?P<note>.*?) -->\n)?"
+    r"^```(?P<language>\w+)\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def run_shell(text):
+    """Runs the lines of a shell block."""
+    for line in text.replace("\\\n", " ").splitlines():
+        for part in line.split(" && "):
+            words = shlex.split(part, comments=True)
+            if not words or words[0] in ELSEWHERE:
+                continue
+            assert words.pop(0) == "groundkit", f"a test cannot run: {part}"
+            if words[0] == "run":
+                words += [word for setting in SMALL for word in ("--set", setting)]
+            found = CliRunner().invoke(app, words)
+            assert found.exit_code == 0, f"{part}\n{found.output}"
+
+
+def run_python(text, small, names):
+    """Runs a Python block, with one assignment replaced where the page says so."""
+    if small:
+        name = small.split("=")[0].strip()
+        pattern = re.compile(rf"^{name} = .*$", re.MULTILINE)
+        assert pattern.search(text), f"no line assigns '{name}'"
+        text = pattern.sub(lambda _: small, text, count=1)
+    exec(compile(text, "block", "exec"), names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_blocks_run_as_written(page, tmp_path, monkeypatch):
+    torch.set_num_threads(1)
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "programs", tmp_path / "programs")
+    names = {"SMALL": SMALL}
+    for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
+        files = block["note"].split() if block["key"] == "file" else []
+        if block["language"] in ("shell", "sh", "bash"):
+            for number, file in enumerate(files):
+                write_digit(tmp_path / file, number)
+            run_shell(block["text"])
+        elif block["language"] == "python":
+            run_python(block["text"], block["note"] if block["key"] == "small" else None, names)
+        elif files:
+            (tmp_path / files[0]).write_text(block["text"])
+
+
+def test_references_are_what_the_code_says():
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    for name, page in generate.PAGES.items():
+        written = (ROOT / "docs" / name).read_text(encoding="utf-8")
+        assert written == page(), f"run python docs/generate.py: {name} is out of date"
+
+
+def test_pages_are_in_the_navigation_and_links_lead_somewhere():
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    for page in (ROOT / "docs").glob("*.md"):
+        assert page.name in navigation
+        for link in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), f"{page.name} links to {link}"
