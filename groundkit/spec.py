@@ -93,8 +93,9 @@ class PerceptionSpec(_Section):
     """Expected share of every symbol; uniform when absent."""
     contrastive_temperature: float = Field(default=0.3, gt=0)
     """Temperature of the contrastive term in the clustering phase."""
-    augmentation: Literal["none", "digits", "objects"] = "digits"
-    """``digits``: affine, elastic, stroke width; ``objects``: flips, crops, brightness."""
+    augmentation: Literal["none", "digits", "objects", "points"] = "digits"
+    """``digits``: affine, elastic, stroke width; ``objects``: flips, crops, contrast; ``points``:
+    small moves in the plane."""
     sampler: SamplerSpec = SamplerSpec()
     """SGLD settings."""
 

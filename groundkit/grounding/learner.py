@@ -66,8 +66,7 @@ class Learner:
 
     def slow_sampler(self) -> None:
         """Halves the sampler's step, after a divergence."""
-        old = self.sampler
-        self.sampler = Langevin(old.steps, old.step_size / 2, old.noise, old.clip_gradient)
+        self.sampler = self.sampler.halved()
 
     def cluster(self, train: TrainSpec) -> Iterator[float]:
         """Runs the clustering phase: a contrastive embedding, then prototypes from its clusters.
