@@ -66,7 +66,7 @@ class Planned:
                 f"{self.program}: about {seconds(self.train_s)} of training on this CPU",
                 f"  grounding {seconds(c.ground_seconds)}, compiling "
                 f"{seconds(c.compile_seconds)}{memory}",
-                f"  {c.choices} random choices ({calls} per example), {c.worlds:.3g} worlds",
+                f"  {c.choices} random choices ({calls} per example), {_count(c.worlds)} worlds",
                 f"  circuit of {c.circuit_nodes} nodes and {c.circuit_edges} edges for "
                 f"{c.answers} answer(s): {c.reason}",
                 f"  {c.queries_per_second:,.0f} queries a second, forward and backward",
@@ -162,3 +162,8 @@ def _best_of_three(work: Callable[[], None]) -> float:
         work()
         times.append(time.perf_counter() - start)
     return min(times)
+
+
+def _count(number: int) -> str:
+    """Words a number that may be astronomic."""
+    return f"{number:,}" if number < 1_000_000 else f"{float(min(number, 10**300)):.1e}"
