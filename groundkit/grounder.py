@@ -179,7 +179,7 @@ class Grounder:
         spec = parse_spec(tomli_w.dumps(self.spec), None, overrides)
         parsed = load_program(program, trust=self.trust)
         sources = Sources(program, program.with_suffix(".toml"))
-        return Task(parsed, spec, sources, cache_folder(), Limits())
+        return Task(parsed, spec, sources, cache=cache_folder(), limits=Limits())
 
     def _fitted(self) -> Task:
         if not hasattr(self, "task_"):

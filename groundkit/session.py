@@ -137,7 +137,7 @@ class Session:
             InputError: Data that the run used is no longer there.
         """
         sources = Sources(self.folder / "program.pl", self.folder / "spec.toml")
-        task = Task(self.program, self.spec, sources, cache_folder(), Limits())
+        task = Task(self.program, self.spec, sources, cache=cache_folder(), limits=Limits())
         self._teach(task.reasoner)
         return task
 

@@ -57,6 +57,7 @@ class Task:
         program: Program,
         spec: Spec,
         sources: Sources,
+        *,
         cache: Path | None = None,
         limits: Limits | None = None,
         engine: str = "circuit",
@@ -376,4 +377,4 @@ def load_task(
     parsed = load_program(program, trust=trust)
     file = spec or program.with_suffix(".toml")
     read = load_spec(file, [*settings, *as_overrides(overrides or {})])
-    return Task(parsed, read, Sources(program, file), cache, limits, engine)
+    return Task(parsed, read, Sources(program, file), cache=cache, limits=limits, engine=engine)
