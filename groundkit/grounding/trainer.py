@@ -33,6 +33,9 @@ CLIP_NORM = 5.0
 # drown them in the common clipping, and names would be learnt in the steps between only.
 ENERGY_CLIP_NORM = 4.0
 _ENERGY_TERMS = ("generative", "energy_penalty")
+# Names that are kept are learnt, right or wrong, so in the first half of joint training the
+# likelier ones are taken on weak evidence; later only a clear gain may move a symbol.
+EARLY_LEVEL, LATE_LEVEL = 0.5, 0.95
 _WARM_STEPS = (
     20  # joint steps before the first chains move: energies of an untrained net say nothing
 )
@@ -324,7 +327,10 @@ class Trainer:
         if not self.task.spec.train.reground:
             return
         with self.clock("reground"):
-            found = self._regrounder(self.example_log_probs(), self._answers, rng=self._rng)
+            level = EARLY_LEVEL if 2 * step < self.joint_steps else LATE_LEVEL
+            found = self._regrounder(
+                self.example_log_probs(), self._answers, rng=self._rng, level=level
+            )
         for name, permutation in found.permutations.items():
             self.learners[name].model.permute_symbols(permutation)
         self.relabellings.append((step, found))
