@@ -95,3 +95,18 @@ def test_training_that_blows_up_ends_in_finite_weights_or_a_message(small, setti
         assert "learning_rate" in str(error)
     else:
         assert torch.isfinite(weights(trainer)).all()
+
+
+def test_names_move_on_weak_evidence_early_and_on_clear_evidence_late(small):
+    trainer = Trainer(small("train.min_steps=40"), CPU, 0)
+    search, levels = trainer._regrounder, []
+
+    def watched(*arguments, level, **options):
+        levels.append(level)
+        return search(*arguments, level=level, **options)
+
+    trainer._regrounder = watched
+    trainer.train()
+    steps = [step for step, _ in trainer.relabellings]
+    assert steps == [0, 5, 10, 20, 30, 40]
+    assert levels == [0.5, 0.5, 0.5, 0.95, 0.95, 0.95]
