@@ -66,6 +66,11 @@ def test_unknown_data_set(folder):
     )
 
 
+def test_unknown_foreign_set_is_refused_before_training(folder):
+    said = refused("run", folder / "add.pl", "--set", 'evaluate.ood=["nois"]')
+    assert "did you mean 'noise'" in said
+
+
 def test_goal_variable_that_is_not_bound(folder):
     said = refused("check", folder / "add.pl", "--set", 'examples.images=["X","Y","Q"]')
     assert "add.toml:5" in said

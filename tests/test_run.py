@@ -91,8 +91,11 @@ def test_absent_foreign_data_is_null_with_a_reason(folder, monkeypatch, tmp_path
     found = run(
         folder / "add.pl",
         out=tmp_path / "out",
-        settings=['evaluate.ood=["fashion-mnist","noise"]', "train.min_steps=4"],
+        settings=['evaluate.ood=["fashion-mnist","letters","noise"]', "train.min_steps=4"],
     )
+    letters = found.metrics["ood"]["letters"]  # 8x8 pixels are too few to draw a letter in
+    assert letters["auroc"] is None
+    assert "cannot be drawn at 8x8" in letters["reason"]
     scores = found.metrics["ood"]["fashion-mnist"]
     assert scores["auroc"] is None
     assert "apt-get install" in scores["reason"]

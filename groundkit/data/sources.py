@@ -14,7 +14,7 @@ import torch
 
 from groundkit.data import files, synthetic
 from groundkit.data.images import DataSource, ImageSet, match_shape
-from groundkit.errors import DataError, choose_from
+from groundkit.errors import DataError, Location, choose_from
 from groundkit.spec import Spec
 
 DIGITS = tuple("0123456789")
@@ -319,6 +319,26 @@ def anchored(spec: Spec, base: Path) -> Spec:
     )
 
 
+def check_ood(name: str, base: Path | None = None, at: Location | None = None) -> None:
+    """Refuses a foreign set's name that means nothing.
+
+    Args:
+        name: See :func:`load_ood`.
+        base: Folder that relative paths start from.
+        at: Where it was written.
+
+    Raises:
+        DataError: It is no data set, no generated set and no path.
+    """
+    if name in CARDS or name in GENERATED_OOD or (base or Path()).joinpath(name).exists():
+        return
+    raise DataError(
+        f"unknown out-of-distribution set '{name}'",
+        remedy=choose_from(name, (*CARDS, *GENERATED_OOD)),
+        at=at,
+    )
+
+
 def load_ood(
     name: str, inside: ImageSet, count: int, seed: int, base: Path | None = None
 ) -> ImageSet:
@@ -345,10 +365,6 @@ def load_ood(
         return synthetic.inverted(some)
     if name == "rotated":
         return synthetic.rotated(some)
-    if name not in CARDS and not (base or Path()).joinpath(name).exists():
-        raise DataError(
-            f"unknown out-of-distribution set '{name}'",
-            remedy=choose_from(name, (*CARDS, *GENERATED_OOD)),
-        )
+    check_ood(name, base)
     test = load(name, base).test
     return match_shape(test.subset(rng.permutation(len(test))[:count]), inside.shape)

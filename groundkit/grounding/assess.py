@@ -14,6 +14,7 @@ from torch import Tensor
 from groundkit.data import sources
 from groundkit.data.examples import UNKNOWN, Examples
 from groundkit.data.images import ImageSet, to_model
+from groundkit.errors import DataError
 from groundkit.evaluate import generation, ood
 from groundkit.evaluate.grounding import GroundingScores, score_grounding
 from groundkit.grounding.identification import Identification
@@ -88,8 +89,9 @@ def assess_network(task: Task, name: str, learner: Learner, *, seed: int) -> Net
             outside = sources.load_ood(
                 foreign, images, settings.ood_count, seed, task.sources.spec.parent
             )
-        except sources.MissingDataError as error:
-            found.ood[foreign] = ood.unavailable(foreign, f"{error.found}: {error.remedy}")
+        except DataError as error:
+            why = [error.found, error.expected, error.remedy]
+            found.ood[foreign] = ood.unavailable(foreign, "; ".join(filter(None, why)))
             continue
         their_probs, their_energies = read(learner, outside.pixels)
         found.ood_energies[foreign] = their_energies

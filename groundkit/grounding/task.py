@@ -16,6 +16,7 @@ from groundkit.circuit.reasoner import Reasoner, build_reasoner
 from groundkit.data import sources
 from groundkit.data.examples import Examples, Roles, draw, read_examples, restrict
 from groundkit.data.images import DataSource, ImageSet
+from groundkit.data.sources import check_ood
 from groundkit.errors import Location, NetworkError, SpecError, choose_from
 from groundkit.program.limits import Limits
 from groundkit.program.query import Goal, check_goal, parse_goal
@@ -80,6 +81,8 @@ class Task:
         self.goal: Goal = parse_goal(spec.query.goal, self.at("query", "goal"))
         check_goal(program, self.goal)
         self._check_variables()
+        for name in spec.evaluate.ood:
+            check_ood(name, sources.spec.parent, self.at("evaluate", "ood"))
         self._drawn_goal = self._read_drawn_goal()
 
     def at(self, *path: str) -> Location:
