@@ -30,7 +30,7 @@ COLUMNS = {
     "grounding.collapse": "collapse",
     "query.accuracy": "query accuracy",
     "ood.fashion-mnist.auroc": "AUROC fashion",
-    "ood.fashion-mnist.max_softmax.auroc": "by max-softmax",
+    "ood.fashion-mnist.scores.max_softmax.auroc": "by max-softmax",
     "generation.agreement": "samples agree",
     "timing.first_names_s": "s to first names",
     "timing.total_s": "s in all",
