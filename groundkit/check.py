@@ -11,9 +11,7 @@ import torch
 
 from groundkit.errors import NetworkError
 from groundkit.grounding.learner import build_model
-from groundkit.grounding.task import Task, load_task
-from groundkit.program.limits import Limits
-from groundkit.run import cache_folder
+from groundkit.grounding.task import Task, read_task
 
 
 @dataclass(frozen=True)
@@ -58,24 +56,6 @@ class Checked:
             for name, facts in self.networks.items()
         ]
         return "\n".join(lines)
-
-
-def read_task(
-    program: Path | str,
-    spec: Path | str | None = None,
-    *,
-    settings: Sequence[str] = (),
-    trust: bool = False,
-) -> Task:
-    """Reads a program and its spec, grounding under the default limits."""
-    return load_task(
-        Path(program),
-        Path(spec) if spec else None,
-        settings=tuple(settings),
-        trust=trust,
-        cache=cache_folder(),
-        limits=Limits(),
-    )
 
 
 def check_program(

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from groundkit.answers import ImageReading
+from groundkit.circuit.cache import cache_folder
 from groundkit.circuit.explore import Explorer
 from groundkit.circuit.prepare import prepare
 from groundkit.circuit.proofs import Proof, best_proofs
@@ -27,7 +28,6 @@ from groundkit.program.question import Question, pose
 from groundkit.program.whynot import Failure, why_not
 from groundkit.report.proofs import Diagram, DiagramNode, draw_explanation
 from groundkit.report.words import chance
-from groundkit.run import cache_folder
 from groundkit.session import Case, Session
 
 _NO_SOLUTION = "has no solution"

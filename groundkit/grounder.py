@@ -11,16 +11,17 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from groundkit.circuit.cache import cache_folder
 from groundkit.data.examples import UNKNOWN, Examples
 from groundkit.data.images import ImageSet
 from groundkit.errors import DataError, NetworkError, SpecError, choose_from
 from groundkit.grounding.learner import Learner
-from groundkit.grounding.task import Sources, Task, load_task
+from groundkit.grounding.task import Sources, Task, read_task
 from groundkit.grounding.trainer import Row, Trainer
 from groundkit.perception.model import energy, log_probs
 from groundkit.program.limits import Limits
 from groundkit.program.source import load_program
-from groundkit.run import cache_folder, choose_device
+from groundkit.run import choose_device
 from groundkit.spec import as_overrides, parse_spec
 
 Columns: TypeAlias = Mapping[str, Any]
@@ -166,14 +167,7 @@ class Grounder:
         overrides = as_overrides({k.replace("__", "."): v for k, v in self.settings.items()})
         program = Path(self.program)
         if not isinstance(self.spec, Mapping):
-            return load_task(
-                program,
-                Path(self.spec) if self.spec else None,
-                settings=tuple(overrides),
-                trust=self.trust,
-                cache=cache_folder(),
-                limits=Limits(),
-            )
+            return read_task(program, self.spec, settings=overrides, trust=self.trust)
         import tomli_w
 
         spec = parse_spec(tomli_w.dumps(self.spec), None, overrides)

@@ -10,13 +10,12 @@ from typing import Any
 
 import torch
 
-from groundkit.check import read_task
+from groundkit.circuit.cache import cache_folder
 from groundkit.circuit.plan import Plan
 from groundkit.circuit.plan import plan as plan_goal
 from groundkit.grounding.learner import Learner, build_model
-from groundkit.grounding.task import Task
+from groundkit.grounding.task import Task, read_task
 from groundkit.report.words import seconds
-from groundkit.run import cache_folder
 
 _TRIED_IMAGES = 64
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 import shlex
 import time
 from collections.abc import Mapping, Sequence
@@ -25,9 +24,8 @@ from groundkit.grounding.assess import (
 from groundkit.grounding.checkpoint import save_weights, write_atomically
 from groundkit.grounding.familiar import measure
 from groundkit.grounding.identification import Identification
-from groundkit.grounding.task import Task, load_task
+from groundkit.grounding.task import Task, read_task
 from groundkit.grounding.trainer import Row, Trainer
-from groundkit.program.limits import Limits
 from groundkit.report.html import write_report
 from groundkit.report.verdict import Verdict, judge
 from groundkit.results import Outcome, collect_metrics, report_data
@@ -130,11 +128,6 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def cache_folder() -> Path:
-    """Returns the folder of compiled circuits."""
-    return Path(os.environ.get("GROUNDKIT_CACHE", "~/.cache/groundkit/circuits")).expanduser()
-
-
 def run(
     program: Path | str,
     spec: Path | str | None = None,
@@ -171,15 +164,7 @@ def run(
     program = Path(program)
     times = _Times()
     where = choose_device(device)
-    task = load_task(
-        program,
-        Path(spec) if spec else None,
-        settings=tuple(settings),
-        trust=trust,
-        cache=cache_folder(),
-        limits=Limits(),
-        engine=engine,
-    )
+    task = read_task(program, spec, settings=settings, trust=trust, engine=engine)
     task.reasoner, task.roles, task.examples, task.held_out  # noqa: B018 - checked before a folder is made
     times.lap("ground")
     folder = _make_folder(Path(out) if out else None, program.stem, seed)

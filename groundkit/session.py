@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from groundkit.answers import Answer, Answers, ImageReading
+from groundkit.circuit.cache import cache_folder
 from groundkit.circuit.reasoner import Reasoner, build_reasoner
 from groundkit.data.files import SUFFIXES
 from groundkit.data.images import to_model
@@ -31,7 +32,7 @@ from groundkit.perception.model import SymbolModel, energy, log_probs
 from groundkit.program.limits import Limits
 from groundkit.program.question import Question, pose
 from groundkit.program.source import load_program
-from groundkit.run import cache_folder, choose_device
+from groundkit.run import choose_device
 from groundkit.spec import load_spec
 
 _LEARNABLE = "learnable."

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundkit.answers import Answers, ProgramAnswers
-from groundkit.check import read_task
 from groundkit.circuit.answer import answer_queries
+from groundkit.circuit.cache import cache_folder
 from groundkit.errors import CheckpointError, RunError, SpecError
 from groundkit.explain import Explanation
 from groundkit.explain import explain as explain_in
@@ -23,12 +23,12 @@ from groundkit.grounding.assess import (
 )
 from groundkit.grounding.checkpoint import write_atomically
 from groundkit.grounding.identification import Identification
+from groundkit.grounding.task import read_task
 from groundkit.program.limits import Limits
 from groundkit.program.source import load_program
 from groundkit.report import plots
 from groundkit.report.compare import Comparison, load_runs
 from groundkit.report.compare import compare as compare_runs
-from groundkit.run import cache_folder
 from groundkit.session import open_run
 
 

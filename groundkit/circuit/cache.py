@@ -13,30 +13,21 @@ import os
 import tempfile
 import warnings
 import zlib
-from dataclasses import asdict
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
+from groundkit.circuit.codec import decode, encode
 from groundkit.circuit.compile import Compiled
-from groundkit.circuit.ir import Circuit
 from groundkit.program.engine import Shape
-from groundkit.program.ground import (
-    Choice,
-    FixedSource,
-    GroundProgram,
-    LearnedSource,
-    NeuralSource,
-    Node,
-)
+from groundkit.program.ground import GroundProgram
 
 _MAGIC = b"groundkit-shape-1\n"
-_SOURCES: dict[str, Any] = {
-    kind.__name__: kind for kind in (NeuralSource, FixedSource, LearnedSource)
-}
+
+
+def cache_folder() -> Path:
+    """Returns the folder of compiled shapes: ``GROUNDKIT_CACHE``, or one in the user's cache."""
+    return Path(os.environ.get("GROUNDKIT_CACHE", "~/.cache/groundkit/circuits")).expanduser()
 
 
 def key_of(shape: Shape) -> str:
@@ -75,14 +66,14 @@ def load(folder: Path, shape: Shape) -> tuple[GroundProgram, Compiled] | None:
     head = len(_MAGIC) + 32
     body = raw[head:]
     if raw[: len(_MAGIC)] == _MAGIC and hashlib.sha256(body).digest() == raw[len(_MAGIC) : head]:
-        return _decode(json.loads(zlib.decompress(body)))
+        return decode(json.loads(zlib.decompress(body)))
     warnings.warn(f"the cache entry {path} is damaged and is made anew", stacklevel=2)
     return None
 
 
 def store(folder: Path, shape: Shape, program: GroundProgram, compiled: Compiled) -> None:
     """Writes a shape's entry; a folder that cannot be written is left alone with a warning."""
-    body = zlib.compress(json.dumps(_encode(program, compiled)).encode(), 1)
+    body = zlib.compress(json.dumps(encode(program, compiled)).encode(), 1)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=folder, suffix=".partial")
@@ -91,49 +82,3 @@ def store(folder: Path, shape: Shape, program: GroundProgram, compiled: Compiled
         Path(name).replace(folder / f"{key_of(shape)}.shape")
     except OSError as error:
         warnings.warn(f"the compiled program cannot be kept in {folder}: {error}", stacklevel=2)
-
-
-def _encode(program: GroundProgram, compiled: Compiled) -> dict[str, Any]:
-    choices = [
-        [choice.label, choice.outcomes, type(choice.source).__name__, asdict(choice.source)]
-        for choice in program.choices
-    ]
-    return {
-        "choices": choices,
-        "nodes": [[n.kind, n.children, n.choice, n.mask] for n in program.nodes],
-        "slots": program.slots,
-        "observed": program.observed,
-        "answers": program.answers,
-        "roots": program.roots,
-        "evidence": program.evidence,
-        "evidence_parts": program.evidence_parts,
-        "seconds": program.seconds,
-        "circuit": {name: array.tolist() for name, array in compiled.circuit.arrays().items()},
-        "compiled": [compiled.stage, compiled.reason, compiled.seconds],
-    }
-
-
-def _decode(data: dict[str, Any]) -> tuple[GroundProgram, Compiled]:
-    program = GroundProgram(
-        choices=tuple(
-            Choice(label, tuple(outcomes), _source(kind, fields))
-            for label, outcomes, kind, fields in data["choices"]
-        ),
-        nodes=tuple(Node(kind, tuple(c), choice, mask) for kind, c, choice, mask in data["nodes"]),
-        slots={name: tuple(map(tuple, calls)) for name, calls in data["slots"].items()},
-        observed=tuple(data["observed"]),
-        answers=tuple(map(tuple, data["answers"])),
-        roots=tuple(data["roots"]),
-        evidence=data["evidence"],
-        evidence_parts=tuple((name, ref) for name, ref in data["evidence_parts"]),
-        seconds=data["seconds"],
-    )
-    arrays = {name: np.array(values, np.int64) for name, values in data["circuit"].items()}
-    return program, Compiled(Circuit(**arrays), *data["compiled"])
-
-
-def _source(kind: str, fields: dict[str, Any]) -> NeuralSource | FixedSource | LearnedSource:
-    """Makes a choice's source; JSON has no tuples."""
-    plain = {name: tuple(v) if isinstance(v, list) else v for name, v in fields.items()}
-    source: NeuralSource | FixedSource | LearnedSource = _SOURCES[kind](**plain)
-    return source

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
-import pickle
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from groundkit.circuit import cache as disk
+from groundkit.circuit.codec import decode, decode_error, encode_location
 from groundkit.circuit.compile import Compiled, compile_program
-from groundkit.errors import GroundkitError, LimitError, RunError
+from groundkit.errors import LimitError, RunError
 from groundkit.program.engine import Shape, ground
 from groundkit.program.ground import GroundProgram
 from groundkit.program.limits import Limits
@@ -52,12 +53,12 @@ def _in_child(shape: Shape, limits: Limits) -> tuple[GroundProgram, Compiled]:
     """Runs :mod:`groundkit.circuit.worker`, which imports no torch and can be killed."""
     request = {
         "text": shape.program.text,
-        "file": shape.program.file,
+        "file": None if shape.program.file is None else str(shape.program.file),
         "trust": shape.program.trust,
         "goal": shape.goal.text,
-        "at": shape.goal.at,
-        "images": shape.images,
-        "values": dict(shape.observed_values),
+        "at": encode_location(shape.goal.at),
+        "images": list(shape.images),
+        "values": {name: list(values) for name, values in shape.observed_values.items()},
         "facts": shape.facts,
         "seconds": limits.seconds,
         "memory": limits.memory,
@@ -66,8 +67,9 @@ def _in_child(shape: Shape, limits: Limits) -> tuple[GroundProgram, Compiled]:
     environment["OPENBLAS_NUM_THREADS"] = "1"
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "groundkit.circuit.worker"],
-            input=pickle.dumps(request),
+            # -P: modules that lie in the user's folder beside a program are not imported.
+            [sys.executable, "-P", "-m", "groundkit.circuit.worker"],
+            input=json.dumps(request).encode(),
             stdout=subprocess.PIPE,
             timeout=None if limits.seconds is None else limits.seconds + _GRACE,
             env=environment,
@@ -87,8 +89,8 @@ def _result(
 ) -> tuple[GroundProgram, Compiled]:
     """Reads the child's answer; a child that died without one ran out of memory or stack."""
     try:
-        answer: Any = pickle.loads(done.stdout)
-    except (pickle.UnpicklingError, EOFError):
+        answer: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
         limit = f" of {limits.memory >> 20} MiB" if limits.memory is not None else ""
         raise LimitError(
             f"grounding '{shape.goal.text}' ended the process (status {done.returncode}); it "
@@ -96,9 +98,9 @@ def _result(
             remedy="look for a recursion without end, or raise the limit",
             at=shape.goal.at,
         ) from None
-    if isinstance(answer, GroundkitError):
-        raise answer
-    if isinstance(answer, str):
-        raise RunError(f"grounding '{shape.goal.text}' failed unexpectedly: {answer}")
-    program, compiled = answer
-    return program, compiled
+    if "error" in answer:
+        raise decode_error(answer["error"])
+    if "unforeseen" in answer:
+        words = answer["unforeseen"]
+        raise RunError(f"grounding '{shape.goal.text}' failed unexpectedly: {words}")
+    return decode(answer["found"])

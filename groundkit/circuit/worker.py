@@ -1,21 +1,23 @@
 """The child process that grounds and compiles under limits: a request on stdin, one answer out.
 
-The answer is a pickle of the ground program and its circuit, of a GroundkitError, or of a text
-for an error nobody foresaw. Whatever a program prints goes to stderr.
+Both are JSON; the answer holds the ground program and its circuit, an error, or the traceback of an
+error nobody foresaw. Whatever a program prints goes to stderr.
 """
 
 from __future__ import annotations
 
 import gc
+import json
 import os
-import pickle
 import resource
 import signal
 import sys
 import traceback
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from groundkit.circuit.codec import decode_location, encode, encode_error
 from groundkit.circuit.compile import compile_program
 from groundkit.errors import GroundkitError, LimitError
 from groundkit.program.engine import Shape, ground
@@ -26,31 +28,41 @@ from groundkit.program.source import parse_program
 _RECURSION = 100_000
 
 
-def answer(request: dict[str, Any]) -> Any:
+def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Grounds and compiles a request; errors are returned, not raised."""
-    seconds = request["seconds"]
     try:
-        program = parse_program(request["text"], request["file"], request["trust"])
-        goal = parse_goal(request["goal"], request["at"])
-        shape = Shape(program, goal, request["images"], request["values"], request["facts"])
-        found = ground(shape)
-        return found, compile_program(found)
+        found = ground(_shape(request))
+        return {"found": encode(found, compile_program(found))}
     except GroundkitError as error:
-        return error
+        return {"error": encode_error(error)}
     except OutOfTimeError:
-        return LimitError(
-            f"compiling '{request['goal']}' took more than {seconds:g} s",
-            remedy="try a smaller shape of the goal with `groundkit plan`, or raise the limit",
-            at=request["at"],
+        return _past_limit(
+            request,
+            f"compiling '{request['goal']}' took more than {request['seconds']:g} s",
+            "try a smaller shape of the goal with `groundkit plan`, or raise the limit",
         )
     except (MemoryError, RecursionError):
-        return LimitError(
+        return _past_limit(
+            request,
             f"'{request['goal']}' ran out of memory",
-            remedy="look for a recursion without end, or raise the limit",
-            at=request["at"],
+            "look for a recursion without end, or raise the limit",
         )
     except Exception:
-        return traceback.format_exc()
+        return {"unforeseen": traceback.format_exc()}
+
+
+def _shape(request: dict[str, Any]) -> Shape:
+    """Parses a request again."""
+    file = None if request["file"] is None else Path(request["file"])
+    program = parse_program(request["text"], file, request["trust"])
+    goal = parse_goal(request["goal"], decode_location(request["at"]))
+    images = tuple(request["images"])
+    return Shape(program, goal, images, request["values"], request["facts"])
+
+
+def _past_limit(request: dict[str, Any], found: str, remedy: str) -> dict[str, Any]:
+    at = decode_location(request["at"])
+    return {"error": encode_error(LimitError(found, remedy=remedy, at=at))}
 
 
 def _alarm(_signal: int, _frame: FrameType | None) -> None:
@@ -59,8 +71,8 @@ def _alarm(_signal: int, _frame: FrameType | None) -> None:
 
 def main() -> None:
     """Reads the request, sets the limits, answers."""
-    request = pickle.loads(sys.stdin.buffer.read())
-    out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    request = json.loads(sys.stdin.buffer.read())
+    out = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     if request["memory"] is not None:
         resource.setrlimit(resource.RLIMIT_AS, (request["memory"], request["memory"]))
@@ -72,7 +84,7 @@ def main() -> None:
     gc.set_threshold(100_000, 50, 50)
     result = answer(request)
     signal.setitimer(signal.ITIMER_REAL, 0)
-    pickle.dump(result, out)
+    json.dump(result, out)
     out.close()
 
 

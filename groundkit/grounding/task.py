@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from groundkit.circuit.cache import cache_folder
 from groundkit.circuit.deepproblog import build_deepproblog_reasoner
 from groundkit.circuit.reasoner import Reasoner, build_reasoner
 from groundkit.data import sources
@@ -381,3 +382,23 @@ def load_task(
     file = spec or program.with_suffix(".toml")
     read = load_spec(file, [*settings, *as_overrides(overrides or {})])
     return Task(parsed, read, Sources(program, file), cache=cache, limits=limits, engine=engine)
+
+
+def read_task(
+    program: Path | str,
+    spec: Path | str | None = None,
+    *,
+    settings: Sequence[str] = (),
+    trust: bool = False,
+    engine: str = "circuit",
+) -> Task:
+    """Reads a task as the commands do: with the user's cache and under the default limits."""
+    return load_task(
+        Path(program),
+        Path(spec) if spec else None,
+        settings=tuple(settings),
+        trust=trust,
+        cache=cache_folder(),
+        limits=Limits(),
+        engine=engine,
+    )

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from groundkit.check import read_task
 from groundkit.circuit.reasoner import Reasoner, build_reasoner
 from groundkit.errors import SpecError
 from groundkit.grounding.identify import identify
+from groundkit.grounding.task import read_task
 from groundkit.program.query import parse_goal
 from groundkit.program.source import load_program
 
