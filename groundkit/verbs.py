@@ -109,11 +109,7 @@ def evaluate(
     for name, learner in learners.items():
         found = assess_network(session.task, name, learner, seed=seed)
         assess_generation(session.task, name, learner, found)
-        networks[name] = {
-            "grounding": found.scores.to_dict(),
-            "ood": {foreign: report.to_dict() for foreign, report in found.ood.items()},
-            "generation": found.generation.to_dict(),
-        }
+        networks[name] = found.to_dict()
     metrics: dict[str, Any] = {
         "networks": networks,
         "query": assess_queries(session.task, learners, session.task.held_out),

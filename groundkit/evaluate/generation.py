@@ -7,7 +7,7 @@ beside it: it is never just "FID". Numbers of different extractors cannot be com
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -196,7 +196,6 @@ class GenerationScores:
         agreement_per_symbol: The same by symbol.
         extractor: Name of the extractor.
         n: Images on each side of the distances.
-        nearest: For each sample the index of the nearest reference image ``(N,)``.
     """
 
     fid: float | None
@@ -206,7 +205,6 @@ class GenerationScores:
     agreement_per_symbol: dict[str, float | None]
     extractor: str | None
     n: int
-    nearest: NDArray[np.int64] | None = field(default=None, repr=False)
     reason: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -225,7 +223,7 @@ class GenerationScores:
 
 def no_generation(reason: str) -> GenerationScores:
     """The result when nothing was generated or nothing can judge it: nulls, and why."""
-    return GenerationScores(None, None, None, None, {}, None, 0, None, reason)
+    return GenerationScores(None, None, None, None, {}, None, 0, reason)
 
 
 def score_generation(
@@ -265,7 +263,6 @@ def score_generation(
         agreement_per_symbol=by_symbol,
         extractor=extractor.name,
         n=n,
-        nearest=nearest(fake, real)[:, 0],
     )
 
 

@@ -60,6 +60,14 @@ class NetworkAssessment:
         default_factory=lambda: generation.no_generation("nothing was generated")
     )
 
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the scores under their names in ``metrics.json``."""
+        return {
+            "grounding": self.scores.to_dict(),
+            "ood": {foreign: report.to_dict() for foreign, report in self.ood.items()},
+            "generation": self.generation.to_dict(),
+        }
+
 
 def held_out_images(task: Task, network: str) -> ImageSet:
     """Returns labelled images of a network that training has not seen."""
@@ -131,6 +139,8 @@ def assess_generation(task: Task, name: str, learner: Learner, found: NetworkAss
     found.generation = generation.score_generation(
         made, found.images.floats(), extractor, asked=asked, symbols=domain
     )
+    if found.generation.fid is None:
+        return
     near = generation.nearest(
         extractor.features(found.samples), extractor.features(judged.floats())
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -67,6 +67,7 @@ class Task:
         if engine not in ENGINES:
             raise SpecError(f"unknown engine '{engine}'", remedy=choose_from(engine, ENGINES))
         self._build = ENGINES[engine]
+        self._banks: dict[int, dict[str, ImageSet]] = {}
         self.program = program
         self.spec = spec
         self.sources = sources
@@ -247,6 +248,11 @@ class Task:
 
     def banks(self, split: int) -> dict[str, ImageSet]:
         """Labelled images of one split, restricted to every network's domain."""
+        if split not in self._banks:
+            self._banks[split] = self._restricted(split)
+        return self._banks[split]
+
+    def _restricted(self, split: int) -> dict[str, ImageSet]:
         return {
             name: restrict(
                 name,
@@ -354,7 +360,6 @@ def load_task(
     program: Path,
     spec: Path | None = None,
     *,
-    overrides: Mapping[str, object] | None = None,
     settings: tuple[str, ...] = (),
     trust: bool = False,
     cache: Path | None = None,
@@ -366,8 +371,7 @@ def load_task(
     Args:
         program: The ``.pl`` file.
         spec: The ``.toml`` file; by default the one beside the program.
-        overrides: Dotted keys of the spec with their values.
-        settings: The same as ``--set`` texts.
+        settings: ``--set`` texts.
         trust: Allow the program to load Python and to touch files.
         cache: Folder of compiled circuits.
         limits: Limits of grounding and compiling.
@@ -376,11 +380,9 @@ def load_task(
     Raises:
         InputError: Something does not fit.
     """
-    from groundkit.spec import as_overrides
-
     parsed = load_program(program, trust=trust)
     file = spec or program.with_suffix(".toml")
-    read = load_spec(file, [*settings, *as_overrides(overrides or {})])
+    read = load_spec(file, settings)
     return Task(parsed, read, Sources(program, file), cache=cache, limits=limits, engine=engine)
 
 
