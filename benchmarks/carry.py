@@ -8,6 +8,7 @@ numbers (``gather``), which no longer works when a digit of the sum is uncertain
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -15,15 +16,7 @@ from torch import Tensor
 from groundkit.circuit.reasoner import Reasoner
 from groundkit.program.query import Goal, parse_goal
 
-CARRY = """
-nn(mnist_net,[X],Y,[0,1,2,3,4,5,6,7,8,9]) :: digit(X,Y).
-nn(given,[Z],Y,[0,1,2,3,4,5,6,7,8,9]) :: given(Z,Y).
-sum([],[],[],0).
-sum([X|Xs],[Y|Ys],[Z|Zs],C) :-
-    sum(Xs,Ys,Zs,C0), digit(X,A), digit(Y,B),
-    S is A+B+C0, D is S mod 10, C is S // 10, given(Z,D).
-addition(Xs,Ys,[Z|Zs]) :- sum(Xs,Ys,Zs,C), given(Z,C).
-"""
+CARRY = Path(__file__).resolve().parents[1] / "programs" / "carry.pl"
 
 
 def carry_goal(digits: int) -> tuple[Goal, list[str]]:

@@ -33,7 +33,7 @@ from groundkit.circuit.prepare import prepare
 from groundkit.circuit.reasoner import Reasoner, build_reasoner
 from groundkit.program.engine import Shape, ground
 from groundkit.program.query import Goal, parse_goal
-from groundkit.program.source import parse_program
+from groundkit.program.source import load_program, parse_program
 
 RESULTS = Path(__file__).parent / "results"
 NAIVE = """
@@ -200,7 +200,7 @@ def forward_backward(run: Callable[[], Tensor], leaf: Tensor) -> Callable[[], Te
 def carry_row(digits: int) -> dict[str, float | str]:
     """Measures one length of the carry program."""
     goal, images = carry_goal(digits)
-    program = parse_program(CARRY)
+    program = load_program(CARRY)
     shape = Shape(program, goal, tuple(images))
     ground_s, found = timed(lambda: ground(shape))
     compile_s, compiled = timed(lambda: compile_program(found))
@@ -234,7 +234,7 @@ def carry_row(digits: int) -> dict[str, float | str]:
 def hand_row(digits: int, batch_size: int = 256) -> dict[str, float]:
     """Compares with the rivals written by hand, and with KLay on the same circuit."""
     goal, images = carry_goal(digits)
-    reasoner = build_reasoner(parse_program(CARRY), goal, images)
+    reasoner = build_reasoner(load_program(CARRY), goal, images)
     batch = draw(digits, batch_size, torch.float32)
     rows = {name: tensor.detach() for name, tensor in by_reasoner(reasoner, batch).items()}
     leaf = rows["mnist_net"].requires_grad_()

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from groundkit.circuit.reasoner import Reasoner, build_reasoner
 from groundkit.program.query import parse_goal
-from groundkit.program.source import parse_program
+from groundkit.program.source import load_program
 
-CARRY = """
-nn(mnist_net,[X],Y,[0,1,2,3,4,5,6,7,8,9]) :: digit(X,Y).
-nn(given,[Z],Y,[0,1,2,3,4,5,6,7,8,9]) :: given(Z,Y).
-sum([],[],[],0).
-sum([X|Xs],[Y|Ys],[Z|Zs],C) :-
-    sum(Xs,Ys,Zs,C0), digit(X,A), digit(Y,B),
-    S is A+B+C0, D is S mod 10, C is S // 10, given(Z,D).
-addition(Xs,Ys,[Z|Zs]) :- sum(Xs,Ys,Zs,C), given(Z,C).
-"""
+PROGRAM = Path(__file__).parents[2] / "programs" / "carry.pl"
 
 
 def carry_reasoner(digits: int) -> Reasoner:
     names = [[f"{letter}{i}" for i in range(digits + (letter == "Z"))] for letter in "XYZ"]
     lists = ",".join(f"[{','.join(part)}]" for part in names)
     goal = parse_goal(f"addition({lists})")
-    return build_reasoner(parse_program(CARRY), goal, names[0] + names[1])
+    return build_reasoner(load_program(PROGRAM), goal, names[0] + names[1])
 
 
 def by_hand(p: dict[str, torch.Tensor], z: dict[str, int], digits: int) -> torch.Tensor:

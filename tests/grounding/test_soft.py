@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -14,19 +16,11 @@ from groundkit.grounding.relations import Relation
 from groundkit.grounding.scorers import Layout, Queries
 from groundkit.grounding.soft import ReasonerSlopes, RowSlopes, soft_naming
 from groundkit.program.query import parse_goal
-from groundkit.program.source import parse_program
+from groundkit.program.source import load_program
 from tests.grounding.fakes import RowReasoner, predictions, shuffled
 from tests.grounding.oracle import relation
 
-CARRIES = """
-nn(mnist_net, [X], Y, [0,1,2,3,4,5,6,7,8,9]) :: digit(X, Y).
-nn(given, [Z], Y, [0,1,2,3,4,5,6,7,8,9]) :: given(Z, Y).
-sum([], [], [], 0).
-sum([X|Xs], [Y|Ys], [Z|Zs], C) :-
-    sum(Xs, Ys, Zs, C0), digit(X, A), digit(Y, B),
-    S is A+B+C0, D is S mod 10, C is S // 10, given(Z, D).
-addition(Xs, Ys, [Z|Zs]) :- sum(Xs, Ys, Zs, C), given(Z, C).
-"""
+CARRIES = Path(__file__).parents[2] / "programs" / "carry.pl"
 
 
 @settings(max_examples=25, deadline=None)
@@ -59,7 +53,7 @@ def test_shuffled_names_of_a_wide_domain_come_back(accuracy) -> None:
 
 
 def test_a_circuit_of_too_many_joint_symbols_is_renamed_through_its_gradient() -> None:
-    program = parse_program(CARRIES)
+    program = load_program(CARRIES)
     goal = parse_goal("addition([A,B], [C,D], [E,F,G])")
     reasoner = build_reasoner(program, goal, list("ABCDEFG"))
     domains = {network: program.networks[network].domain for network in reasoner.slots}

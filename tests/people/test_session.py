@@ -114,7 +114,8 @@ def test_wrong_questions_are_refused(session, digits, question, error, words):
         session.query(question)
 
 
-def test_what_is_no_run_is_refused_with_runs_beside(finished):
+def test_what_is_no_run_is_refused_with_runs_beside(finished, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the runs that a developer has made here are named as well
     with pytest.raises(CheckpointError) as caught:
         open_run(finished.parent / "rum")
     assert str(finished) in str(caught.value)
