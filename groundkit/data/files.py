@@ -40,7 +40,7 @@ def read_image(path: Path, shape: tuple[int, ...], at: Location | None = None) -
             with Image.open(path) as opened:
                 if opened.width * opened.height > MAX_PIXELS:
                     raise Image.DecompressionBombError(f"{opened.width}x{opened.height} pixels")
-                picture = _flat(opened).convert("RGB" if channels == 3 else "L")
+                picture = _flat(_eight_bits(opened)).convert("RGB" if channels == 3 else "L")
     except FileNotFoundError:
         raise DataError(
             f"there is no image '{path}'",
@@ -60,6 +60,20 @@ def read_image(path: Path, shape: tuple[int, ...], at: Location | None = None) -
             at=at,
         ) from None
     return _fit(np.asarray(picture), channels, height, width)
+
+
+def _eight_bits(opened: Image.Image) -> Image.Image:
+    """Scales grey of 16 bits, or of floats in [0, 1], to bytes; Pillow would clip it instead."""
+    if not opened.mode.startswith(("I", "F")):
+        return opened
+    values = np.asarray(opened, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("some pixels are not finite")
+    if opened.mode.startswith("I"):
+        values = values / 257
+    elif values.max() <= 1:
+        values = values * 255
+    return Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
 
 
 def _flat(opened: Image.Image) -> Image.Image:
@@ -130,7 +144,7 @@ def read_image_size(path: Path) -> tuple[int, int, int]:
     """Returns ``(C, H, W)`` of an image file without decoding its pixels."""
     try:
         with Image.open(path) as opened:
-            grey = opened.mode in {"1", "L", "I", "I;16", "F", "LA"}
+            grey = opened.mode in {"1", "L", "LA"} or opened.mode.startswith(("I", "F"))
             return (1 if grey else 3, opened.height, opened.width)
     except (UnidentifiedImageError, OSError) as error:
         raise DataError(f"'{path}' cannot be read as an image: {error}") from None

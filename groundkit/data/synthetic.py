@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
-from torchvision.transforms import functional as tvf
 
 from groundkit.data.images import ImageSet, Labels
 from groundkit.errors import DataError
@@ -88,6 +87,9 @@ def inverted(images: ImageSet) -> ImageSet:
 
 def rotated(images: ImageSet) -> ImageSet:
     """Turns every image by a quarter, which no augmentation here does."""
+    # Loading torchvision takes as long as loading torch, and most commands turn nothing.
+    from torchvision.transforms import functional as tvf
+
     return ImageSet("rotated", tvf.rotate(images.pixels, 90.0))
 
 

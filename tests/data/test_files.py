@@ -31,6 +31,23 @@ def test_colour_and_grey_are_converted(tmp_path):
     assert files.read_image(colour, (3, 8, 8))[0].min() == 255
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.pgm", "a.tif"])
+def test_grey_of_sixteen_bits_is_scaled_not_clipped(tmp_path, name):
+    levels = np.arange(0, 256, 4, dtype=np.uint8).reshape(8, 8)
+    path = save(tmp_path / name, levels.astype(np.uint16) * 257)
+    assert files.read_image(path, (1, 8, 8))[0].tolist() == levels.tolist()
+    assert files.read_image_size(path) == (1, 8, 8)
+
+
+def test_grey_of_floats_is_scaled_and_what_is_not_finite_refused(tmp_path):
+    levels = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
+    path = save(tmp_path / "a.tif", levels)
+    assert files.read_image(path, (1, 8, 8))[0].tolist() == np.round(levels * 255).tolist()
+    levels[0, 0] = np.nan
+    with pytest.raises(DataError, match="not finite"):
+        files.read_image(save(path, levels), (1, 8, 8))
+
+
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x89PNG\r\n\x1a\nxxxx"])
 def test_what_is_no_image_is_refused(tmp_path, content):
     path = tmp_path / "a.png"
