@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from groundkit.errors import RunError
+from groundkit.files import write_atomically
 from groundkit.terminal import (
     DebugOption,
     JsonOption,
@@ -150,8 +150,5 @@ def compare(
 
         found = side_by_side(*folders)
         if html is not None:
-            try:
-                html.write_text(found.to_html(), encoding="utf-8")
-            except OSError as error:
-                raise RunError(f"'{html}' cannot be written: {error}") from None
+            write_atomically(html, found.to_html().encode())
         typer.echo(json.dumps(found.to_dict()) if as_json else found.to_markdown().rstrip())

@@ -19,7 +19,7 @@ from groundkit.circuit.prepare import prepare
 from groundkit.circuit.proofs import Proof, best_proofs
 from groundkit.data.files import SUFFIXES
 from groundkit.errors import ProgramError
-from groundkit.grounding.checkpoint import write_atomically
+from groundkit.files import write_atomically
 from groundkit.program.engine import Shape
 from groundkit.program.ground import NeuralSource
 from groundkit.program.limits import Limits
@@ -140,7 +140,12 @@ class Explanation:
         )
 
     def draw(self, path: Path | str) -> Path:
-        """Writes :meth:`picture` to a file and returns it."""
+        """Writes :meth:`picture` to a file and returns it.
+
+        Raises:
+            ProgramError: There is no proof to draw.
+            RunError: The file cannot be written.
+        """
         path = Path(path)
         write_atomically(path, self.picture())
         return path

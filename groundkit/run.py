@@ -14,18 +14,20 @@ from typing import Any, Protocol
 import torch
 
 from groundkit.data.sources import anchored
-from groundkit.errors import LimitError, RunError, SpecError
+from groundkit.errors import LimitError, SpecError
+from groundkit.files import RowWriter, make_folder, write_atomically
 from groundkit.grounding.assess import (
     assess_generation,
     assess_network,
     assess_queries,
     identify_task,
 )
-from groundkit.grounding.checkpoint import save_weights, write_atomically
+from groundkit.grounding.checkpoint import save_weights
 from groundkit.grounding.familiar import measure
 from groundkit.grounding.identification import Identification
 from groundkit.grounding.task import Task, read_task
-from groundkit.grounding.trainer import Row, Trainer
+from groundkit.grounding.trainer import Trainer
+from groundkit.perception.phases import Row
 from groundkit.report.html import write_report
 from groundkit.report.verdict import Verdict, judge
 from groundkit.results import Outcome, collect_metrics, report_data
@@ -96,21 +98,20 @@ class History:
 
     def __init__(self, path: Path) -> None:
         self.rows: list[Row] = []
-        self._stream = path.open("w", encoding="utf-8")
+        self._file = RowWriter(path)
         self._started = time.perf_counter()
 
     def add(self, row: Row) -> None:
         """Writes a row with the seconds since the start."""
         row["seconds"] = round(time.perf_counter() - self._started, 2)
         self.rows.append(row)
-        self._stream.write(json.dumps(row) + "\n")
-        self._stream.flush()
+        self._file.add(row)
 
     def __enter__(self) -> History:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stream.close()
+        self._file.close()
 
 
 def choose_device(name: str) -> torch.device:
@@ -158,7 +159,7 @@ def run(
 
     Raises:
         InputError: Program, spec and data do not fit each other.
-        RunError: Training failed.
+        RunError: Training failed, or a file of the run cannot be written.
     """
     progress = progress or Silent()
     program = Path(program)
@@ -215,8 +216,8 @@ def run(
         _command(program, spec, seed, settings, device, engine=engine, trust=trust),
     )
     metrics = collect_metrics(outcome)
-    write_report(report_data(outcome, metrics), folder)
     write_atomically(folder / "metrics.json", json.dumps(metrics, indent=2).encode())
+    write_report(report_data(outcome, metrics), folder)
     verdict = judge(
         {name: network["grounding"] for name, network in metrics["networks"].items()},
         metrics["identify"],
@@ -232,10 +233,7 @@ def _make_folder(wanted: Path | None, name: str, seed: int) -> Path:
         wanted = Path("runs") / name / f"{date}-{seed}"
     if (wanted / "metrics.json").exists():
         raise SpecError(f"'{wanted}' holds a run already", remedy="name another folder with --out")
-    try:
-        wanted.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"the folder '{wanted}' cannot be made: {error}") from None
+    make_folder(wanted)
     return wanted
 
 

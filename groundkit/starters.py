@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from groundkit.errors import RunError, SpecError, choose_from
+from groundkit.errors import SpecError, choose_from
+from groundkit.files import make_folder, write_atomically
 
 LIKE = {
     "addition": "three digits, the first two add up to the third; nothing is observed",
@@ -147,14 +149,11 @@ def write_starter(name: str, like: str, folder: Path | str = ".") -> list[Path]:
     for file in [*files, *own]:
         if file.exists():
             raise SpecError(f"'{file}' is there already", remedy="choose another name")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for file, text in zip(files, texts.values(), strict=True):
-            file.write_text(text.replace("NAME", name), encoding="utf-8")
-        if own:
-            _write_pairs(*own)
-    except OSError as error:
-        raise RunError(f"'{folder}' cannot be written: {error}") from None
+    make_folder(folder)
+    for file, text in zip(files, texts.values(), strict=True):
+        write_atomically(file, text.replace("NAME", name).encode())
+    if own:
+        _write_pairs(*own)
     return [*files, *own]
 
 
@@ -167,15 +166,18 @@ def _write_pairs(table: Path, images: Path) -> None:
     rng = np.random.default_rng(0)
     data = load_digits(n_class=5)
     chosen = rng.choice(len(data.target), _IMAGES, replace=False)
-    images.mkdir()
+    make_folder(images)
     for number, index in enumerate(chosen):
         pixels = np.round(data.images[index] * (255 / 16)).astype(np.uint8)
         picture = Image.fromarray(pixels).resize((28, 28), Image.Resampling.BICUBIC)
-        picture.save(images / f"{number:03}.png")
-    with table.open("w", newline="", encoding="utf-8") as stream:
-        rows = csv.writer(stream)
-        rows.writerow(["X", "Y", "Z", "X.truth", "Y.truth"])
-        for first, second in rng.integers(_IMAGES, size=(_ROWS, 2)):
-            digits = data.target[chosen[first]], data.target[chosen[second]]
-            names = [f"{images.name}/{number:03}.png" for number in (first, second)]
-            rows.writerow([*names, sum(digits), *digits])
+        png = io.BytesIO()
+        picture.save(png, "PNG")
+        write_atomically(images / f"{number:03}.png", png.getvalue())
+    text = io.StringIO(newline="")
+    rows = csv.writer(text)
+    rows.writerow(["X", "Y", "Z", "X.truth", "Y.truth"])
+    for first, second in rng.integers(_IMAGES, size=(_ROWS, 2)):
+        digits = data.target[chosen[first]], data.target[chosen[second]]
+        names = [f"{images.name}/{number:03}.png" for number in (first, second)]
+        rows.writerow([*names, sum(digits), *digits])
+    write_atomically(table, text.getvalue().encode())

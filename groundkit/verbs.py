@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from groundkit.answers import Answers, ProgramAnswers
 from groundkit.circuit.answer import answer_queries
 from groundkit.circuit.cache import cache_folder
-from groundkit.errors import CheckpointError, RunError, SpecError
+from groundkit.errors import CheckpointError, SpecError
 from groundkit.explain import Explanation
 from groundkit.explain import explain as explain_in
+from groundkit.files import make_folder, write_atomically
 from groundkit.grounding.assess import (
     assess_generation,
     assess_network,
     assess_queries,
     identify_task,
 )
-from groundkit.grounding.checkpoint import write_atomically
 from groundkit.grounding.identification import Identification
 from groundkit.grounding.task import read_task
 from groundkit.program.limits import Limits
@@ -168,11 +168,8 @@ def write_grids(
         most = max(len(rows) for rows in by_symbol.values())
         png = plots.samples_grid(images, asked, list(by_symbol), per_symbol=most)
         files[name] = folder / f"samples-{''.join(c if c.isalnum() else '-' for c in name)}.png"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(files[name], png)
-        except OSError as error:
-            raise RunError(f"'{files[name]}' cannot be written: {error}") from None
+        make_folder(folder)
+        write_atomically(files[name], png)
     return files
 
 

@@ -1,8 +1,8 @@
 """Grounded and compiled query shapes on disk.
 
-An entry is one file: a magic word, the SHA-256 of the rest, and compressed JSON. It is written
-beside its place and moved there, so that processes that share the folder see all of it or nothing.
-An entry that does not fit its checksum is rebuilt. No pickle: an entry cannot run code.
+An entry is one file: a magic word, the SHA-256 of the rest, and compressed JSON. Processes that
+share the folder see all of it or nothing. An entry that does not fit its checksum is rebuilt. No
+pickle: an entry cannot run code.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import warnings
 import zlib
 from functools import lru_cache
@@ -19,6 +18,8 @@ from pathlib import Path
 
 from groundkit.circuit.codec import decode, encode
 from groundkit.circuit.compile import Compiled
+from groundkit.errors import RunError
+from groundkit.files import make_folder, write_atomically
 from groundkit.program.engine import Shape
 from groundkit.program.ground import GroundProgram
 
@@ -75,10 +76,8 @@ def store(folder: Path, shape: Shape, program: GroundProgram, compiled: Compiled
     """Writes a shape's entry; a folder that cannot be written is left alone with a warning."""
     body = zlib.compress(json.dumps(encode(program, compiled)).encode(), 1)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=folder, suffix=".partial")
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(_MAGIC + hashlib.sha256(body).digest() + body)
-        Path(name).replace(folder / f"{key_of(shape)}.shape")
-    except OSError as error:
-        warnings.warn(f"the compiled program cannot be kept in {folder}: {error}", stacklevel=2)
+        make_folder(folder)
+        content = _MAGIC + hashlib.sha256(body).digest() + body
+        write_atomically(folder / f"{key_of(shape)}.shape", content)
+    except RunError as error:
+        warnings.warn(f"the compiled program cannot be kept: {error.found}", stacklevel=2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,26 +14,10 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from groundkit.errors import CheckpointError
+from groundkit.files import make_folder, write_atomically
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file so that a reader sees the old content or the new, never a part.
-
-    Raises:
-        OSError: The disk is full or the folder cannot be written; the old file is untouched.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save_weights(folder: Path, modules: Mapping[str, nn.Module], facts: Mapping[str, Any]) -> None:
@@ -44,8 +27,11 @@ def save_weights(folder: Path, modules: Mapping[str, nn.Module], facts: Mapping[
         folder: The checkpoint's folder; made when absent.
         modules: Name -> module; one file each.
         facts: JSON-able facts to read back with the weights.
+
+    Raises:
+        RunError: A file cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     hashes = {}
     for name, module in modules.items():
         state = {

@@ -16,6 +16,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from numpy.typing import NDArray
 
+from groundkit.files import make_folder, write_atomically
 from groundkit.report import pictures, plots
 from groundkit.report.pictures import Picture
 from groundkit.report.verdict import judge, missing_symbols
@@ -158,16 +159,19 @@ def write_report(data: ReportData, folder: Path) -> Path:
 
     Returns:
         The path of ``report.html``.
+
+    Raises:
+        RunError: A file cannot be written.
     """
     views = [_view(net, several=len(data["networks"]) > 1) for net in data["networks"]]
     curves = _curves(data)
     plots_folder = folder / "plots"
-    plots_folder.mkdir(exist_ok=True)
+    make_folder(plots_folder)
     for picture in [*(p for v in views for p in v["plots"].values()), curves]:
         if picture is not None:
-            (plots_folder / f"{picture.name}.png").write_bytes(picture.light)
+            write_atomically(plots_folder / f"{picture.name}.png", picture.light)
     path = folder / "report.html"
-    path.write_text(_render(data, views, curves), encoding="utf-8")
+    write_atomically(path, _render(data, views, curves).encode())
     return path
 
 

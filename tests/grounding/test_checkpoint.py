@@ -1,19 +1,13 @@
 """Weights come back as they were saved, or are refused; nothing half-written is ever read."""
 
 import json
-import os
 
 import pytest
 import torch
 from torch import nn
 
 from groundkit.errors import CheckpointError
-from groundkit.grounding.checkpoint import (
-    load_weights,
-    read_manifest,
-    save_weights,
-    write_atomically,
-)
+from groundkit.grounding.checkpoint import load_weights, read_manifest, save_weights
 
 
 def net(seed):
@@ -68,20 +62,6 @@ def test_other_formats_are_refused_by_name(saved):
 def test_weights_of_another_network_are_refused(saved):
     with pytest.raises(CheckpointError, match="does not fit network 'net'"):
         load_weights(saved, {"net": nn.Linear(2, 2)})
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "a"
-    write_atomically(path, b"old")
-
-    def full(_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_names_of_networks_cannot_leave_the_folder(tmp_path):
