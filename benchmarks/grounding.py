@@ -106,9 +106,9 @@ def ceiling(seed: int) -> float:
     import torch
 
     from groundkit.data import sources
-    from groundkit.data.images import to_model
-    from groundkit.grounding.learner import build_model
+    from groundkit.grounding.networks import build_model
     from groundkit.perception.augment import AUGMENTATIONS
+    from groundkit.perception.pixels import to_model
     from groundkit.spec import NetworkSpec
 
     data = sources.load("mnist5k")

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from groundkit.errors import NetworkError
-from groundkit.grounding.learner import build_model
+from groundkit.grounding.networks import build_model
 from groundkit.grounding.task import Task, read_task
 
 

@@ -95,6 +95,10 @@ class RunError(GroundkitError):
     """A run that was started with right input failed."""
 
 
+class StoppedError(RunError):
+    """A run was asked to stop, and saved what it needs to go on."""
+
+
 class LimitError(RunError):
     """Grounding, compilation or sampling went past its limit of time or memory."""
 

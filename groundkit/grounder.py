@@ -15,10 +15,11 @@ from groundkit.circuit.cache import cache_folder
 from groundkit.data.examples import UNKNOWN, Examples
 from groundkit.data.images import ImageSet
 from groundkit.errors import DataError, NetworkError, SpecError, choose_from
-from groundkit.grounding.learner import Learner
 from groundkit.grounding.task import Sources, Task, read_task
-from groundkit.grounding.trainer import Row, Trainer
+from groundkit.grounding.trainer import Trainer
+from groundkit.perception.learner import Learner
 from groundkit.perception.model import energy, log_probs
+from groundkit.perception.phases import Row
 from groundkit.program.limits import Limits
 from groundkit.program.source import load_program
 from groundkit.run import choose_device

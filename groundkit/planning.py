@@ -13,7 +13,7 @@ import torch
 from groundkit.circuit.cache import cache_folder
 from groundkit.circuit.plan import Plan
 from groundkit.circuit.plan import plan as plan_goal
-from groundkit.grounding.learner import Learner, build_model
+from groundkit.grounding.networks import build_model, learner_of
 from groundkit.grounding.task import Task, read_task
 from groundkit.report.words import seconds
 
@@ -138,15 +138,17 @@ def _try(task: Task, name: str, *, trust: bool) -> tuple[float, float]:
     symbols = len(task.roles.domains[name])
     shape = tuple(pool.shape[1:])
     model = build_model(settings, shape, symbols, trust=trust)
-    learner = Learner(model, settings, pool, torch.Generator().manual_seed(0))
-    images = learner.draw(_TRIED_IMAGES)
+    learner = learner_of(model, settings, pool, seed=0)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.arange(_TRIED_IMAGES) % len(pool)
+    chains_of = torch.arange(settings.perception.sampler.batch) % len(pool)
 
     def views() -> None:
-        first, second, _ = learner.views(images)
-        (first + second).sum().backward()  # type: ignore[no-untyped-call]
+        reading = learner.views(images, generator)
+        (reading.first + reading.second).sum().backward()  # type: ignore[no-untyped-call]
 
     def chains() -> None:
-        terms, _ = learner.generative_terms()
+        terms, _ = learner.generative_terms(chains_of)
         sum(value for _, value in terms.values()).backward()  # type: ignore[union-attr]
 
     sampling = _best_of_three(chains) if settings.perception.generative > 0 else 0.0

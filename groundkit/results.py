@@ -16,7 +16,8 @@ import torch
 from groundkit.grounding.assess import NetworkAssessment, as_pixels, learnt
 from groundkit.grounding.identification import Identification
 from groundkit.grounding.task import Task
-from groundkit.grounding.trainer import Row, Trainer
+from groundkit.grounding.trainer import Trainer
+from groundkit.perception.phases import Row
 from groundkit.report.html import ReportData
 
 _PACKAGES = ("torch", "torchvision", "problog", "PySDD", "klaycircuits", "numpy", "scikit-learn")

@@ -26,7 +26,8 @@ from groundkit.grounding.checkpoint import save_weights
 from groundkit.grounding.familiar import measure
 from groundkit.grounding.identification import Identification
 from groundkit.grounding.task import Task, read_task
-from groundkit.grounding.trainer import Row, Trainer
+from groundkit.grounding.trainer import Trainer
+from groundkit.perception.phases import Row
 from groundkit.report.html import write_report
 from groundkit.report.verdict import Verdict, judge
 from groundkit.results import Outcome, collect_metrics, report_data

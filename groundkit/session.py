@@ -19,16 +19,17 @@ from groundkit.answers import Answer, Answers, ImageReading
 from groundkit.circuit.cache import cache_folder
 from groundkit.circuit.reasoner import Reasoner, build_reasoner
 from groundkit.data.files import SUFFIXES
-from groundkit.data.images import to_model
 from groundkit.data.photos import prepare_image
 from groundkit.errors import CheckpointError, DataError, LimitError, NetworkError, choose_from
 from groundkit.grounding.checkpoint import load_weights, read_manifest, read_tensors
 from groundkit.grounding.familiar import Familiar, measure
-from groundkit.grounding.learner import Learner, build_model
+from groundkit.grounding.networks import build_model, langevin, learner_of
 from groundkit.grounding.task import EXCLUDED, OBSERVED, Sources, Task
 from groundkit.perception.generate import sample_images
-from groundkit.perception.langevin import InformativeStart, Langevin, ReplayBuffer
+from groundkit.perception.langevin import InformativeStart, ReplayBuffer
+from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel, energy, log_probs
+from groundkit.perception.pixels import to_model
 from groundkit.program.limits import Limits
 from groundkit.program.question import Question, pose
 from groundkit.program.source import load_program
@@ -415,9 +416,7 @@ class Session:
         images = sample_images(
             model,
             buffer.to(self.device).fresh(len(wanted), generator),
-            sampler=Langevin(
-                settings.steps, settings.step_size, settings.noise, settings.clip_gradient
-            ),
+            sampler=langevin(settings),
             generator=generator,
             symbols=wanted,
             steps=steps,
@@ -428,8 +427,7 @@ class Session:
     def learner(self, name: str, seed: int = 0) -> Learner:
         """Returns a network as training left it, with its pool and chains, for evaluation."""
         pool = self.task.pool(name).to(self.device)
-        generator = torch.Generator(self.device).manual_seed(seed)
-        learner = Learner(self.model(name), self.spec.network(name), pool, generator)
+        learner = learner_of(self.model(name), self.spec.network(name), pool, seed)
         load_weights(self.folder / "checkpoint", {f"{name}.buffer": learner.buffer})
         return learner
 

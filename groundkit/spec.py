@@ -91,8 +91,12 @@ class PerceptionSpec(_Section):
     """Weight of L_PRIOR in the mean convention (10 here is 1 in the sum convention for 10)."""
     prior_probabilities: list[float] | None = None
     """Expected share of every symbol; uniform when absent."""
+    contrastive: float = Field(default=0.0, ge=0)
+    """Weight of the contrastive term in joint training; the clustering phase has it alone."""
     contrastive_temperature: float = Field(default=0.3, gt=0)
-    """Temperature of the contrastive term in the clustering phase."""
+    """Its temperature, in the clustering phase too."""
+    assignment: float = Field(default=1.0, ge=0)
+    """Weight of the self-labelling term, which holds on to the clusters of the clustering phase."""
     augmentation: Literal["none", "digits", "objects", "points"] = "digits"
     """``digits``: affine, elastic, stroke width; ``objects``: flips, crops, contrast; ``points``:
     small moves in the plane."""
@@ -155,6 +159,8 @@ class TrainSpec(_Section):
     """Whether the relabelling search runs."""
     reground_every: int = Field(default=100, ge=1)
     """Joint steps between relabelling searches; one more comes half-way to the first."""
+    checkpoint_every: int = Field(default=100, ge=1)
+    """Steps between saved states, from which ``--resume`` goes on."""
 
 
 class EvaluateSpec(_Section):

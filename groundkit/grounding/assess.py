@@ -13,16 +13,17 @@ from torch import Tensor
 
 from groundkit.data import sources
 from groundkit.data.examples import UNKNOWN, Examples
-from groundkit.data.images import ImageSet, to_model
+from groundkit.data.images import ImageSet
 from groundkit.errors import DataError
 from groundkit.evaluate import generation, ood
 from groundkit.evaluate.grounding import GroundingScores, score_grounding
 from groundkit.grounding.identification import Identification
 from groundkit.grounding.identify import identify
-from groundkit.grounding.learner import Learner
 from groundkit.grounding.learnt import LearntMap, learnt_map
 from groundkit.grounding.task import EXCLUDED, Task
+from groundkit.perception.learner import Learner
 from groundkit.perception.model import energy, log_probs
+from groundkit.perception.pixels import to_model
 from groundkit.program.ground import NeuralSource
 
 Floats = NDArray[np.float64]

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from groundkit.data.images import to_model
 from groundkit.errors import CheckpointError
 from groundkit.perception.model import energy
+from groundkit.perception.pixels import to_model
 
 QUANTILE = 0.99
 _CHUNK = 1000

@@ -193,7 +193,6 @@ class Task:
     @cached_property
     def roles(self) -> Roles:
         """What each variable stands for."""
-        domains = {name: p.domain for name, p in self.program.networks.items()}
         images: dict[str, str] = {}
         given: dict[str, str] = {}
         for network, calls in self.reasoner.slots.items():
@@ -226,7 +225,12 @@ class Task:
         observed = tuple(
             n for n in self.goal.variables if n in given or n in self.reasoner.observed
         )
-        return Roles(ordered, observed, domains, given)
+        return Roles(ordered, observed, self.domains, given)
+
+    @property
+    def domains(self) -> dict[str, tuple[str, ...]]:
+        """Network -> the printed values of its domain."""
+        return {name: tuple(p.domain) for name, p in self.program.networks.items()}
 
     @property
     def neural(self) -> tuple[str, ...]:
@@ -311,11 +315,22 @@ class Task:
 
         Without ``examples.pool`` these are the images of the examples alone.
         """
-        used = self.examples
+        pixels = self.examples.banks[network].pixels
+        kept = self._pooled(network)
+        return pixels if kept is None else pixels[torch.from_numpy(kept)]
+
+    def pool_places(self, network: str, positions: np.ndarray) -> np.ndarray:
+        """Finds where images of the examples' bank stand in the pool, in an array of any shape."""
+        kept = self._pooled(network)
+        return positions if kept is None else np.searchsorted(kept, positions)
+
+    def _pooled(self, network: str) -> np.ndarray | None:
+        """Returns the sorted bank positions that the pool consists of, ``None`` for all."""
         if self.spec.examples.pool and self.spec.examples.file is None:
-            return used.banks[network].pixels
-        rows = [used.images[v] for v, name in self.roles.images.items() if name == network]
-        return used.banks[network].pixels[torch.from_numpy(np.unique(np.concatenate(rows)))]
+            return None
+        used = self.examples.images
+        rows = [used[v] for v, name in self.roles.images.items() if name == network]
+        return np.unique(np.concatenate(rows))
 
     def answer_rows(self, examples: Examples) -> Tensor:
         """Finds every example's root: ``(n,)`` long."""

@@ -9,7 +9,9 @@ combined grid is both independent by image and fast, and it needs no further dep
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
@@ -17,6 +19,36 @@ from torch.nn import functional
 
 # Control points a side of the elastic field; its displacements vary over about a quarter image.
 ELASTIC_GRID = 4
+
+
+class Rows(NamedTuple):
+    """Rows of a batch: ``own`` are the positions ``(b,)`` among its ``total``."""
+
+    total: int
+    own: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class _Draws:
+    """Random numbers for each image, on its device and in its dtype."""
+
+    like: Tensor
+    generator: Generator | None
+    among: Rows | None
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform on [-1, 1), ``(B, *shape)``."""
+        return 2 * self._own(torch.rand, shape) - 1
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal, ``(B, *shape)``."""
+        return self._own(torch.randn, shape)
+
+    def _own(self, draw: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
+        count = len(self.like) if self.among is None else self.among.total
+        options = {"device": self.like.device, "dtype": self.like.dtype}
+        drawn = draw((count, *shape), generator=self.generator, **options)
+        return drawn if self.among is None else drawn[self.among.own]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,42 +80,47 @@ class Augmentation:
     contrast: float = 0.0
     noise: float = 0.0
 
-    def __call__(self, x: Tensor, generator: Generator | None = None) -> Tensor:
+    def __call__(
+        self, x: Tensor, generator: Generator | None = None, among: Rows | None = None
+    ) -> Tensor:
         """Draws one augmented image for each image.
 
         Args:
             x: ``(B, C, H, W)`` in [-1, 1].
             generator: Source of randomness, on the device of ``x``.
+            among: The rows that ``x`` is of a batch which several processes share: each draws for
+                the whole batch, so that together they augment as one would.
 
         Returns:
             ``(B, C, H, W)`` in [-1, 1]. What is warped in from outside takes the border's value.
         """
+        draws = _Draws(x, generator, among)
         y = x
         if self._warps():
-            grid = self._grid(x, generator)
+            grid = self._grid(x, draws)
             y = functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
         if self.thickness > 0:
-            amount = self.thickness * _uniform((len(x), 1, 1, 1), x, generator)
+            amount = self.thickness * draws.uniform(1, 1, 1)
             y = change_thickness(y, amount)
         if self.contrast > 0:
-            y = y * (1 + self.contrast * _uniform((len(x), 1, 1, 1), x, generator))
+            y = y * (1 + self.contrast * draws.uniform(1, 1, 1))
         if self.noise > 0:
-            y = y + self.noise * _normal(tuple(y.shape), x, generator)
+            y = y + self.noise * draws.normal(*y.shape[1:])
         return y.clamp(-1, 1)
 
     def _warps(self) -> bool:
         parts = (self.rotation, self.scale, self.shear, self.translate, self.elastic, self.flip)
         return any(part > 0 for part in parts)
 
-    def _grid(self, x: Tensor, generator: Generator | None) -> Tensor:
+    def _grid(self, x: Tensor, draws: _Draws) -> Tensor:
         """Where each pixel of the result is read from: ``(B, H, W, 2)`` in [-1, 1]."""
         count = len(x)
-        draw = _uniform((count, 6), x, generator)
+        draw = draws.uniform(6)
         angle = math.radians(self.rotation) * draw[:, 0]
         cos, sin = torch.cos(angle), torch.sin(angle)
         stretch_x, stretch_y = torch.exp(math.log1p(self.scale) * draw[:, 1:3]).unbind(1)
         if self.flip > 0:
-            coin = torch.rand(count, generator=generator, device=x.device, dtype=x.dtype)
+            coin = (draws.uniform() + 1) / 2
             stretch_x = torch.where(coin < self.flip, -stretch_x, stretch_x)
         shear = self.shear * draw[:, 3]
         shift = 2 * self.translate * draw[:, 4:6]
@@ -94,8 +131,7 @@ class Augmentation:
         size = [count, 1, *x.shape[-2:]]
         grid = functional.affine_grid(torch.stack([first, second], dim=1), size, False)
         if self.elastic > 0:
-            shape = (count, 2, ELASTIC_GRID, ELASTIC_GRID)
-            coarse = 2 * self.elastic * _normal(shape, x, generator)
+            coarse = 2 * self.elastic * draws.normal(2, ELASTIC_GRID, ELASTIC_GRID)
             field = functional.interpolate(coarse, x.shape[-2:], mode="bicubic", align_corners=True)
             grid = grid + field.permute(0, 2, 3, 1)
         return grid
@@ -138,13 +174,3 @@ def change_thickness(x: Tensor, amount: Tensor) -> Tensor:
     across = functional.max_pool2d(signed, (1, 3), stride=1, padding=(0, 1))
     down = functional.max_pool2d(signed, (3, 1), stride=1, padding=(1, 0))
     return torch.lerp(x, torch.maximum(across, down) * sign, amount.abs())
-
-
-def _uniform(shape: tuple[int, ...], like: Tensor, generator: Generator | None) -> Tensor:
-    """Uniform on [-1, 1), on the device and in the dtype of ``like``."""
-    return 2 * torch.rand(shape, generator=generator, device=like.device, dtype=like.dtype) - 1
-
-
-def _normal(shape: tuple[int, ...], like: Tensor, generator: Generator | None) -> Tensor:
-    """Standard normal, on the device and in the dtype of ``like``."""
-    return torch.randn(shape, generator=generator, device=like.device, dtype=like.dtype)

@@ -1,28 +1,21 @@
-"""The clustering phase: an embedding whose clusters are there before any symbol has a name.
+"""Prototypes from the clusters of an embedding that the contrastive term has trained.
 
-The bound alone finds clusters that follow slant and stroke width, and a symbolic term from random
-weights can settle on wrong names that explain a small set of examples. So the embedding is first
-trained by the contrastive term. It draws the images of a symbol into a connected region rather
-than a ball, so its clusters are read off the graph of nearest neighbours (spectral clustering)
-and not from k-means, and prototypes are fitted to them.
+That term draws the images of a symbol into a connected region rather than a ball, so its clusters
+are read off the graph of nearest neighbours (spectral clustering) and not from k-means, and
+prototypes are fitted to them.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 
 import torch
 from sklearn.cluster import KMeans, SpectralClustering
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.nn import functional
 
-from groundkit.perception import bound
-from groundkit.perception.augment import Augmentation
 from groundkit.perception.model import SymbolModel
 
-# Largest norm of a step's gradient in the clustering phase.
-CLIP_NORM = 1.0
 # Images of which the graph of neighbours is made: its cost grows with the square of their number.
 GRAPH_IMAGES = 5000
 NEIGHBOURS = 10
@@ -31,53 +24,6 @@ SMALLEST_SHARE = 0.2
 # Prototypes are fitted to "nine parts this cluster, one part any": one image in twenty or more is
 # in a wrong cluster, and joint training has to be able to move it.
 DOUBT = 0.1
-
-
-def train_embedding(
-    model: SymbolModel,
-    images: Tensor,
-    augmentation: Augmentation,
-    *,
-    steps: int,
-    generator: Generator,
-    batch: int = 256,
-    learning_rate: float = 2e-3,
-    weight_decay: float = 1e-4,
-    temperature: float = 0.3,
-) -> Iterator[float]:
-    """Trains backbone and projector on the contrastive term, a step for each value yielded.
-
-    Args:
-        model: Changed in place; its prototypes are left alone.
-        images: Unlabelled images, ``(N, C, H, W)``, on the model's device.
-        augmentation: Draws the two views of each image.
-        steps: Number of steps; the learning rate rises, then falls to zero over them.
-        generator: Source of batches and views, on the model's device.
-        batch: Images a step.
-        learning_rate: Peak rate of AdamW.
-        weight_decay: AdamW's.
-        temperature: See :func:`groundkit.perception.bound.contrastive`.
-
-    Yields:
-        The term's value at each step, in nats.
-    """
-    parameters = [*model.backbone.parameters(), *model.projector.parameters()]
-    optimiser = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, learning_rate, total_steps=max(steps, 2), pct_start=0.15
-    )
-    for _ in range(steps):
-        places = torch.randint(len(images), (batch,), generator=generator, device=images.device)
-        chosen = images[places]
-        views = torch.cat([augmentation(chosen, generator), augmentation(chosen, generator)])
-        first, second = model.project(model.embed(views)).chunk(2)
-        value = bound.contrastive(first, second, temperature)
-        optimiser.zero_grad()
-        torch.autograd.backward(-value)
-        nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
-        optimiser.step()
-        schedule.step()
-        yield value.item()
 
 
 def start_prototypes(model: SymbolModel, images: Tensor, seed: int, chunk: int = 1000) -> Tensor:

@@ -5,7 +5,6 @@ In the manner of scikit-learn: settings in the constructor, what is learnt ends 
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -18,14 +17,13 @@ from torch import Generator, Tensor
 from groundkit.errors import DataError, SpecError, choose_from
 from groundkit.perception.augment import AUGMENTATIONS, Augmentation
 from groundkit.perception.backbones import build_backbone
-from groundkit.perception.cluster import start_prototypes, train_embedding
 from groundkit.perception.generate import sample_images
-from groundkit.perception.joint import BoundSettings, train_bound
-from groundkit.perception.langevin import InformativeStart, Langevin, ReplayBuffer
+from groundkit.perception.langevin import Langevin
+from groundkit.perception.learner import BoundSettings, Learner, Sampling
 from groundkit.perception.model import SymbolModel, energy
+from groundkit.perception.phases import EmbeddingPhase, JointPhase, PhaseSettings, Row
 
 CHUNK = 1000
-BUFFER_CAPACITY = 1000
 
 
 class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
@@ -56,7 +54,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     Attributes:
         model_: The trained :class:`SymbolModel`.
         labels_: Cluster of each training image, ``(N,)``.
-        history_: One dict a logged step, with every term and the health of the model.
+        history_: Rows of both phases, with the terms' values and the health of the model.
         n_rollbacks_: How often the energy diverged and training went back to a good state.
     """
 
@@ -124,54 +122,26 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         images = self._images(X)
         if len(images) < self.n_symbols:
             raise DataError(f"{len(images)} images", expected=f"at least {self.n_symbols}")
-        augmentation = self._augmentation()
-        generator = Generator(self.device).manual_seed(self.random_state)
         channels, height, breadth = images.shape[1:]
         self.image_shape_ = (channels, height, breadth)
+        generator = Generator(self.device).manual_seed(self.random_state)
         model = self._build(self.image_shape_)
-        self.history_ = [
-            {"phase": "cluster", "step": step, "contrastive": value}
-            for step, value in enumerate(
-                train_embedding(
-                    model,
-                    images,
-                    augmentation,
-                    steps=self.cluster_steps,
-                    generator=generator,
-                    batch=self.batch_size,
-                    learning_rate=self.learning_rate,
-                )
-            )
-        ]
-        clusters = start_prototypes(model, images, self.random_state)
-        start = InformativeStart(self.image_shape_).to(self.device).fit(images)
-        self.buffer_ = ReplayBuffer(
-            self.image_shape_, BUFFER_CAPACITY, start=start, generator=generator
+        learner = Learner(
+            model, self._bound(), self._augmentation(), images, seed=self.random_state
         )
-        settings = BoundSettings(
-            steps=self.joint_steps,
-            batch=self.batch_size,
-            learning_rate=self.learning_rate,
-            generative=self.generative,
-            invariance=self.invariance,
-            prior=self.prior,
-            contrastive=self.contrastive,
-            assignment=self.assignment,
-            sampler=self.sampler,
+        self.history_: list[Row] = []
+        self._cluster(learner, generator)
+        phase = JointPhase(
+            {"": learner},
+            PhaseSettings(self.joint_steps, self.learning_rate),
+            self.batch_size,
+            generator,
+            on_row=self._keep,
         )
-        rows = list(
-            train_bound(
-                model,
-                images,
-                clusters,
-                augmentation,
-                buffer=self.buffer_,
-                settings=settings,
-                generator=generator,
-            )
-        )
-        self.history_ += [{"phase": "joint", **asdict(row)} for row in rows]
-        self.n_rollbacks_ = rows[-1].rollbacks if rows else 0
+        for _ in range(self.joint_steps):
+            phase.step()
+        self.n_rollbacks_ = phase.rollbacks
+        self.buffer_ = learner.buffer
         self.model_ = model.eval()
         self.labels_ = self.predict(X)
         return self
@@ -231,6 +201,29 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         )
         array: NDArray[np.float32] = images.cpu().numpy()
         return array
+
+    def _cluster(self, learner: Learner, generator: Generator) -> None:
+        """Runs the clustering phase and starts the symbols."""
+        settings = PhaseSettings(self.cluster_steps, self.learning_rate)
+        phase = EmbeddingPhase(learner, settings, self.batch_size, generator)
+        for step in range(1, self.cluster_steps + 1):
+            terms = {"contrastive": phase.step()}
+            self.history_.append({"phase": "cluster", "step": step, "terms": terms})
+        learner.start_symbols()
+
+    def _keep(self, row: Row) -> None:
+        """Adds a row of joint training, in which health is of the one network."""
+        self.history_.append(row | {"health": row["health"][""]} if "health" in row else row)
+
+    def _bound(self) -> BoundSettings:
+        return BoundSettings(
+            generative=self.generative,
+            invariance=self.invariance,
+            prior=self.prior,
+            contrastive=self.contrastive,
+            assignment=self.assignment,
+            sampling=Sampling(langevin=self.sampler),
+        )
 
     def _augmentation(self) -> Augmentation:
         if isinstance(self.augmentation, Augmentation):

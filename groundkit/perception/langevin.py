@@ -88,7 +88,11 @@ class Langevin:
 
     def halved(self) -> Langevin:
         """The same sampler with half the step size, to go on with after a rollback."""
-        return replace(self, step_size=self.step_size / 2)
+        return self.with_step(self.step_size / 2)
+
+    def with_step(self, step_size: float) -> Langevin:
+        """The same sampler with another step size."""
+        return replace(self, step_size=step_size)
 
 
 class InformativeStart(nn.Module):

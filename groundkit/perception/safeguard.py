@@ -46,6 +46,15 @@ class DivergenceWatch:
         """Whether the latest gap was beyond the ceiling: no state to go back to."""
         return bool(self._recent) and self._recent[-1]
 
+    @property
+    def state(self) -> list[bool]:
+        """Whether each of the latest gaps was beyond the ceiling."""
+        return list(self._recent)
+
+    @state.setter
+    def state(self, recent: Sequence[bool]) -> None:
+        self._recent = deque(recent, maxlen=self._recent.maxlen)
+
     def reset(self) -> None:
         """Forgets what it saw; call after a rollback."""
         self._recent.clear()
@@ -91,6 +100,22 @@ class Safeguard:
             self._copies.append(self._copy())
             self._since_copy = 0
         return False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Its copies and counters, from which a resumed run goes on as if it had not stopped."""
+        return {
+            "copies": list(self._copies),
+            "since_copy": self._since_copy,
+            "rollbacks": self.rollbacks,
+            "recent": self.watch.state,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Sets back what :meth:`state_dict` returned."""
+        self._copies = deque(state["copies"], maxlen=2)
+        self._since_copy = state["since_copy"]
+        self.rollbacks = state["rollbacks"]
+        self.watch.state = state["recent"]
 
     def _copy(self) -> list[Any]:
         return [copy.deepcopy(part.state_dict()) for part in self.parts]

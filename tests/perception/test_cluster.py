@@ -4,8 +4,10 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from groundkit.perception.augment import Augmentation
 from groundkit.perception.backbones import build_backbone
-from groundkit.perception.cluster import cluster_embedding, start_prototypes, train_embedding
+from groundkit.perception.cluster import cluster_embedding, start_prototypes
+from groundkit.perception.learner import BoundSettings, Learner
 from groundkit.perception.model import SymbolModel
+from groundkit.perception.phases import EmbeddingPhase, PhaseSettings
 
 KINDS = 3
 
@@ -36,7 +38,9 @@ def fresh_model() -> SymbolModel:
 def train(images, steps=40):
     model = fresh_model()
     settings = Augmentation(thickness=0, shear=0.1)
-    values = list(train_embedding(model, images, settings, steps=steps, generator=rng(1), batch=64))
+    learner = Learner(model, BoundSettings(generative=0), settings, images, seed=0)
+    phase = EmbeddingPhase(learner, PhaseSettings(steps, 2e-3), 64, rng(1))
+    values = [phase.step() for _ in range(steps)]
     return model, values
 
 

@@ -1,0 +1,86 @@
+"""From a network's table of the spec to its model and its learner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from groundkit.grounding.task import Task
+from groundkit.perception.backbones import build_backbone
+from groundkit.perception.langevin import Langevin
+from groundkit.perception.learner import BoundSettings, Learner, Sampling
+from groundkit.perception.model import SymbolModel
+from groundkit.perception.world import World
+from groundkit.spec import NetworkSpec, PerceptionSpec, SamplerSpec
+
+
+def build_model(
+    spec: NetworkSpec, shape: Sequence[int], symbols: int, *, trust: bool = False
+) -> SymbolModel:
+    """Builds the symbol model that a network's settings describe, untrained."""
+    channels, height, width = shape
+    backbone = build_backbone(spec.backbone, (channels, height, width), trust=trust, **spec.options)
+    return SymbolModel(backbone, symbols, normalise=spec.normalise, temperature=spec.temperature)
+
+
+def learner_of(
+    model: SymbolModel, spec: NetworkSpec, pool: Tensor, seed: int, world: World | None = None
+) -> Learner:
+    """Makes the learner of a model.
+
+    Args:
+        model: The model, on the device of the pool.
+        spec: The network's settings.
+        pool: Its unlabelled training images, ``(N, C, H, W)`` bytes.
+        seed: Seed of its chains and prototypes.
+        world: The processes that train together.
+    """
+    settings = bound_settings(spec.perception)
+    augmentation = spec.perception.augmentation
+    return Learner(model, settings, augmentation, pool, seed=seed, world=world)
+
+
+def build_learner(
+    task: Task,
+    name: str,
+    device: torch.device,
+    seed: int,
+    *,
+    trust: bool = False,
+    world: World | None = None,
+) -> Learner:
+    """Builds an untrained network of a task and its learner, on a device."""
+    pool, spec = task.pool(name).to(device), task.spec.network(name)
+    symbols = len(task.domains[name])
+    model = build_model(spec, tuple(pool.shape[1:]), symbols, trust=trust).to(device)
+    return learner_of(model, spec, pool, seed, world)
+
+
+def langevin(spec: SamplerSpec) -> Langevin:
+    """Returns the sampler that the spec describes."""
+    return Langevin(spec.steps, spec.step_size, spec.noise, spec.clip_gradient)
+
+
+def bound_settings(spec: PerceptionSpec) -> BoundSettings:
+    """Returns the weights of the bound that the spec describes."""
+    sampler = spec.sampler
+    return BoundSettings(
+        generative=spec.generative,
+        invariance=spec.invariance,
+        prior=spec.prior,
+        prior_probabilities=spec.prior_probabilities,
+        contrastive=spec.contrastive,
+        contrastive_temperature=spec.contrastive_temperature,
+        assignment=spec.assignment,
+        sampling=Sampling(
+            langevin=langevin(sampler),
+            chains=sampler.batch,
+            every=sampler.every,
+            buffer=sampler.buffer,
+            reinitialise=sampler.reinit,
+            energy_penalty=sampler.energy_penalty,
+            data_noise=sampler.data_noise,
+        ),
+    )

@@ -1,0 +1,118 @@
+"""Joint training survives a diverging energy, can be set back exactly, and trains all terms."""
+
+import math
+
+import torch
+
+from groundkit.perception import learner as learner_module
+from groundkit.perception.backbones import build_backbone
+from groundkit.perception.learner import BoundSettings, Learner, Sampling
+from groundkit.perception.model import SymbolModel
+from groundkit.perception.phases import EmbeddingPhase, JointPhase, PhaseSettings
+
+SHAPE = (1, 8, 8)
+SYMBOLS = 3
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def learner(**weights) -> Learner:
+    torch.manual_seed(0)
+    model = SymbolModel(build_backbone("mlp", SHAPE, width=16, features=8), SYMBOLS)
+    images = 2 * torch.rand(40, *SHAPE, generator=rng()) - 1
+    settings = BoundSettings(sampling=Sampling(chains=16, buffer=32), **weights)
+    return Learner(model, settings, "none", images, seed=0)
+
+
+def test_an_energy_that_diverges_rolls_back_and_goes_on_with_half_the_sampler_s_step(monkeypatch):
+    genuine, steps = learner_module.contrast_with_samples, []
+
+    def diverges_once(*args, sampler, **settings):
+        of_data, of_samples = genuine(*args, sampler=sampler, **settings)
+        steps.append(sampler.step_size)
+        return (of_data * math.nan if len(steps) == 3 else of_data), of_samples
+
+    monkeypatch.setattr(learner_module, "contrast_with_samples", diverges_once)
+    one, rows = learner(), []
+    phase = JointPhase({"net": one}, PhaseSettings(40, 2e-3), 16, rng(), on_row=rows.append)
+    for _ in range(40):
+        phase.step()
+    assert phase.rollbacks == 1
+    assert [row["step"] for row in rows if "rollback" in row] == [28]
+    assert steps[3:] == [steps[0] / 2] * 3
+    assert all(torch.isfinite(p).all() for p in one.model.parameters())
+
+
+def test_every_weight_switches_its_term():
+    def terms(**weights):
+        rows, one = [], learner(**weights)
+        one.relabel()
+        phase = JointPhase({"net": one}, PhaseSettings(20, 2e-3), 16, rng(), on_row=rows.append)
+        for _ in range(20):
+            phase.step()
+        return set(rows[-1]["terms"])
+
+    everything = {
+        "prior",
+        "invariance",
+        "assignment",
+        "contrastive",
+        "generative",
+        "energy_penalty",
+    }
+    assert terms(contrastive=1.0) == everything
+    assert terms(contrastive=1.0, generative=0) == everything - {"generative", "energy_penalty"}
+    for name in ("prior", "invariance", "assignment", "contrastive"):
+        assert terms(**({"contrastive": 1.0} | {name: 0})) == everything - {name}
+
+
+def test_self_labelling_follows_a_renaming():
+    one = learner()
+    one.relabel()
+    before = one.clusters.clone()
+    one.permute_symbols((1, 2, 0))
+    assert torch.equal(one.read(one.pool).argmax(1), one.clusters)
+    assert torch.equal(torch.tensor([2, 0, 1])[before], one.clusters)
+
+
+def test_both_phases_go_on_from_a_state_as_if_they_had_not_stopped():
+    def run(stops: bool) -> tuple[Learner, JointPhase]:
+        one, shared = learner(), rng(3)
+        embedding = EmbeddingPhase(one, PhaseSettings(6, 2e-3), 16, shared)
+        for step in range(6):
+            if stops and step == 3:
+                one, shared, embedding = resumed_embedding(one, shared, embedding)
+            embedding.step()
+        one.start_symbols()
+        joint = JointPhase({"net": one}, PhaseSettings(60, 2e-3), 16, shared)
+        for step in range(60):
+            if stops and step == 45:
+                one, shared, joint = resumed_joint(one, shared, joint)
+            joint.step()
+        return one, joint
+
+    def moved(one: Learner, shared: torch.Generator) -> tuple[Learner, torch.Generator]:
+        other, generator = learner(), rng(99)
+        other.load_state_dict(one.state_dict())
+        generator.set_state(shared.get_state())
+        return other, generator
+
+    def resumed_embedding(one, shared, phase):
+        other, generator = moved(one, shared)
+        again = EmbeddingPhase(other, PhaseSettings(6, 2e-3), 16, generator)
+        again.load_state_dict(phase.state_dict())
+        return other, generator, again
+
+    def resumed_joint(one, shared, phase):
+        other, generator = moved(one, shared)
+        again = JointPhase({"net": other}, PhaseSettings(60, 2e-3), 16, generator)
+        again.load_state_dict(phase.state_dict())
+        return other, generator, again
+
+    (left_alone, first), (stopped, second) = run(False), run(True)
+    for name, value in left_alone.model.state_dict().items():
+        assert torch.equal(value, stopped.model.state_dict()[name]), name
+    assert torch.equal(left_alone.buffer.images, stopped.buffer.images)
+    assert first.rollbacks == second.rollbacks
