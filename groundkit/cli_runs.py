@@ -115,7 +115,7 @@ def evaluate(
 def sample(
     run: RunArgument,
     count: Annotated[int, typer.Option(min=1, help="Images of every symbol.")] = 10,
-    steps: Annotated[int, typer.Option(min=1, help="Langevin steps of each image.")] = 100,
+    steps: Annotated[int, typer.Option(min=1, help="Most Langevin steps of an image.")] = 20,
     seed: Annotated[int, typer.Option(help="Seed of start and noise.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder of the grids; default: here.")] = None,
     trust: TrustOption = False,

@@ -183,6 +183,11 @@ def run(
         folder / "checkpoint",
         {name: learner.model for name, learner in trainer.learners.items()}
         | {f"{name}.buffer": learner.buffer for name, learner in trainer.learners.items()}
+        | {
+            f"{name}.start": learner.symbol_start()
+            for name, learner in trainer.learners.items()
+            if learner.settings.generative > 0
+        }
         | {"program": task.reasoner},
         {
             "program": str(program),

@@ -26,10 +26,10 @@ from groundkit.grounding.familiar import Familiar, measure
 from groundkit.grounding.networks import build_model, langevin, learner_of
 from groundkit.grounding.task import EXCLUDED, OBSERVED, Sources, Task
 from groundkit.perception.generate import sample_images
-from groundkit.perception.langevin import InformativeStart, ReplayBuffer
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel, energy, log_probs
 from groundkit.perception.pixels import to_model
+from groundkit.perception.symbol_start import SymbolStart
 from groundkit.program.limits import Limits
 from groundkit.program.question import Question, pose
 from groundkit.program.source import load_program
@@ -380,13 +380,13 @@ class Session:
         return rows
 
     def generate(
-        self, per_symbol: int = 10, *, steps: int = 100, seed: int = 0
+        self, per_symbol: int = 10, *, steps: int = 20, seed: int = 0
     ) -> dict[str, NDArray[np.float32]]:
         """Generates images of every symbol.
 
         Args:
             per_symbol: Images a symbol.
-            steps: Langevin steps of each chain.
+            steps: Largest number of Langevin steps of a chain.
             seed: Of start and noise.
 
         Returns:
@@ -408,17 +408,16 @@ class Session:
 
     def _generate(self, name: str, per_symbol: int, steps: int, seed: int) -> NDArray[np.float32]:
         model, shape = self.model(name), self.familiar[name].shape
-        settings = self.spec.network(name).perception.sampler
-        buffer = ReplayBuffer(shape, settings.buffer, settings.reinit, InformativeStart(shape))
-        load_weights(self.folder / "checkpoint", {f"{name}.buffer": buffer})
+        start = SymbolStart(shape, model.symbols)
+        load_weights(self.folder / "checkpoint", {f"{name}.start": start})
         generator = torch.Generator(self.device).manual_seed(seed)
         wanted = torch.arange(model.symbols, device=self.device).repeat_interleave(per_symbol)
         images = sample_images(
             model,
-            buffer.to(self.device).fresh(len(wanted), generator),
-            sampler=langevin(settings),
+            start.to(self.device),
+            wanted,
+            sampler=langevin(self.spec.network(name).perception.sampler),
             generator=generator,
-            symbols=wanted,
             steps=steps,
         )
         scaled = (images.clamp(-1, 1) + 1) / 2

@@ -172,8 +172,8 @@ class EvaluateSpec(_Section):
     """Images of every out-of-distribution set."""
     samples: int = Field(default=10, ge=0)
     """Generated images per symbol; 0 leaves generation out."""
-    sample_steps: int = Field(default=100, ge=1)
-    """SGLD steps of generated images, from the replay buffer."""
+    sample_steps: int = Field(default=20, ge=1)
+    """Largest number of SGLD steps of a generated image; it stops at an energy of real images."""
 
 
 class Spec(_Section):

@@ -121,7 +121,7 @@ def sample(
     run: Path | str,
     count: int = 10,
     *,
-    steps: int = 100,
+    steps: int = 20,
     seed: int = 0,
     trust: bool = False,
     device: str = "auto",
@@ -131,7 +131,7 @@ def sample(
     Args:
         run: A run's folder.
         count: Images of every symbol.
-        steps: Langevin steps of each image.
+        steps: Largest number of Langevin steps of an image.
         seed: Seed of start and noise.
         trust: Allow the program to run Python code.
         device: ``auto``, ``cpu`` or ``cuda``.

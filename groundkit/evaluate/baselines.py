@@ -101,6 +101,24 @@ SEEDLESS = frozenset({"ward", "nearest neighbours"})
 """Baselines that draw nothing: every seed gives the same."""
 
 
+def mixture_samples(train: Pixels, count: int, seed: int) -> Pixels:
+    """Images drawn from a mixture of ten Gaussians on up to 50 principal components.
+
+    Args:
+        train: Training pixels ``(N, D)`` in [-1, 1].
+        count: Number of images.
+        seed: Of fit and draw.
+
+    Returns:
+        ``(count, D)`` in [-1, 1], in random order.
+    """
+    pca = _pca(train, 50, seed)
+    model = GaussianMixture(min(10, len(train)), reg_covar=1e-3, random_state=seed)
+    drawn, _ = model.fit(pca.transform(train)).sample(count)
+    order = np.random.default_rng(seed).permutation(count)
+    return np.asarray(pca.inverse_transform(drawn[order])).clip(-1, 1)
+
+
 def library_scores(logits: NDArray[np.float64]) -> dict[str, Scores]:
     """Scores of pytorch-ood's detectors that need nothing but logits ``(N, K)``.
 

@@ -17,7 +17,13 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor, nn
 from torch.nn import functional
 
+from groundkit.evaluate.baselines import mixture_samples
+
 Features = NDArray[np.float64]
+# Images on each side of a distance, at most.
+MOST_IMAGES = 1000
+# Training images that the mixture to beat is fitted to, at most.
+MIXTURE_IMAGES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +196,10 @@ class GenerationScores:
     Attributes:
         fid: Frechet distance in the extractor's features; lower is better.
         kid: Kernel distance in the same features; lower is better.
-        fid_floor: Frechet distance of real images against other real images, same numbers.
+        fid_floor: Frechet distance of training images against the same real images: what a
+            perfect generator would be given at this number of images.
+        fid_mixture: Frechet distance of samples of ten Gaussians on 50 principal components of
+            the training images: what a generator has to beat.
         agreement: Share of the images in which the extractor's classifier sees the symbol that
             was asked for.
         agreement_per_symbol: The same by symbol.
@@ -201,6 +210,7 @@ class GenerationScores:
     fid: float | None
     kid: float | None
     fid_floor: float | None
+    fid_mixture: float | None
     agreement: float | None
     agreement_per_symbol: dict[str, float | None]
     extractor: str | None
@@ -213,6 +223,7 @@ class GenerationScores:
             "fid": self.fid,
             "kid": self.kid,
             "fid_floor": self.fid_floor,
+            "fid_mixture": self.fid_mixture,
             "agreement": self.agreement,
             "agreement_per_symbol": dict(self.agreement_per_symbol),
             "extractor": self.extractor,
@@ -223,47 +234,59 @@ class GenerationScores:
 
 def no_generation(reason: str) -> GenerationScores:
     """The result when nothing was generated or nothing can judge it: nulls, and why."""
-    return GenerationScores(None, None, None, None, {}, None, 0, reason)
+    return GenerationScores(None, None, None, None, None, {}, None, 0, reason)
 
 
 def score_generation(
     samples: Tensor,
     reference: Tensor,
+    training: Tensor,
     extractor: FeatureExtractor,
     *,
     asked: ArrayLike | None = None,
     symbols: tuple[str, ...] = (),
+    seed: int = 0,
 ) -> GenerationScores:
-    """Scores generated images.
+    """Scores generated images against real ones that training has not seen.
 
-    Both sides of the distances have the same number of images, the first of each. The floor
-    compares that many reference images with as many others where there are enough.
+    All sides of the distances have the same number of images, at most 1,000 and spread evenly over
+    what is given, so that an order by symbol does no harm.
 
     Args:
         samples: Generated images ``(N, C, H, W)``, scaled as the extractor's training images.
-        reference: Real images ``(M, C, H, W)`` in random order.
+        reference: Real images ``(M, C, H, W)``.
+        training: Training images ``(T, C, H, W)``, for the floor and the mixture.
         extractor: The judge.
         asked: Symbol ``(N,)`` each sample was generated for, as an index into ``symbols``, which
             must be the order of the extractor's classes.
         symbols: Names of the symbols.
+        seed: Of the mixture.
     """
-    n = min(len(samples), len(reference))
+    n = min(len(samples), len(reference), len(training), MOST_IMAGES)
     if n < 2:
         return no_generation(f"{len(samples)} generated and {len(reference)} real images are few")
     if not bool(torch.isfinite(samples).all()):
         return no_generation("generated pixels are not finite: the sampler diverged")
-    fake, real = extractor.features(samples), extractor.features(reference)
-    rest = real[n : 2 * n]
+    fake, real = extractor.features(samples), _spread(extractor.features(reference), n)
+    flat = training[:MIXTURE_IMAGES].flatten(1).double().cpu().numpy()
+    drawn = torch.from_numpy(mixture_samples(flat, n, seed)).float()
+    mixed = extractor.features(drawn.reshape(-1, *training.shape[1:]))
     agreement, by_symbol = _agreement(fake, extractor, asked, symbols)
     return GenerationScores(
-        fid=frechet_distance(fake[:n], real[:n]),
-        kid=kernel_distance(fake[:n], real[:n]),
-        fid_floor=frechet_distance(real[:n], rest) if len(rest) == n else None,
+        fid=frechet_distance(_spread(fake, n), real),
+        kid=kernel_distance(_spread(fake, n), real),
+        fid_floor=frechet_distance(_spread(extractor.features(training), n), real),
+        fid_mixture=frechet_distance(mixed, real),
         agreement=agreement,
         agreement_per_symbol=by_symbol,
         extractor=extractor.name,
         n=n,
     )
+
+
+def _spread(features: Features, count: int) -> Features:
+    """Takes ``count`` rows at even distances."""
+    return features[np.linspace(0, len(features) - 1, count).astype(np.int64)]
 
 
 def _agreement(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from groundkit.data import sources
-from groundkit.data.examples import UNKNOWN, Examples
+from groundkit.data.examples import UNKNOWN, Examples, input_of
 from groundkit.data.images import ImageSet
 from groundkit.errors import DataError
 from groundkit.evaluate import generation, ood
@@ -27,7 +27,6 @@ from groundkit.perception.pixels import to_model
 from groundkit.program.ground import NeuralSource
 
 Floats = NDArray[np.float64]
-_SAMPLES_FOR_FID = 500
 _EXTRACTOR_SEED = 0
 
 
@@ -122,7 +121,7 @@ def assess_generation(task: Task, name: str, learner: Learner, found: NetworkAss
         found.generation = generation.no_generation("trained without the generative term")
         return
     domain = task.roles.domains[name]
-    per_symbol = max(settings.samples, -(-_SAMPLES_FOR_FID // len(domain)))
+    per_symbol = max(settings.samples, -(-generation.MOST_IMAGES // len(domain)))
     made = learner.sample(per_symbol, settings.sample_steps).cpu()
     asked = np.repeat(np.arange(len(domain)), per_symbol)
     shown = np.concatenate(
@@ -138,7 +137,7 @@ def assess_generation(task: Task, name: str, learner: Learner, found: NetworkAss
     assert judged.labels is not None  # drawn examples come from labelled images
     extractor = generation.train_extractor(judged.floats(), judged.labels, _EXTRACTOR_SEED)
     found.generation = generation.score_generation(
-        made, found.images.floats(), extractor, asked=asked, symbols=domain
+        made, found.images.floats(), judged.floats(), extractor, asked=asked, symbols=domain
     )
     if found.generation.fid is None:
         return
@@ -233,7 +232,8 @@ def _drawn(task: Task) -> _Combinations:
     values = {}
     for network, calls in task.reasoner.slots.items():
         if network in task.neural:
-            values[network] = np.stack([examples.truth[call[0]] for call in calls], axis=1)
+            truth = [examples.truth[input_of(call)] for call in calls]
+            values[network] = np.stack(truth, axis=1)
         else:
             domain = [symbol.strip("'") for symbol in task.roles.domains[network]]
             columns = [

@@ -141,8 +141,8 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         for _ in range(self.joint_steps):
             phase.step()
         self.n_rollbacks_ = phase.rollbacks
-        self.buffer_ = learner.buffer
         self.model_ = model.eval()
+        self.start_ = learner.symbol_start()
         self.labels_ = self.predict(X)
         return self
 
@@ -170,8 +170,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         n_samples: int = 1,
         *,
         symbol: int | None = None,
-        guidance: float = 1.0,
-        steps: int = 100,
+        steps: int = 20,
         seed: int = 0,
     ) -> NDArray[np.float32]:
         """Images that the model holds likely, ``(n_samples, C, H, W)`` in [-1, 1].
@@ -179,24 +178,24 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         Args:
             n_samples: Number of images.
             symbol: The wanted symbol; any if ``None``.
-            guidance: How much chains insist on it, see
-                :func:`~groundkit.perception.generate.sample_images`.
-            steps: Langevin steps from the informative start.
+            steps: Largest number of Langevin steps of a chain; see
+                :mod:`groundkit.perception.symbol_start` for where it starts and stops.
             seed: Of start and noise.
         """
         check_is_fitted(self, "model_")
         if symbol is not None and not 0 <= symbol < self.n_symbols:
             raise DataError(f"symbol {symbol}", expected=f"0 to {self.n_symbols - 1}")
         generator = Generator(self.device).manual_seed(seed)
-        start = self.buffer_.fresh(n_samples, generator)
-        wanted = None if symbol is None else torch.full((n_samples,), symbol, device=self.device)
+        if symbol is None:
+            wanted = self.start_.draw_symbols(n_samples, generator)
+        else:
+            wanted = torch.full((n_samples,), symbol, device=self.device)
         images = sample_images(
             self.model_,
-            start,
+            self.start_,
+            wanted,
             sampler=self.sampler,
             generator=generator,
-            symbols=wanted,
-            guidance=guidance,
             steps=steps,
         )
         array: NDArray[np.float32] = images.cpu().numpy()

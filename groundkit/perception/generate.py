@@ -6,7 +6,11 @@ import torch
 from torch import Generator, Tensor
 
 from groundkit.perception.langevin import Langevin, ReplayBuffer, frozen
-from groundkit.perception.model import SymbolModel, energy, log_probs
+from groundkit.perception.model import SymbolModel, energy
+from groundkit.perception.symbol_start import SymbolStart
+
+# Chains that run side by side when images are made; bounds the memory.
+CHUNK = 250
 
 
 def contrast_with_samples(
@@ -47,37 +51,35 @@ def contrast_with_samples(
 
 def sample_images(
     model: SymbolModel,
-    start: Tensor,
+    start: SymbolStart,
+    symbols: Tensor,
     *,
     sampler: Langevin,
     generator: Generator,
-    symbols: Tensor | None = None,
-    guidance: float = 1.0,
-    steps: int = 100,
+    steps: int = 20,
 ) -> Tensor:
-    """Images that the model holds likely, of given symbols or of any.
+    """Images of given symbols: chains that follow the model's ``E(x, y) = -f_y(x)``.
 
     Args:
         model: The model.
-        start: Where chains start, ``(B, C, H, W)``: of ``ReplayBuffer.fresh`` or its chains.
+        start: Where chains of each symbol start, and at which energies they stand still.
+        symbols: The wanted symbol of each image, ``(B,)``; for images of any symbol, those of
+            ``start.draw_symbols``.
         sampler: Its step, noise and clipping are used.
         generator: Source of randomness, on the model's device.
-        symbols: The wanted symbol of each image, ``(B,)``: chains follow
-            ``E(x) - guidance * log p(y|x)`` instead of ``E(x)``.
-        guidance: 1 is the model's own ``E(x, y) = -f_y(x)``; more insists on the symbol, as in
-            classifier guidance (Dhariwal and Nichol, 2021).
-        steps: Steps of each chain.
+        steps: Largest number of steps of a chain.
 
     Returns:
         ``(B, C, H, W)`` in [-1, 1].
     """
-
-    def follow(x: Tensor) -> Tensor:
-        logits: Tensor = model(x)
-        if symbols is None:
-            return energy(logits)
-        wanted = log_probs(logits).gather(1, symbols[:, None])[:, 0]
-        return energy(logits) - guidance * wanted
-
+    made = []
     with frozen(model):
-        return sampler(follow, start, generator, steps)
+        for wanted in torch.split(symbols, CHUNK):
+            images, levels = start.draw(wanted, generator)
+
+            def follow(x: Tensor, wanted: Tensor = wanted) -> Tensor:
+                logits: Tensor = model(x)
+                return -logits.gather(1, wanted[:, None])[:, 0]
+
+            made.append(sampler(follow, images, generator, steps, levels))
+    return torch.cat(made)

@@ -61,6 +61,7 @@ class Langevin:
         start: Tensor,
         generator: Generator | None = None,
         steps: int | None = None,
+        levels: Tensor | None = None,
     ) -> Tensor:
         """Moves chains downhill in energy; wrap the network in :func:`frozen` around this.
 
@@ -69,6 +70,7 @@ class Langevin:
             start: ``(B, C, H, W)`` in [-1, 1].
             generator: Source of randomness, on the device of ``start``.
             steps: Overrides the setting.
+            levels: Energies ``(B,)`` at which chains stand still; without them none does.
 
         Returns:
             ``(B, C, H, W)`` in [-1, 1], without gradient.
@@ -76,14 +78,18 @@ class Langevin:
         x = start.detach().clone()
         for _ in range(self.steps if steps is None else steps):
             x.requires_grad_(True)
-            (gradient,) = torch.autograd.grad(energy(x).sum(), x)
+            energies = energy(x)
+            (gradient,) = torch.autograd.grad(energies.sum(), x)
             with torch.no_grad():
                 gradient.clamp_(-self.clip_gradient, self.clip_gradient)
-                x = x.detach().sub_(gradient, alpha=0.5 * self.step_size)
+                before, x = x.detach(), x.detach().sub(gradient, alpha=0.5 * self.step_size)
                 if self.noise > 0:
                     draw = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
                     x.add_(draw, alpha=self.noise)
                 x.clamp_(-1, 1)
+                if levels is not None:
+                    arrived = (energies <= levels)[:, None, None, None]
+                    x = torch.where(arrived, before, x)
         return x
 
     def halved(self) -> Langevin:
@@ -93,6 +99,26 @@ class Langevin:
     def with_step(self, step_size: float) -> Langevin:
         """The same sampler with another step size."""
         return replace(self, step_size=step_size)
+
+
+@torch.no_grad()
+def principal_components(flat: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The leading principal components of data ``(N, P)``.
+
+    Worked out in double precision: pixels that never change make the covariance singular, which
+    single precision does not always survive.
+
+    Args:
+        flat: ``(N, P)``.
+        count: Number of components, at most P.
+
+    Returns:
+        Mean ``(P,)``, unit directions ``(count, P)``, and the variance along each ``(count,)``.
+    """
+    mean = flat.double().mean(0)
+    covariance = torch.cov(flat.double().T, correction=0).reshape(flat.shape[1], flat.shape[1])
+    values, vectors = torch.linalg.eigh(covariance)
+    return mean, vectors[:, -count:].T, values[-count:].clamp_min(0)
 
 
 class InformativeStart(nn.Module):
@@ -121,12 +147,9 @@ class InformativeStart(nn.Module):
     def fit(self, images: Tensor) -> InformativeStart:
         """Fits the Gaussian to images ``(N, C, H, W)``; returns itself."""
         flat = images.flatten(1).to(self.mean)
-        self.mean.copy_(flat.mean(0))
-        covariance = torch.cov(flat.T, correction=0).reshape(flat.shape[1], flat.shape[1])
-        values, vectors = torch.linalg.eigh(covariance)
-        keep = self.directions.shape[0]
-        scaled = vectors[:, -keep:] * values[-keep:].clamp_min(0).sqrt()
-        self.directions.copy_(scaled.T)
+        mean, directions, variances = principal_components(flat, len(self.directions))
+        self.mean.copy_(mean)
+        self.directions.copy_(variances.sqrt()[:, None] * directions)
         return self
 
     @torch.no_grad()

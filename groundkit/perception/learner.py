@@ -16,6 +16,7 @@ from groundkit.perception.generate import contrast_with_samples, sample_images
 from groundkit.perception.langevin import InformativeStart, Langevin, ReplayBuffer
 from groundkit.perception.model import SymbolModel, log_probs
 from groundkit.perception.pixels import to_model
+from groundkit.perception.symbol_start import SymbolStart
 from groundkit.perception.world import World
 
 _CHUNK = 1000
@@ -231,17 +232,22 @@ class Learner:
         """Returns log p(y|x) ``(N, K)`` of images as they are."""
         return log_probs(self.read(pixels))
 
+    def symbol_start(self) -> SymbolStart:
+        """Fits where chains of each symbol start to the pool, as the model reads it now."""
+        some = self.pool[:_START_IMAGES]
+        channels, height, width = some.shape[1:]
+        start = SymbolStart((channels, height, width), self.model.symbols).to(some.device)
+        return start.fit(to_model(some), self.read(some))
+
     def sample(self, per_symbol: int, steps: int) -> Tensor:
         """Generates ``(K * per_symbol, C, H, W)`` images in [-1, 1], symbol by symbol."""
         symbols = torch.arange(self.model.symbols, device=self.pool.device)
-        wanted = symbols.repeat_interleave(per_symbol)
-        start = self.buffer.fresh(len(wanted), self.generator)
         return sample_images(
             self.model,
-            start,
+            self.symbol_start(),
+            symbols.repeat_interleave(per_symbol),
             sampler=self.sampler,
             generator=self.generator,
-            symbols=wanted,
             steps=steps,
         )
 

@@ -91,27 +91,42 @@ def test_real_digits_score_better_than_noise_and_agree_with_their_symbol(digits,
     images, labels = digits
     symbols = tuple("0123456789")
     real = score_generation(
-        images[1000:1300], images[:1000], extractor, asked=labels[1000:1300], symbols=symbols
+        images[1000:1300],
+        images[1300:],
+        images[:1000],
+        extractor,
+        asked=labels[1000:1300],
+        symbols=symbols,
     )
     noise = torch.rand(300, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    bad = score_generation(noise, images[:1000], extractor)
+    bad = score_generation(noise, images[1300:], images[:1000], extractor)
     assert real.agreement > 0.9 and set(real.agreement_per_symbol) == set(symbols)
     assert real.fid < bad.fid / 10 and real.kid < bad.kid
     assert real.n == 300 and "1000 labelled" in real.extractor
     assert real.fid_floor == pytest.approx(real.fid, abs=3 * real.fid_floor)
+    assert real.fid_floor < real.fid_mixture < bad.fid
     assert json.dumps(real.to_dict())
+
+
+def test_samples_in_order_of_their_symbol_are_judged_as_in_any_order(digits, extractor):
+    images, labels = digits
+    ordered = images[1000:1400][np.argsort(labels[1000:1400])]
+    few = images[1400:1600]
+    by_symbol = score_generation(ordered, few, images[:1000], extractor)
+    mixed = score_generation(images[1000:1400], few, images[:1000], extractor)
+    assert by_symbol.fid == pytest.approx(mixed.fid, rel=0.5)
 
 
 def test_nothing_to_judge_is_null_with_a_reason(digits, extractor):
     images, _ = digits
-    assert "few" in score_generation(images[:1], images, extractor).reason
+    assert "few" in score_generation(images[:1], images, images, extractor).reason
     broken = torch.full((4, 1, 8, 8), float("nan"))
-    assert "diverged" in score_generation(broken, images, extractor).reason
+    assert "diverged" in score_generation(broken, images, images, extractor).reason
 
 
 def test_any_callable_is_an_extractor(digits):
     pixels = FeatureExtractor("pixels", lambda x: x.flatten(1))
-    s = score_generation(digits[0][:50], digits[0][50:200], pixels)
+    s = score_generation(digits[0][:50], digits[0][50:200], digits[0][200:], pixels)
     assert s.extractor == "pixels" and s.agreement is None
     with pytest.raises(ValueError, match="no classifier"):
         pixels.classes(np.zeros((1, 64)))

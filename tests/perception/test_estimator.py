@@ -57,7 +57,7 @@ def test_data_scores_higher_than_noise(fitted, shapes):
 
 def test_samples_of_a_symbol_are_that_symbol(fitted):
     for symbol in range(3):
-        samples = fitted.sample(20, symbol=symbol, guidance=10, steps=30)
+        samples = fitted.sample(20, symbol=symbol)
         assert samples.shape == (20, 1, 12, 12)
         assert np.mean(fitted.predict(samples) == symbol) > 0.9
 

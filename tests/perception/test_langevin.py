@@ -37,6 +37,23 @@ def test_a_step_moves_no_pixel_beyond_the_clipped_gradient():
     assert moved.max() == pytest.approx(0.05)
 
 
+def test_chains_stand_still_at_their_level_of_energy():
+    sampler = Langevin(steps=300, step_size=0.005, noise=0.0, clip_gradient=10.0)
+    start = torch.full((4, *SHAPE), -0.9)
+    levels = torch.tensor([0.0, 2.0, 8.0, 1000.0])
+    moved = sampler(bowl(0.4), start, rng(), levels=levels)
+    assert torch.allclose(bowl(0.4)(moved)[:3], levels[:3], atol=3.0)
+    assert (bowl(0.4)(moved)[:3] <= levels[:3] + 1e-3).all()
+    assert torch.equal(moved[3], start[3])
+
+
+def test_a_start_is_fitted_to_pixels_that_never_change():
+    images = torch.full((300, 1, 12, 12), -1.0)
+    images[:, :, 4:8, 4:8] = 2 * torch.rand(300, 1, 4, 4, generator=rng()) - 1
+    drawn = InformativeStart((1, 12, 12)).fit(images).draw(50, rng())
+    assert torch.allclose(drawn[:, :, 0], torch.full((50, 1, 12), -1.0), atol=1e-4)
+
+
 def test_small_steps_at_temperature_one_sample_the_boltzmann_distribution():
     """With noise sqrt(step) chains follow exp(-E): here a Gaussian of deviation 0.1."""
     sampler = Langevin(steps=400, step_size=2e-4, noise=math.sqrt(2e-4), clip_gradient=1e9)
