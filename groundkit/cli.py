@@ -19,7 +19,9 @@ from groundkit.terminal import (
     SpecOption,
     Terminal,
     TrustOption,
+    asked_to_stop,
     headlines,
+    leads,
     reported,
 )
 
@@ -44,6 +46,13 @@ def run(
     settings: SetOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     engine: Annotated[str, typer.Option(help="circuit or deepproblog.")] = "circuit",
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Go on with the run in DIR, which was stopped or killed; spec and seed are its.",
+        ),
+    ] = None,
     trust: TrustOption = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -62,8 +71,12 @@ def run(
                 device=device,
                 engine=engine,
                 trust=trust,
+                resume=resume,
                 progress=terminal,
+                stop=asked_to_stop(),
             )
+        if not leads():
+            return
         if as_json:
             typer.echo(json.dumps({"folder": str(result.folder), "metrics": result.metrics}))
             return

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from groundkit.folder import Origin
 from groundkit.grounding.assess import NetworkAssessment, as_pixels, learnt
 from groundkit.grounding.identification import Identification
 from groundkit.grounding.task import Task
@@ -35,9 +36,8 @@ class Outcome:
         queries: Scores of held-out queries.
         identification: The admitted groundings, or why they could not be counted.
         seconds: Stage -> seconds.
-        seed: Seed of training.
         device: Where it was trained.
-        command: The command that repeats the run.
+        origin: Seed and command of the run.
     """
 
     task: Task
@@ -47,9 +47,8 @@ class Outcome:
     queries: dict[str, Any]
     identification: Identification | str
     seconds: Mapping[str, float]
-    seed: int
     device: torch.device
-    command: str
+    origin: Origin
 
 
 def collect_metrics(outcome: Outcome) -> dict[str, Any]:
@@ -73,12 +72,14 @@ def collect_metrics(outcome: Outcome) -> dict[str, Any]:
         "generation": first["generation"],
         "networks": networks,
         "learnable": task.reasoner.learned_probabilities(),
-        "relabellings": [{"step": step, **one.to_dict()} for step, one in trainer.relabellings],
+        "relabellings": [
+            {"step": row["step"], **row["reground"]} for row in outcome.history if "reground" in row
+        ],
         "rollbacks": trainer.rollbacks,
         "timing": timing,
         "memory": {"peak_mb": _peak_mb()},
         "environment": environment(outcome.device),
-        "seed": outcome.seed,
+        "seed": outcome.origin.seed,
         "program": str(task.sources.program),
     }
 
@@ -142,7 +143,7 @@ def report_data(outcome: Outcome, metrics: dict[str, Any]) -> ReportData:
         "title": task.sources.program.stem,
         "subtitle": f"seed {metrics['seed']}, {metrics['environment']['device']}, "
         f"{datetime.date.today().isoformat()}",
-        "command": outcome.command,
+        "command": outcome.origin.command,
         "networks": [
             {
                 "name": name,

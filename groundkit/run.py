@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,8 +14,9 @@ from typing import Any, Protocol
 import torch
 
 from groundkit.data.sources import anchored
-from groundkit.errors import LimitError, SpecError
-from groundkit.files import RowWriter, make_folder, write_atomically
+from groundkit.errors import LimitError, SpecError, StoppedError
+from groundkit.files import write_atomically
+from groundkit.folder import History, Origin, RunFolder, new_path
 from groundkit.grounding.assess import (
     assess_generation,
     assess_network,
@@ -28,6 +29,7 @@ from groundkit.grounding.identification import Identification
 from groundkit.grounding.task import Task, read_task
 from groundkit.grounding.trainer import Trainer
 from groundkit.perception.phases import Row
+from groundkit.perception.world import World
 from groundkit.report.html import write_report
 from groundkit.report.verdict import Verdict, judge
 from groundkit.results import Outcome, collect_metrics, report_data
@@ -93,27 +95,6 @@ class _Times:
         self.started = now
 
 
-class History:
-    """The rows of ``history.jsonl``, written as they come."""
-
-    def __init__(self, path: Path) -> None:
-        self.rows: list[Row] = []
-        self._file = RowWriter(path)
-        self._started = time.perf_counter()
-
-    def add(self, row: Row) -> None:
-        """Writes a row with the seconds since the start."""
-        row["seconds"] = round(time.perf_counter() - self._started, 2)
-        self.rows.append(row)
-        self._file.add(row)
-
-    def __enter__(self) -> History:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-
 def choose_device(name: str) -> torch.device:
     """Picks the device: ``auto`` is CUDA where there is one.
 
@@ -139,9 +120,13 @@ def run(
     device: str = "auto",
     engine: str = "circuit",
     trust: bool = False,
+    resume: Path | str | None = None,
     progress: Progress | None = None,
+    stop: AbstractContextManager[Callable[[], bool]] | None = None,
 ) -> RunResult:
     """Grounds the symbols of a program and writes a run folder.
+
+    Under ``torchrun`` the processes share every batch, and the first one writes.
 
     Args:
         program: The ``.pl`` file.
@@ -152,94 +137,175 @@ def run(
         device: ``auto``, ``cpu`` or ``cuda``.
         engine: ``circuit``, or ``deepproblog`` to train by DeepProbLog's own engine.
         trust: Allow the program and the backbones to run Python code.
+        resume: The folder of a run that was stopped or killed, to go on with it under its own
+            spec, seed and engine.
         progress: Where to tell what is being done.
+        stop: Entered for training, it gives what is asked after every step; once the answer is
+            true, the state is saved and the run ends in :class:`~groundkit.errors.StoppedError`.
 
     Returns:
         The folder, its metrics and the verdict.
 
     Raises:
         InputError: Program, spec and data do not fit each other.
-        RunError: Training failed, or a file of the run cannot be written.
+        RunError: Training failed or was stopped, or a file of the run cannot be written.
     """
-    progress = progress or Silent()
+    progress, stop = progress or Silent(), stop or nullcontext(lambda: False)
     program = Path(program)
-    times = _Times()
     where = choose_device(device)
-    task = read_task(program, spec, settings=settings, trust=trust, engine=engine)
+    world = World.join(where)
+    if not world.leads:
+        progress = Silent()
+    times = _Times()
+    if resume is not None:
+        if spec is not None or out is not None or settings or seed:
+            raise SpecError(
+                "a resumed run goes on with its own folder, spec, settings and seed",
+                remedy="leave out what is given beside --resume, or start a new run",
+            )
+        folder = RunFolder.reopen(Path(resume), world.rank)
+        origin, spec = folder.origin, folder.path / "spec.toml"
+    else:
+        command = _command(program, spec, seed, settings, device, engine=engine, trust=trust)
+        origin = Origin(seed, engine, command)
+    task = read_task(program, spec, settings=settings, trust=trust, engine=origin.engine)
     task.reasoner, task.roles, task.examples, task.held_out  # noqa: B018 - checked before a folder is made
     times.lap("ground")
-    folder = _make_folder(Path(out) if out else None, program.stem, seed)
-    spec_of_run = anchored(task.spec, task.sources.spec.parent)
-    write_atomically(folder / "spec.toml", spec_of_run.to_toml().encode())
-    write_atomically(folder / "program.pl", task.program.text.encode())
-    progress.say(f"writing to {folder}")
+    if resume is not None:
+        folder.check_program(task.program.text, program)
+    else:
+        folder = _make_folder(task, Path(out) if out else None, origin, world)
+    progress.say(f"writing to {folder.path}")
     found = _identify(task, progress)
     times.lap("identify")
-    with History(folder / "history.jsonl") as history:
-        trainer = _trainer(task, where, seed, history, progress, trust=trust, rivals=_rivals(found))
-        trainer.train()
+    trainer, history = _train(
+        task, where, folder, found, progress=progress, stop=stop, trust=trust, world=world
+    )
     times.lap("train")
+    times.seconds["train"] = history.seconds
+    result = None
+    if world.leads:
+        result = _finish(trainer, history.rows, found, folder, times=times, progress=progress)
+    result = world.agree(result)
+    world.leave()
+    assert result is not None  # the first process has it, and the others have agreed
+    return result
+
+
+def _make_folder(task: Task, out: Path | None, origin: Origin, world: World) -> RunFolder:
+    """Makes the folder of a new run; the first process of several does."""
+    path = world.agree(new_path(out, task.sources.program.stem, origin.seed))
+    if not world.leads:
+        return RunFolder(path, origin, world.rank)
+    spec = anchored(task.spec, task.sources.spec.parent).to_toml()
+    return RunFolder.make(path, origin, {"spec.toml": spec, "program.pl": task.program.text})
+
+
+def _train(
+    task: Task,
+    device: torch.device,
+    folder: RunFolder,
+    found: Identification | str,
+    *,
+    progress: Progress,
+    stop: AbstractContextManager[Callable[[], bool]],
+    trust: bool,
+    world: World,
+) -> tuple[Trainer, History]:
+    """Trains, from the newest state in the folder if there is one."""
+    newest = folder.state()
+    step = world.least(0 if newest is None else newest.step)
+    saved = folder.state(step) if step else None
+    if saved is not None:
+        for one in saved.damaged:
+            progress.say(f"left out a damaged state: {one}")
+        progress.say(f"going on after step {saved.step}")
+    with folder.history(saved, kept=world.leads) as history, stop as asked:
+
+        def keep(row: Row) -> None:
+            history.add(row)
+            if "words" in row:
+                progress.say(f"step {row['step']}: {row['words']}")
+            elif "rollback" in row:
+                progress.say(f"step {row['step']}: the energy diverged, went back")
+
+        trainer = Trainer(
+            task,
+            device,
+            folder.origin.seed,
+            on_row=keep,
+            on_step=progress.step,
+            on_state=lambda done, state: folder.save_state(done, state, trainer.score, history),
+            stop=asked,
+            trust=trust,
+            rivals=() if isinstance(found, str) else found.listed,
+            world=world,
+        )
+        if saved is not None:
+            trainer.load_state_dict(saved.state)
+        try:
+            trainer.train()
+        except StoppedError as error:
+            again = shlex.join(["groundkit", "run", str(task.sources.program)])
+            remedy = f"go on with: {again} --resume {shlex.quote(str(folder.path))}"
+            raise StoppedError(error.found, remedy=remedy) from None
+    return trainer, history
+
+
+def _finish(
+    trainer: Trainer,
+    rows: Sequence[Row],
+    found: Identification | str,
+    folder: RunFolder,
+    *,
+    times: _Times,
+    progress: Progress,
+) -> RunResult:
+    """Saves the weights, evaluates on held-out images and writes the report."""
+    task, path, origin, learners = trainer.task, folder.path, folder.origin, trainer.learners
     save_weights(
-        folder / "checkpoint",
-        {name: learner.model for name, learner in trainer.learners.items()}
-        | {f"{name}.buffer": learner.buffer for name, learner in trainer.learners.items()}
+        path / "checkpoint",
+        {name: learner.model for name, learner in learners.items()}
+        | {f"{name}.buffer": learner.buffer for name, learner in learners.items()}
         | {
             f"{name}.start": learner.symbol_start()
-            for name, learner in trainer.learners.items()
+            for name, learner in learners.items()
             if learner.settings.generative > 0
         }
         | {"program": task.reasoner},
         {
-            "program": str(program),
-            "seed": seed,
+            "program": str(task.sources.program),
+            "seed": origin.seed,
             "networks": {
                 name: measure(learner.model, learner.pool).to_dict()
-                for name, learner in trainer.learners.items()
+                for name, learner in learners.items()
             },
         },
     )
     progress.say("evaluating on held-out images")
+    times.lap("save")
     assessed = {
-        name: assess_network(task, name, learner, seed=seed)
-        for name, learner in trainer.learners.items()
+        name: assess_network(task, name, learner, seed=origin.seed)
+        for name, learner in learners.items()
     }
-    queries = assess_queries(task, trainer.learners, task.held_out)
+    queries = assess_queries(task, learners, task.held_out)
     times.lap("evaluate")
-    for name, learner in trainer.learners.items():
+    for name, learner in learners.items():
         assess_generation(task, name, learner, assessed[name])
     times.lap("generate")
     outcome = Outcome(
-        task,
-        trainer,
-        history.rows,
-        assessed,
-        queries,
-        found,
-        times.seconds,
-        seed,
-        where,
-        _command(program, spec, seed, settings, device, engine=engine, trust=trust),
+        task, trainer, rows, assessed, queries, found, times.seconds, trainer.device, origin
     )
     metrics = collect_metrics(outcome)
-    write_atomically(folder / "metrics.json", json.dumps(metrics, indent=2).encode())
-    write_report(report_data(outcome, metrics), folder)
+    write_atomically(path / "metrics.json", json.dumps(metrics, indent=2).encode())
+    write_report(report_data(outcome, metrics), path)
+    folder.clear_states()
     verdict = judge(
         {name: network["grounding"] for name, network in metrics["networks"].items()},
         metrics["identify"],
         metrics["query"],
     )
-    return RunResult(folder, metrics, verdict)
-
-
-def _make_folder(wanted: Path | None, name: str, seed: int) -> Path:
-    """Makes the run's folder, never one that holds another run."""
-    if wanted is None:
-        date = datetime.datetime.now().strftime("%Y-%m-%d-%H%M%S")
-        wanted = Path("runs") / name / f"{date}-{seed}"
-    if (wanted / "metrics.json").exists():
-        raise SpecError(f"'{wanted}' holds a run already", remedy="name another folder with --out")
-    make_folder(wanted)
-    return wanted
+    return RunResult(path, metrics, verdict)
 
 
 def _identify(task: Task, progress: Progress) -> Identification | str:
@@ -256,35 +322,6 @@ def _identify(task: Task, progress: Progress) -> Identification | str:
             + ("" if found.count == 1 else f"s, {merged} of them merge symbols")
         )
     return found
-
-
-def _trainer(
-    task: Task,
-    device: torch.device,
-    seed: int,
-    history: History,
-    progress: Progress,
-    *,
-    trust: bool,
-    rivals: Sequence[Mapping[str, Sequence[int]]],
-) -> Trainer:
-    """Makes the trainer, which tells history and progress what it does."""
-
-    def keep(row: Row) -> None:
-        history.add(row)
-        if "words" in row:
-            progress.say(f"step {row['step']}: {row['words']}")
-        elif "rollback" in row:
-            progress.say(f"step {row['step']}: the energy diverged, went back")
-
-    return Trainer(
-        task, device, seed, on_row=keep, on_step=progress.step, trust=trust, rivals=rivals
-    )
-
-
-def _rivals(found: Identification | str) -> Sequence[Mapping[str, Sequence[int]]]:
-    """Returns the admitted maps where they are few enough to be listed."""
-    return () if isinstance(found, str) else found.listed
 
 
 def _command(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -54,6 +56,33 @@ def reported(debug: bool) -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("groundkit: interrupted", err=True)
         raise typer.Exit(1) from None
+
+
+@contextmanager
+def asked_to_stop() -> Iterator[Callable[[], bool]]:
+    """Turns Ctrl-C and SIGTERM into a request, for work that asks for it after every step.
+
+    A second Ctrl-C interrupts at once.
+    """
+    asked = False
+
+    def ask(number: int, frame: object) -> None:
+        nonlocal asked
+        if asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked = True
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def leads() -> bool:
+    """Whether this process is the one of several that prints; torchrun numbers them."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 class Terminal:

@@ -10,7 +10,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
+from safetensors.torch import save as encode_tensors
 from torch import Tensor, nn
 
 from groundkit.errors import CheckpointError
@@ -21,23 +21,31 @@ _MANIFEST = "manifest.json"
 
 
 def save_weights(folder: Path, modules: Mapping[str, nn.Module], facts: Mapping[str, Any]) -> None:
-    """Saves modules' weights, then the manifest that makes them count.
+    """Saves modules' weights, a file for each; see :func:`save_tensors`."""
+    tensors = {
+        name: {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
+        for name, module in modules.items()
+    }
+    save_tensors(folder, tensors, facts)
+
+
+def save_tensors(
+    folder: Path, files: Mapping[str, Mapping[str, Tensor]], facts: Mapping[str, Any]
+) -> None:
+    """Saves tensors, then the manifest that makes them count.
 
     Args:
         folder: The checkpoint's folder; made when absent.
-        modules: Name -> module; one file each.
-        facts: JSON-able facts to read back with the weights.
+        files: Name -> tensors on the CPU by their own names; one file each.
+        facts: JSON-able facts to read back with the tensors.
 
     Raises:
         RunError: A file cannot be written.
     """
     make_folder(folder)
     hashes = {}
-    for name, module in modules.items():
-        state = {
-            key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()
-        }
-        content = save_tensors(state)
+    for name, tensors in files.items():
+        content = encode_tensors(dict(tensors))
         file = f"{_plain(name)}.safetensors"
         write_atomically(folder / file, content)
         hashes[file] = hashlib.sha256(content).hexdigest()
@@ -59,16 +67,18 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"there is no checkpoint in '{folder}'",
             remedy="name the folder of a run that has ended, such as runs/addition/2026-01-01-0",
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"'{path}' cannot be read: {error}") from None
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+    if not isinstance(manifest, dict) or "format" not in manifest:
         raise CheckpointError(f"'{path}' is not a checkpoint's manifest")
-    if manifest.get("format") != FORMAT:
+    if manifest["format"] != FORMAT:
         raise CheckpointError(
-            f"'{folder}' has checkpoint format {manifest.get('format')}",
+            f"'{folder}' has checkpoint format {manifest['format']}",
             expected=f"format {FORMAT}",
             remedy="train again, or use the version of groundkit that wrote it",
         )
+    if not all(isinstance(manifest.get(key), dict) for key in ("files", "facts")):
+        raise CheckpointError(f"'{path}' is damaged: it lists no files or no facts")
     return manifest
 
 

@@ -48,7 +48,8 @@ class Trainer:
         seed: Seed of weights, batches, augmentation, chains and search.
         on_row: Called with every history row.
         on_step: Called with the steps done, all steps, and what is being done.
-        on_state: Called with the state of training every ``train.checkpoint_every`` steps.
+        on_state: Called with the steps done and the state of training every
+            ``train.checkpoint_every`` steps.
         stop: Asked after every step; training then ends in :class:`~groundkit.errors.StoppedError`.
         trust: Allow backbones from the user's own modules.
         rivals: Maps of symbols that the program admits beside the identity, to be tried as names.
@@ -63,7 +64,7 @@ class Trainer:
         *,
         on_row: Callable[[Row], None] = lambda row: None,
         on_step: Callable[[int, int, str], None] = lambda done, total, what: None,
-        on_state: Callable[[State], None] = lambda state: None,
+        on_state: Callable[[int, State], None] = lambda done, state: None,
         stop: Callable[[], bool] = lambda: False,
         trust: bool = False,
         rivals: Sequence[Mapping[str, Sequence[int]]] = (),
@@ -131,6 +132,11 @@ class Trainer:
     def total_steps(self) -> int:
         """Number of steps of both phases."""
         return len(self.learners) * self.task.spec.train.cluster_steps + self.joint_steps
+
+    @property
+    def score(self) -> float | None:
+        """Mean log P(query) when names were last searched, ``None`` before."""
+        return self.relabellings[-1][1].after if self.relabellings else None
 
     @property
     def rollbacks(self) -> int:
@@ -201,7 +207,7 @@ class Trainer:
         self._on_step(done, self.total_steps, what)
         stop = self.world.agree(self._stop())
         if stop or done % self.task.spec.train.checkpoint_every == 0 or done == self.total_steps:
-            self._on_state(self.state_dict())
+            self._on_state(done, self.state_dict())
         if stop:
             raise StoppedError(
                 f"stopped after step {done} of {self.total_steps}; everything so far is saved"

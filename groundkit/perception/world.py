@@ -35,12 +35,11 @@ class World:
     @classmethod
     def join(cls, device: torch.device) -> World:
         """Joins the processes that ``torchrun`` has started; alone without it."""
-        size = int(os.environ.get("WORLD_SIZE", "1"))
-        if size == 1:
+        if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return cls()
         if not distributed.is_initialized():
             distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-        return cls(distributed.get_rank(), size)
+        return cls(distributed.get_rank(), distributed.get_world_size())
 
     def leave(self) -> None:
         """Ends the group; every process calls it when it has no more to say."""
@@ -105,6 +104,14 @@ class World:
         total = values.detach().clone()
         distributed.all_reduce(total)
         return total / self.size
+
+    def least(self, value: int) -> int:
+        """The smallest of the processes' numbers, in all of them."""
+        if self.size == 1:
+            return value
+        box: list[Any] = [None] * self.size
+        distributed.all_gather_object(box, value)
+        return int(min(box))
 
     def agree(self, value: T) -> T:
         """The first process's value, in all of them."""
