@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from groundkit.circuit.cache import cache_folder
-from groundkit.data.examples import UNKNOWN, Examples
+from groundkit.data.examples import UNKNOWN, Examples, parts_of
 from groundkit.data.images import ImageSet
 from groundkit.errors import DataError, NetworkError, SpecError, choose_from
 from groundkit.grounding.task import Sources, Task, read_task
@@ -38,6 +38,7 @@ class Grounder:
             by default the file beside the program.
         seed: Seed of training.
         device: ``auto``, ``cpu`` or ``cuda``.
+        engine: ``circuit``, or ``deepproblog`` to train by DeepProbLog's own engine.
         trust: Allow the program and the backbones to run Python code.
         settings: Keys of the spec, with ``__`` for the dots: ``train__epochs=5``.
 
@@ -60,6 +61,7 @@ class Grounder:
         *,
         seed: int = 0,
         device: str = "auto",
+        engine: str = "circuit",
         trust: bool = False,
         **settings: Any,
     ) -> None:
@@ -67,15 +69,21 @@ class Grounder:
         self.spec = spec
         self.seed = seed
         self.device = device
+        self.engine = engine
         self.trust = trust
         self.settings = settings
 
-    def fit(self, examples: Columns | None = None) -> Grounder:
+    def fit(
+        self, examples: Columns | None = None, *, watch: Callable[[Row], None] | None = None
+    ) -> Grounder:
         """Trains the networks; no label of an image is used.
 
         Args:
             examples: Variable -> images, as bytes or floats in [0, 1], or observed symbols. When
                 absent, examples are drawn or read as the spec says.
+            watch: Called with every row of :attr:`history_` as it comes. Inside it,
+                :meth:`predict`, :meth:`predict_proba` and :meth:`score_samples` read images with
+                the networks as they are at that moment.
 
         Returns:
             Itself.
@@ -88,18 +96,20 @@ class Grounder:
         if examples is not None:
             task.examples = _as_examples(task, examples)
         self.history_: list[Row] = []
+
+        def keep(row: Row) -> None:
+            self.history_.append(row)
+            if watch is not None:
+                watch(row)
+
         trainer = Trainer(
-            task,
-            choose_device(self.device),
-            self.seed,
-            on_row=self.history_.append,
-            trust=self.trust,
+            task, choose_device(self.device), self.seed, on_row=keep, trust=self.trust
         )
-        trainer.train()
         self.task_ = task
         self.relabellings_ = trainer.relabellings
         self.symbols_ = {name: task.roles.domains[name] for name in task.neural}
         self._learners = trainer.learners
+        trainer.train()
         return self
 
     def predict(self, images: ArrayLike, network: str | None = None) -> NDArray[np.str_]:
@@ -138,7 +148,8 @@ class Grounder:
         rows: dict[str, Tensor] = {}
         for network, calls in task.reasoner.slots.items():
             if network in task.neural and calls:
-                read = [log_probs(self._logits(examples[call[0]], network)) for call in calls]
+                inputs = [_stacked(call, examples) for call in calls]
+                read = [log_probs(self._logits(images, network)) for images in inputs]
                 rows[network] = torch.stack(read, dim=1)
         if given:
             symbols = {name: tuple(map(str, examples[name])) for name in given}
@@ -163,18 +174,29 @@ class Grounder:
         places = [task.reasoner.answer_index(row) for row in values]
         return float(np.log(likelihood[rows, places]).mean())
 
+    def __repr__(self) -> str:
+        name = f"Grounder of {str(self.program)!r}"
+        if not hasattr(self, "task_"):
+            return f"{name}, not fitted"
+        symbols = ", ".join(f"{n}: {' '.join(s)}" for n, s in self.symbols_.items())
+        return f"{name}, fitted on {len(self.task_.examples)} examples; symbols of {symbols}"
+
     def _task(self) -> Task:
         """Reads program and spec."""
         overrides = as_overrides({k.replace("__", "."): v for k, v in self.settings.items()})
         program = Path(self.program)
         if not isinstance(self.spec, Mapping):
-            return read_task(program, self.spec, settings=overrides, trust=self.trust)
+            return read_task(
+                program, self.spec, settings=overrides, trust=self.trust, engine=self.engine
+            )
         import tomli_w
 
         spec = parse_spec(tomli_w.dumps(self.spec), None, overrides)
         parsed = load_program(program, trust=self.trust)
         sources = Sources(program, program.with_suffix(".toml"))
-        return Task(parsed, spec, sources, cache=cache_folder(), limits=Limits())
+        return Task(
+            parsed, spec, sources, cache=cache_folder(), limits=Limits(), engine=self.engine
+        )
 
     def _fitted(self) -> Task:
         if not hasattr(self, "task_"):
@@ -210,7 +232,7 @@ class Grounder:
 def _as_examples(task: Task, columns: Columns) -> Examples:
     """Makes examples of the user's arrays; nothing is known of the images' symbols."""
     roles = task.roles
-    wanted = [*roles.images, *roles.observed]
+    wanted = [*roles.image_variables, *roles.observed]
     for name in columns:
         if name not in wanted:
             raise DataError(f"the goal has no variable '{name}'", remedy=choose_from(name, wanted))
@@ -226,7 +248,7 @@ def _as_examples(task: Task, columns: Columns) -> Examples:
     banks: dict[str, list[Tensor]] = {}
     images: dict[str, NDArray[np.int64]] = {}
     for name, network in roles.images.items():
-        pixels = _as_bytes(name, columns[name])
+        pixels = _stacked(parts_of(name), columns)
         bank = banks.setdefault(network, [])
         start = sum(len(part) for part in bank)
         if bank and bank[0].shape[1:] != pixels.shape[1:]:
@@ -240,6 +262,18 @@ def _as_examples(task: Task, columns: Columns) -> Examples:
         {name: _as_symbols(columns[name]) for name in roles.observed},
         {name: np.full(len(rows), UNKNOWN) for name, rows in images.items()},
     )
+
+
+def _stacked(names: Sequence[str], columns: Columns) -> Tensor:
+    """Stacks the images that one call reads along channels: bytes ``(N, C, H, W)``."""
+    parts = [_as_bytes(name, columns[name]) for name in names]
+    if len({part.shape for part in parts}) > 1:
+        raise DataError(
+            f"the images of {', '.join(names)} have shapes "
+            f"{', '.join(str(tuple(part.shape)) for part in parts)}",
+            expected="one shape, for one network reads them together",
+        )
+    return torch.cat(parts, dim=1)
 
 
 def _as_symbols(values: Sequence[Any]) -> tuple[str, ...]:

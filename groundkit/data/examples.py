@@ -27,7 +27,8 @@ class Roles:
     """What each variable of a goal stands for.
 
     Attributes:
-        images: Image variable -> the network that reads it.
+        images: What a network reads at once -> the network: an image variable, or several joined
+            by commas, whose images are stacked along channels.
         observed: Variables whose symbol is observed, in goal order: arguments of the program's
             logic and inputs of ``observed`` networks.
         domains: Network -> the printed values of its domain.
@@ -39,6 +40,21 @@ class Roles:
     domains: dict[str, tuple[str, ...]]
     given: dict[str, str]
 
+    @property
+    def image_variables(self) -> tuple[str, ...]:
+        """The image variables, each once."""
+        return tuple(dict.fromkeys(part for name in self.images for part in parts_of(name)))
+
+
+def input_of(call: Sequence[str]) -> str:
+    """Names what a neural call reads at once: its input variables, joined by commas."""
+    return ",".join(call)
+
+
+def parts_of(name: str) -> list[str]:
+    """Lists the variables that :func:`input_of` joined."""
+    return name.split(",")
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -47,9 +63,9 @@ class Examples:
     Attributes:
         roles: What each variable stands for.
         banks: Network -> the images that ``images`` points into.
-        images: Image variable -> ``(n,)`` positions in its network's bank.
+        images: As named in ``roles.images`` -> ``(n,)`` positions in its network's bank.
         symbols: Observed variable -> the ``n`` printed values.
-        truth: Image variable -> ``(n,)`` positions in the domain, ``UNKNOWN`` where not known.
+        truth: As ``images`` -> ``(n,)`` positions in the domain, ``UNKNOWN`` where not known.
     """
 
     roles: Roles
@@ -173,13 +189,13 @@ def read_examples(file: Path, roles: Roles, shapes: Mapping[str, tuple[int, ...]
     Args:
         file: The CSV; image paths are relative to its folder and may not leave it.
         roles: What each variable stands for.
-        shapes: Network -> ``(C, H, W)`` that its images are brought to.
+        shapes: Network -> ``(C, H, W)`` that each of its images is brought to.
 
     Raises:
         DataError: A column is missing or unknown, or a value is no image or no symbol.
     """
     header, rows = read_table(file)
-    variables = [*roles.images, *roles.observed]
+    variables = [*roles.image_variables, *roles.observed]
     known = {*variables, *(f"{variable}.truth" for variable in roles.images)}
     for name in variables:
         if name not in header:
@@ -210,21 +226,24 @@ def _read_banks(
     rows: Sequence[Mapping[str, str]],
     shapes: Mapping[str, tuple[int, ...]],
 ) -> tuple[dict[str, ImageSet], dict[str, Indices]]:
-    """Reads every image once, however many examples name it."""
-    places: dict[str, dict[str, int]] = {network: {} for network in roles.images.values()}
+    """Reads what a network reads at once, each combination of files once."""
+    places: dict[str, dict[tuple[str, ...], int]] = {
+        network: {} for network in roles.images.values()
+    }
     pixels: dict[str, list[torch.Tensor]] = {network: [] for network in places}
     images: dict[str, Indices] = {}
-    for variable, network in roles.images.items():
+    for joined, network in roles.images.items():
         positions = []
         for number, row in enumerate(rows, start=2):
-            name = row[variable]
-            if name not in places[network]:
+            names = tuple(row[variable] for variable in parts_of(joined))
+            if names not in places[network]:
                 at = Location(file, number)
-                places[network][name] = len(pixels[network])
-                path = inside(file.parent, name, at)
-                pixels[network].append(read_image(path, shapes[network], at))
-            positions.append(places[network][name])
-        images[variable] = np.array(positions, dtype=np.int64)
+                places[network][names] = len(pixels[network])
+                paths = [inside(file.parent, name, at) for name in names]
+                parts = [read_image(path, shapes[network], at) for path in paths]
+                pixels[network].append(torch.cat(parts))
+            positions.append(places[network][names])
+        images[joined] = np.array(positions, dtype=np.int64)
     banks = {name: ImageSet(str(file), torch.stack(stack)) for name, stack in pixels.items()}
     return banks, images
 
@@ -235,7 +254,10 @@ def inside(folder: Path, name: str, at: Location | None = None) -> Path:
     Raises:
         DataError: The path is absolute or climbs out of the folder.
     """
-    path = (folder / name).resolve()
+    try:
+        path = (folder / name).resolve()
+    except (ValueError, OSError, RuntimeError) as error:
+        raise DataError(f"'{ascii(name)[1:-1]}' is no path: {error}", at=at) from None
     if not path.is_relative_to(folder.resolve()):
         raise DataError(
             f"the path '{name}' leaves the folder '{folder}'",

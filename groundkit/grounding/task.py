@@ -15,7 +15,15 @@ from groundkit.circuit.cache import cache_folder
 from groundkit.circuit.deepproblog import build_deepproblog_reasoner
 from groundkit.circuit.reasoner import Reasoner, build_reasoner
 from groundkit.data import sources
-from groundkit.data.examples import Examples, Roles, draw, read_examples, restrict
+from groundkit.data.examples import (
+    Examples,
+    Roles,
+    draw,
+    input_of,
+    parts_of,
+    read_examples,
+    restrict,
+)
 from groundkit.data.images import DataSource, ImageSet
 from groundkit.data.sources import check_ood
 from groundkit.errors import Location, NetworkError, SpecError, choose_from
@@ -195,23 +203,20 @@ class Task:
         """What each variable stands for."""
         images: dict[str, str] = {}
         given: dict[str, str] = {}
+        reader: dict[str, str] = {}
         for network, calls in self.reasoner.slots.items():
+            observed = self.spec.network(network).backbone == OBSERVED
             for call in calls:
-                if len(call) != 1:
-                    raise NetworkError(
-                        f"network '{network}' reads {len(call)} inputs at once",
-                        expected="one image a call",
-                        remedy="give every image a predicate of its own and join them in a rule",
-                        at=self.program.networks[network].location,
-                    )
-                readers = given if self.spec.network(network).backbone == OBSERVED else images
-                other = readers.setdefault(call[0], network)
-                if other != network:
-                    raise NetworkError(
-                        f"'{call[0]}' is read by two networks, '{other}' and '{network}'",
-                        expected="one network an image",
-                        at=self.program.networks[network].location,
-                    )
+                self._check_call(network, call, observed=observed)
+                for name in call:
+                    other = reader.setdefault(name, network)
+                    if other != network:
+                        raise NetworkError(
+                            f"'{name}' is read by two networks, '{other}' and '{network}'",
+                            expected="one network an image",
+                            at=self.program.networks[network].location,
+                        )
+                (given if observed else images)[input_of(call)] = network
         for name in self.spec.examples.images:
             if name in given:
                 raise SpecError(
@@ -219,13 +224,46 @@ class Task:
                     remedy=f"take '{name}' out of images, or give the network a backbone",
                     at=self.at("examples", "images"),
                 )
-            if name not in images and len(self.neural) == 1:
-                images[name] = self.neural[0]
-        ordered = {name: images[name] for name in self.spec.examples.images if name in images}
-        observed = tuple(
+        place = {name: number for number, name in enumerate(self.spec.examples.images)}
+        ordered = sorted(images, key=lambda name: [place[part] for part in parts_of(name)])
+        observed_names = tuple(
             n for n in self.goal.variables if n in given or n in self.reasoner.observed
         )
-        return Roles(ordered, observed, self.domains, given)
+        return Roles({n: images[n] for n in ordered}, observed_names, self.domains, given)
+
+    def _check_call(self, network: str, call: tuple[str, ...], *, observed: bool) -> None:
+        """A call reads one observed symbol, or images, each of which is drawn for it alone."""
+        at = self.program.networks[network].location
+        if observed and len(call) != 1:
+            raise NetworkError(
+                f"the observed network '{network}' reads {len(call)} inputs at once",
+                expected="one symbol a call",
+                remedy="give every symbol a predicate of its own and join them in a rule",
+                at=at,
+            )
+        strange = [name for name in call if name not in self.spec.examples.images]
+        if not observed and strange:
+            raise NetworkError(
+                f"network '{network}' reads '{strange[0]}', which is no image",
+                expected=f"image variables: {', '.join(self.spec.examples.images)}",
+                remedy=f"name it in [examples] images, or set networks.{network}.backbone to "
+                '"observed"',
+                at=at,
+            )
+        if len(call) > 1 and self.spec.examples.file is None:
+            self._check_alone(network, call)
+
+    def _check_alone(self, network: str, call: tuple[str, ...]) -> None:
+        """A data set's stacked image belongs to one call, so none of its parts has another."""
+        calls = self.reasoner.slots[network]
+        shared = [name for name in call if sum(name in other for other in calls) > 1]
+        if shared:
+            raise NetworkError(
+                f"the image {shared[0]} is part of several calls of network '{network}', and a "
+                "data set has stacked images for one call each",
+                remedy="give examples of your own in [examples] file = ...",
+                at=self.program.networks[network].location,
+            )
 
     @property
     def domains(self) -> dict[str, tuple[str, ...]]:
@@ -271,7 +309,7 @@ class Task:
         rng = np.random.default_rng([self.spec.examples.seed, split])
         worlds = self._drawer.sample(count, rng)
         values = {
-            call[0]: worlds.values[network][:, position]
+            input_of(call): worlds.values[network][:, position]
             for network, calls in self._drawer.slots.items()
             for position, call in enumerate(calls)
         }
@@ -365,7 +403,7 @@ class Task:
     def slot_images(self, examples: Examples) -> dict[str, np.ndarray]:
         """Bank positions of every neural call's image: network -> ``(n, S)``."""
         return {
-            network: np.stack([examples.images[call[0]] for call in calls], axis=1)
+            network: np.stack([examples.images[input_of(call)] for call in calls], axis=1)
             for network, calls in self.reasoner.slots.items()
             if network in self.neural and calls
         }
