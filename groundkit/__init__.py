@@ -1,6 +1,6 @@
 """groundkit: images become the symbols of a ProbLog program, without labels.
 
-Every command is a function of the same name, and reads and returns what the command does::
+The commands are functions, and return what they print::
 
     import groundkit
 
@@ -8,7 +8,29 @@ Every command is a function of the same name, and reads and returns what the com
     answers = groundkit.query(result.folder, "addition('a.png', 'b.png', Z)")
     print(answers.best.text, answers.best.probability)
 
-:class:`Grounder` and :class:`SymbolPerception` work on arrays in the manner of scikit-learn.
+Before training:
+    :func:`write_starter` writes a program and its spec, as ``groundkit new``;
+    :func:`check_program` holds program, spec and data against each other, as ``groundkit check``;
+    :func:`plan_program` says what training will cost, as ``groundkit plan``;
+    :func:`identify` counts the groundings that the program admits;
+    :func:`load_data` gives the images of a data set of ``groundkit datasets``, and
+    :func:`load_ood` images that lie outside of one.
+
+A run and what one asks it:
+    :func:`run` trains, evaluates and writes the run's folder;
+    :func:`open_run` opens such a folder once, to read many images and ask many questions;
+    :func:`query` answers a goal on image files, :func:`explain` says why;
+    :func:`evaluate` measures a run again, :func:`sample` generates images by symbol;
+    :func:`compare` puts runs side by side.
+
+On arrays, in the manner of scikit-learn:
+    :class:`Grounder` trains on images and observed symbols and predicts symbols;
+    :class:`SymbolPerception` clusters, scores and generates images without a program.
+
+Results print, show themselves in notebooks, and most turn into JSON by ``to_dict()``. Everything
+that goes wrong on purpose is a :class:`groundkit.errors.GroundkitError` that says what was found,
+what was expected and what to do.
+
 Importing the package loads nothing of torch: names are looked up when they are first used.
 """
 
@@ -23,6 +45,8 @@ from groundkit import errors
 
 if TYPE_CHECKING:
     from groundkit.check import check_program
+    from groundkit.data.sources import load as load_data
+    from groundkit.data.sources import load_ood
     from groundkit.grounder import Grounder
     from groundkit.perception.estimator import SymbolPerception
     from groundkit.planning import plan_program
@@ -32,19 +56,21 @@ if TYPE_CHECKING:
     from groundkit.verbs import compare, evaluate, explain, identify, query, sample
 
 _HOMES = {
-    "Grounder": "grounder",
-    "SymbolPerception": "perception.estimator",
-    "check_program": "check",
-    "compare": "verbs",
-    "evaluate": "verbs",
-    "explain": "verbs",
-    "identify": "verbs",
-    "open_run": "session",
-    "plan_program": "planning",
-    "query": "verbs",
-    "run": "run",
-    "sample": "verbs",
-    "write_starter": "starters",
+    "Grounder": "grounder.Grounder",
+    "SymbolPerception": "perception.estimator.SymbolPerception",
+    "check_program": "check.check_program",
+    "compare": "verbs.compare",
+    "evaluate": "verbs.evaluate",
+    "explain": "verbs.explain",
+    "identify": "verbs.identify",
+    "load_data": "data.sources.load",
+    "load_ood": "data.sources.load_ood",
+    "open_run": "session.open_run",
+    "plan_program": "planning.plan_program",
+    "query": "verbs.query",
+    "run": "run.run",
+    "sample": "verbs.sample",
+    "write_starter": "starters.write_starter",
 }
 
 
@@ -52,7 +78,8 @@ def __getattr__(name: str) -> Any:
     """Looks a name up in its module when it is first used."""
     if name not in _HOMES:
         raise AttributeError(f"module 'groundkit' has no attribute '{name}'")
-    found = getattr(import_module(f"groundkit.{_HOMES[name]}"), name)
+    module, _, attribute = _HOMES[name].rpartition(".")
+    found = getattr(import_module(f"groundkit.{module}"), attribute)
     globals()[name] = found
     return found
 
@@ -81,6 +108,8 @@ __all__ = [
     "evaluate",
     "explain",
     "identify",
+    "load_data",
+    "load_ood",
     "open_run",
     "plan_program",
     "query",

@@ -12,10 +12,11 @@ import torch
 from groundkit.errors import NetworkError
 from groundkit.grounding.networks import build_model
 from groundkit.grounding.task import Task, read_task
+from groundkit.report.words import ShownAsPrinted
 
 
 @dataclass(frozen=True)
-class Checked:
+class Checked(ShownAsPrinted):
     """What was found in order.
 
     Attributes:

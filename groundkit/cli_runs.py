@@ -151,4 +151,4 @@ def compare(
         found = side_by_side(*folders)
         if html is not None:
             write_atomically(html, found.to_html().encode())
-        typer.echo(json.dumps(found.to_dict()) if as_json else found.to_markdown().rstrip())
+        typer.echo(json.dumps(found.to_dict()) if as_json else str(found))

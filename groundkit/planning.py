@@ -15,13 +15,13 @@ from groundkit.circuit.plan import Plan
 from groundkit.circuit.plan import plan as plan_goal
 from groundkit.grounding.networks import build_model, learner_of
 from groundkit.grounding.task import Task, read_task
-from groundkit.report.words import seconds
+from groundkit.report.words import ShownAsPrinted, seconds
 
 _TRIED_IMAGES = 64
 
 
 @dataclass(frozen=True)
-class Planned:
+class Planned(ShownAsPrinted):
     """The expected cost of a run on this machine's CPU.
 
     Attributes:

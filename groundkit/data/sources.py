@@ -267,6 +267,11 @@ def load(name: str, base: Path | None = None) -> DataSource:
         name: A name of ``groundkit datasets``, or a path.
         base: Folder that relative paths start from.
 
+    Returns:
+        The data set with its fixed split, ``train`` and ``test``: each has ``pixels``
+        ``(N, C, H, W)`` in bytes (for points, ``(N, F)`` floats), and ``labels`` ``(N,)`` into
+        ``classes``, or ``None``.
+
     Raises:
         MissingDataError: The data set is known but not on this machine.
         DataError: There is no such data set.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 
 from groundkit.grounding.admitted import AdmittedMaps, Maps
 from groundkit.grounding.relations import Relation
@@ -131,6 +132,18 @@ class Identification:
         if self.examples is not None:
             lines += ["", *_paragraph("combinations of the drawn examples", self.examples)]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        parts = [_items("all combinations", self)]
+        if self.examples is not None:
+            parts.append(_items("combinations of the drawn examples", self.examples))
+        return "".join(parts) + f"<p><small>Convention: {escape(CONVENTION)}.</small></p>"
+
+
+def _items(title: str, found: Identification) -> str:
+    head, *rest = _paragraph(title, found)
+    items = "".join(f"<li>{escape(line.strip())}</li>" for line in rest)
+    return f"<p><b>{escape(head)}</b></p><ul>{items}</ul>"
 
 
 def _paragraph(title: str, found: Identification) -> list[str]:

@@ -7,6 +7,7 @@ import math
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from statistics import median
 from typing import Any, TypedDict
@@ -113,16 +114,32 @@ class Comparison:
         cells = [row.cells[key] for key in self.columns]
         return [UNKNOWN if cell is None else str(cell) for cell in cells]
 
+    def _head(self) -> list[str]:
+        """The titles of the columns, the first of which names the row."""
+        return ["", "runs", *(["success"] if self.judged else []), *self.columns.values()]
+
+    def _line(self, row: Row) -> list[str]:
+        """A row's cells as text, below :meth:`_head`."""
+        known = [row.success] if self.judged else []
+        return [row.label, str(len(row.seeds)), *known, *self._texts(row)]
+
     def to_markdown(self) -> str:
         """The table in Markdown, with its note."""
-        success = ["success"] if self.judged else []
-        head = ["", "runs", *success, *self.columns.values()]
-        lines = [head, ["---"] + ["---:"] * (len(head) - 1)]
-        for row in self.rows:
-            known = [row.success] if self.judged else []
-            lines.append([row.label, str(len(row.seeds)), *known, *self._texts(row)])
+        head = self._head()
+        lines = [head, ["---"] + ["---:"] * (len(head) - 1), *map(self._line, self.rows)]
         table = "\n".join("| " + " | ".join(_plain(c) for c in line) + " |" for line in lines)
         return f"{table}\n\n{self.note}\n"
+
+    def __str__(self) -> str:
+        return self.to_markdown().rstrip()
+
+    def _repr_html_(self) -> str:
+        lines = (
+            "".join(f"<td>{escape(cell)}</td>" for cell in line)
+            for line in (self._head(), *map(self._line, self.rows))
+        )
+        rows = "".join(f"<tr>{line}</tr>" for line in lines)
+        return f"<table>{rows}</table><p>{escape(self.note)}</p>"
 
     def to_html(self, title: str = "Comparison", command: str = "") -> str:
         """A self-contained page with the table.

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
 UNKNOWN = "\u2013"
 """The dash that stands for what is not known."""
+
+
+class ShownAsPrinted:
+    """A result that notebooks show as it prints."""
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
 
 
 def percent(share: float | None) -> str:

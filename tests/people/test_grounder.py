@@ -54,6 +54,37 @@ def test_importing_loads_no_torch_and_verbs_outlive_modules_of_their_name():
         groundkit.quary  # noqa: B018
 
 
+def test_training_is_watched_as_it_goes(finished, pairs, digits5):
+    seen = []
+    grounder = Grounder(finished.parent / "sum.pl", SMALL, device="cpu")
+    assert "not fitted" in repr(grounder)
+    grounder.fit(pairs, watch=lambda row: seen.append((row, grounder.predict(digits5[0][600:]))))
+    assert [row for row, _ in seen] == grounder.history_
+    assert (seen[-1][1] == grounder.predict(digits5[0][600:])).all()
+    assert (seen[0][1] != seen[-1][1]).any()
+    assert "fitted on 200 examples; symbols of net: 0 1 2 3 4" in repr(grounder)
+
+
+def test_both_engines_make_the_same_steps(finished, pairs):
+    few = {name: values[:20] for name, values in pairs.items()}
+    short = {"train__cluster_steps": 0, "train__min_steps": 1, "train__batch": 4}
+    terms = [
+        Grounder(finished.parent / "sum.pl", SMALL, engine=engine, device="cpu", **short)
+        .fit(few)
+        .score(few)
+        for engine in ("circuit", "deepproblog")
+    ]
+    assert terms[0] == pytest.approx(terms[1], rel=1e-6)
+
+
+def test_data_sets_are_loaded_by_name():
+    data = groundkit.load_data("digits8")
+    assert data.train.pixels.shape[1:] == (1, 8, 8)
+    assert data.classes == tuple("0123456789")
+    foreign = groundkit.load_ood("noise", data.test, 20, seed=0)
+    assert foreign.pixels.shape == (20, 1, 8, 8)
+
+
 def test_symbols_are_grounded_by_sums_alone(fitted, digits5):
     images, labels = digits5
     predicted = fitted.predict(images[600:])
