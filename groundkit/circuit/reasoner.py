@@ -19,8 +19,9 @@ from groundkit.errors import DataError, NetworkError, ProgramError, choose_from
 from groundkit.program.engine import Shape
 from groundkit.program.ground import FixedSource, GroundProgram, LearnedSource, NeuralSource
 from groundkit.program.limits import Limits
+from groundkit.program.probability import LearnableGroup
 from groundkit.program.query import Goal
-from groundkit.program.source import LearnableGroup, Program
+from groundkit.program.source import Program
 
 _NORMALISED = 1e-3
 _SMALLEST_START = 1e-6

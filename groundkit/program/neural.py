@@ -1,0 +1,143 @@
+"""Reads and checks ``nn(...)``: the neural predicates of a program."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from problog.logic import Term, Var, is_list, term2list
+
+from groundkit.errors import Location, ProgramError
+from groundkit.program.terms import text_of, walk
+
+Kind = Literal["categorical", "bernoulli", "deterministic"]
+
+_NN_FORMS = {2: "bernoulli", 3: "deterministic", 4: "categorical"}
+
+
+@dataclass(frozen=True, slots=True)
+class NeuralPredicate:
+    """One ``nn(...)::head`` of the program.
+
+    Attributes:
+        network: The name of the network.
+        kind: ``categorical`` for nn/4, ``bernoulli`` for nn/2, ``deterministic`` for nn/3.
+        inputs: Printed input terms, normally variables.
+        output: Name of the output variable; ``None`` for nn/2.
+        domain: Printed values in the order of the network's outputs.
+        predicate: Name and arity of the head, such as ``digit/2``.
+        location: Where it stands.
+    """
+
+    network: str
+    kind: Kind
+    inputs: tuple[str, ...]
+    output: str | None
+    domain: tuple[str, ...]
+    predicate: str
+    location: Location
+
+
+def is_neural(head: Any) -> bool:
+    """Tells whether a head's probability is ``nn(...)``."""
+    return isinstance(head.probability, Term) and head.probability.functor == "nn"
+
+
+def neural_predicate(head: Term, at: Location) -> NeuralPredicate:
+    """Reads and checks one ``nn(...)``."""
+    nn = head.probability
+    if nn.arity not in _NN_FORMS:
+        raise ProgramError(
+            f"nn/{nn.arity} is not a neural predicate",
+            expected="nn(Network, [X], Y, [v1, v2, ...]), nn(Network, [X]) or nn(Network, [X], Y)",
+            remedy=f"check the arguments of '{nn}'",
+            at=at,
+        )
+    network, inputs = nn.args[0], nn.args[1]
+    if not isinstance(network, Term) or isinstance(network, Var) or network.arity:
+        raise ProgramError(f"'{network}' is not a network's name", expected="an atom", at=at)
+    if not _is_proper_list(inputs):
+        raise ProgramError(
+            f"the inputs '{inputs}' of network '{network}' are not a list",
+            expected=f"nn({network}, [{inputs}], ...)",
+            at=at,
+        )
+    kind: Kind = _NN_FORMS[nn.arity]  # type: ignore[assignment]
+    output = None
+    domain: tuple[str, ...] = ("true", "false") if kind == "bernoulli" else ()
+    if kind != "bernoulli":
+        output = _output(nn.args[2], head, at)
+    if kind == "categorical":
+        domain = _domain(nn.args[3], str(network), at)
+    return NeuralPredicate(
+        network=text_of(network),
+        kind=kind,
+        inputs=tuple(str(term) for term in term2list(inputs, False)),
+        output=output,
+        domain=domain,
+        predicate=head.signature.replace("'", ""),
+        location=at,
+    )
+
+
+def _output(term: Any, head: Term, at: Location) -> str:
+    """Checks the output variable of nn/3 and nn/4."""
+    if not isinstance(term, Var):
+        raise ProgramError(
+            f"the output '{term}' of a neural predicate is not a variable", expected="Y", at=at
+        )
+    if not any(
+        isinstance(inner, Var) and inner == term for arg in head.args for inner in walk(arg)
+    ):
+        raise ProgramError(
+            f"the output {term} does not occur in the head '{head.with_probability(None)}'",
+            remedy=f"add {term} to the head's arguments",
+            at=at,
+        )
+    return str(term)
+
+
+def _domain(term: Any, network: str, at: Location) -> tuple[str, ...]:
+    """Checks the domain of nn/4 and prints its values."""
+    if not _is_proper_list(term):
+        raise ProgramError(
+            f"the domain '{term}' of network '{network}' is not a list",
+            expected="a list of values, such as [0,1,2]",
+            at=at,
+        )
+    values = tuple(text_of(value) for value in term2list(term, False))
+    if not values:
+        raise ProgramError(
+            f"the domain of network '{network}' is empty", expected="at least one value", at=at
+        )
+    twice = [value for value, count in Counter(values).items() if count > 1]
+    if twice:
+        raise ProgramError(
+            f"the domain of network '{network}' has {', '.join(twice)} more than once",
+            remedy="every output of the network needs a value of its own",
+            at=at,
+        )
+    if any(isinstance(inner, Var) for inner in walk(term)):
+        raise ProgramError(f"the domain of network '{network}' has a variable in it", at=at)
+    return values
+
+
+def _is_proper_list(term: Any) -> bool:
+    return isinstance(term, Term) and (bool(is_list(term)) or str(term) == "[]")
+
+
+def check_networks(neural: Iterable[NeuralPredicate]) -> None:
+    """One network has one number of outputs, wherever it is used."""
+    first: dict[str, NeuralPredicate] = {}
+    for predicate in neural:
+        other = first.setdefault(predicate.network, predicate)
+        if len(other.domain) != len(predicate.domain) or other.kind != predicate.kind:
+            raise ProgramError(
+                f"network '{predicate.network}' has {len(predicate.domain)} outputs here and "
+                f"{len(other.domain)} at {other.location}",
+                expected="one number of outputs per network",
+                remedy="use two networks, or give both predicates domains of one size",
+                at=predicate.location,
+            )
