@@ -13,15 +13,30 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from groundkit.errors import Location, SpecError, choose_from
+from groundkit.presets import fill_in, load_preset
 
 
 class _Section(BaseModel):
     """A table of the spec: unknown keys are errors, values are fixed once read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def _with_preset(given: Any, table: Literal["network", "train"]) -> Any:
+    """Adds the keys of a table's preset to those that are given."""
+    if not isinstance(given, dict) or not isinstance(given.get("preset"), str):
+        return given
+    return fill_in(given, getattr(load_preset(given["preset"]), table))
 
 
 class QuerySpec(_Section):
@@ -114,6 +129,8 @@ class PerceptionSpec(_Section):
 class NetworkSpec(_Section):
     """One network of the program: the name inside ``nn(NAME, ...)``."""
 
+    preset: str | None = None
+    """Settings for a known data set, such as ``mnist5k``, for the keys that are not given here."""
     backbone: str = "convnet"
     """``mlp``, ``convnet``, ``resnet8``, ``resnet18``, ``module:package.module:Class``, or
     ``observed`` for a predicate whose input is an observed symbol rather than an image."""
@@ -131,10 +148,17 @@ class NetworkSpec(_Section):
     perception: PerceptionSpec = PerceptionSpec()
     """The bound's terms."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, given: Any) -> Any:
+        return _with_preset(given, "network")
+
 
 class TrainSpec(_Section):
     """The training schedule."""
 
+    preset: str | None = None
+    """Schedule for a known data set, such as ``mnist5k``, for the keys that are not given here."""
     epochs: int = Field(default=25, ge=1)
     """Passes over the examples in joint training; at least ``min_steps`` steps are made."""
     min_steps: int = Field(default=600, ge=0)
@@ -161,6 +185,11 @@ class TrainSpec(_Section):
     """Joint steps between relabelling searches; one more comes half-way to the first."""
     checkpoint_every: int = Field(default=100, ge=1)
     """Steps between saved states, from which ``--resume`` goes on."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, given: Any) -> Any:
+        return _with_preset(given, "train")
 
 
 class EvaluateSpec(_Section):
@@ -236,6 +265,8 @@ def parse_spec(text: str, file: Path | None = None, overrides: Sequence[str] = (
             remedy="texts stand in quotes, lists in [..], true and false are lower case",
             at=Location(file, line, column),
         ) from None
+    except (ValueError, RecursionError) as error:  # an endless number, or endless nesting
+        raise SpecError(f"the spec cannot be read: {error}", at=Location(file)) from None
     for override in overrides:
         _override(data, override)
     try:
@@ -260,7 +291,7 @@ def _override(data: dict[str, Any], override: str) -> None:
             raise SpecError(f"'--set {override}': '{table}' is a value, not a table")
     try:
         data[last] = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         data[last] = value
 
 
@@ -278,7 +309,16 @@ def _located(error: ValidationError, text: str, file: Path | None) -> SpecError:
         )
     if first["type"] == "missing":
         return SpecError(f"the key '{dotted}' is missing", at=at, remedy=f"add {path[-1]} = ...")
-    return SpecError(f"{dotted} = {first['input']!r}: {first['msg']}", at=at)
+    return SpecError(f"{dotted} = {_shown(first['input'])}: {first['msg']}", at=at)
+
+
+def _shown(value: Any) -> str:
+    """Prints a value for a message, shortened."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not print whole numbers of thousands of digits
+        return "a number of thousands of digits"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _keys_at(model: type[BaseModel], path: Sequence[str]) -> list[str]:
@@ -302,6 +342,7 @@ def _section_of(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
+_SHOWN = 80
 _TABLE = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]")
 _KEY = re.compile(r"^\s*([A-Za-z0-9_.\"'-]+?)\s*=")
 

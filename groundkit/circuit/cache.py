@@ -1,8 +1,8 @@
 """Grounded and compiled query shapes on disk.
 
 An entry is one file: a magic word, the SHA-256 of the rest, and compressed JSON. Processes that
-share the folder see all of it or nothing. An entry that does not fit its checksum is rebuilt. No
-pickle: an entry cannot run code.
+share the folder see all of it or nothing. An entry that is damaged, or of
+another format, is rebuilt. No pickle: an entry cannot run code.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from groundkit.program.engine import Shape
 from groundkit.program.ground import GroundProgram
 
 _MAGIC = b"groundkit-shape-1\n"
+_LARGEST = 1 << 30
+"""Bytes that an entry may unfold to."""
 
 
 def cache_folder() -> Path:
@@ -58,18 +60,39 @@ def _code() -> str:
 
 
 def load(folder: Path, shape: Shape) -> tuple[GroundProgram, Compiled] | None:
-    """Reads a shape's entry; ``None`` when there is none or it is damaged."""
+    """Reads a shape's entry; ``None`` when there is none or it cannot be used."""
     path = folder / f"{key_of(shape)}.shape"
     try:
-        raw = path.read_bytes()
+        content = path.read_bytes()
     except OSError:
         return None
+    try:
+        return unpack(content)
+    except ValueError as error:
+        warnings.warn(f"the cache entry {path} is made anew: {error}", stacklevel=2)
+        return None
+
+
+def unpack(content: bytes) -> tuple[GroundProgram, Compiled]:
+    """Reads the content of an entry.
+
+    Raises:
+        ValueError: It is damaged, of another format, or not an entry.
+    """
     head = len(_MAGIC) + 32
-    body = raw[head:]
-    if raw[: len(_MAGIC)] == _MAGIC and hashlib.sha256(body).digest() == raw[len(_MAGIC) : head]:
-        return decode(json.loads(zlib.decompress(body)))
-    warnings.warn(f"the cache entry {path} is damaged and is made anew", stacklevel=2)
-    return None
+    body = content[head:]
+    if not content.startswith(_MAGIC):
+        first = content.partition(b"\n")[0][:40].decode(errors="replace")
+        raise ValueError(f"its format is '{first}', this is {_MAGIC.decode().strip()}")
+    if hashlib.sha256(body).digest() != content[len(_MAGIC) : head]:
+        raise ValueError("it is damaged, its checksum differs")
+    unfold = zlib.decompressobj()
+    try:
+        text = unfold.decompress(body, _LARGEST)
+        data = json.loads(text) if not unfold.unconsumed_tail else None
+    except (zlib.error, RecursionError) as error:
+        raise ValueError(f"it is damaged: {error}") from None
+    return decode(data)
 
 
 def store(folder: Path, shape: Shape, program: GroundProgram, compiled: Compiled) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from groundkit import errors
 from groundkit.circuit.compile import Compiled
-from groundkit.circuit.ir import Circuit
+from groundkit.circuit.ir import KINDS, Circuit
 from groundkit.errors import GroundkitError, Location
 from groundkit.program.ground import (
     Choice,
@@ -50,8 +50,22 @@ def encode(program: GroundProgram, compiled: Compiled) -> dict[str, Any]:
     }
 
 
-def decode(data: dict[str, Any]) -> tuple[GroundProgram, Compiled]:
-    """Makes the ground program and circuit that :func:`encode` was given."""
+def decode(data: Any) -> tuple[GroundProgram, Compiled]:
+    """Makes the ground program and circuit that :func:`encode` was given.
+
+    Raises:
+        ValueError: It is not what :func:`encode` returns, or refers to what is not there.
+    """
+    try:
+        program, compiled = _decode(data)
+        _check_program(program)
+        _check_circuit(program, compiled.circuit)
+    except (LookupError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(f"not a ground program and its circuit: {error!r}") from None
+    return program, compiled
+
+
+def _decode(data: dict[str, Any]) -> tuple[GroundProgram, Compiled]:
     program = GroundProgram(
         choices=tuple(
             Choice(label, tuple(outcomes), _source(kind, fields))
@@ -75,6 +89,49 @@ def _source(kind: str, fields: dict[str, Any]) -> NeuralSource | FixedSource | L
     plain = {name: tuple(v) if isinstance(v, list) else v for name, v in fields.items()}
     source: NeuralSource | FixedSource | LearnedSource = _SOURCES[kind](**plain)
     return source
+
+
+def _check_program(program: GroundProgram) -> None:
+    """Raises a ValueError unless all references of a ground program point to what is there."""
+    for choice in program.choices:
+        source = choice.source
+        if isinstance(source, NeuralSource):
+            _require(0 <= source.slot < len(program.slots[source.network]))
+        elif isinstance(source, FixedSource):
+            _require(len(source.probabilities) == choice.size)
+            _require(all(0 <= p <= 1 for p in source.probabilities))
+    for index, node in enumerate(program.nodes):
+        _require(node.kind in ("true", "leaf", "and", "or"))
+        _require(all(-index <= child < index or child == ~0 for child in node.children))
+        if node.kind == "leaf":
+            _require(node.choice >= 0 and 0 < node.mask < program.choices[node.choice].full)
+    size = len(program.nodes)
+    references = [*program.roots, program.evidence, *(ref for _, ref in program.evidence_parts)]
+    _require(all(-size <= reference < size for reference in references))
+    _require(len(program.roots) == len(program.answers))
+    _require(all(len(answer) == len(program.observed) for answer in program.answers))
+
+
+def _check_circuit(program: GroundProgram, circuit: Circuit) -> None:
+    """Raises a ValueError unless children stand before their parents and leaves have choices."""
+    count, lengths = len(circuit.kinds), np.diff(circuit.offsets)
+    _require(all(array.ndim == 1 for array in circuit.arrays().values()))
+    _require(len(lengths) == count and (lengths >= 0).all())
+    _require(circuit.offsets[0] == 0 and circuit.offsets[-1] == len(circuit.items))
+    _require(((circuit.kinds >= 0) & (circuit.kinds < len(KINDS))).all())
+    _require(len(circuit.roots) >= len(program.roots))
+    _require(((circuit.roots >= 0) & (circuit.roots < count)).all())
+    owner = np.repeat(np.arange(count), lengths)
+    inner = circuit.kinds[owner] >= KINDS.index("and")
+    _require(((circuit.items >= 0) & ((circuit.items < owner) | ~inner)).all())
+    for index in np.flatnonzero(circuit.kinds == KINDS.index("leaf")):
+        choice, *outcomes = circuit.node(int(index))[1]
+        _require(all(outcome < program.choices[choice].size for outcome in outcomes))
+
+
+def _require(holds: bool | np.bool_) -> None:
+    if not holds:
+        raise ValueError("a ground program or circuit refers to what is not there")
 
 
 def encode_location(at: Location | None) -> list[Any] | None:

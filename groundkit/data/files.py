@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,10 @@ from groundkit.errors import DataError, Location
 # More pixels than this in one file is a decompression bomb or a mistake, not a symbol.
 MAX_PIXELS = 40_000_000
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".tif"})
+# What Pillow may take a file for. Its other formats run programs (EPS) or are no pictures.
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
+# A real set of images unfolds to less than so many times its size on the disk.
+MAX_UNFOLDING = 100
 FOLDER_SIZE = 28
 
 
@@ -37,7 +42,7 @@ def read_image(path: Path, shape: tuple[int, ...], at: Location | None = None) -
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as opened:
+            with Image.open(path, formats=FORMATS) as opened:
                 if opened.width * opened.height > MAX_PIXELS:
                     raise Image.DecompressionBombError(f"{opened.width}x{opened.height} pixels")
                 picture = _flat(_eight_bits(opened)).convert("RGB" if channels == 3 else "L")
@@ -56,7 +61,7 @@ def read_image(path: Path, shape: tuple[int, ...], at: Location | None = None) -
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise DataError(
             f"'{path}' cannot be read as an image: {error}",
-            expected="a PNG, JPEG or another format that Pillow reads",
+            expected=f"one of the formats {', '.join(FORMATS)}",
             at=at,
         ) from None
     return _fit(np.asarray(picture), channels, height, width)
@@ -106,7 +111,8 @@ def load_folder(folder: Path, seed: int = 0) -> DataSource:
     A fifth of the images, drawn with a fixed seed, is the test split.
 
     Raises:
-        DataError: The folder holds no image, or mixes images with class folders.
+        DataError: The folder holds no image, mixes images with class folders, or has a link that
+            leaves it.
     """
     classes = sorted(p.name for p in folder.iterdir() if p.is_dir())
     files = sorted(
@@ -117,6 +123,12 @@ def load_folder(folder: Path, seed: int = 0) -> DataSource:
             f"the folder '{folder}' holds {len(files)} images",
             expected="at least two image files, in sub-folders named by class if labels are known",
         )
+    for file in files:
+        if not file.resolve().is_relative_to(folder.resolve()):
+            raise DataError(
+                f"the link '{file}' leaves the folder '{folder}'",
+                expected="images that lie in the folder",
+            )
     parents = {file.parent for file in files}
     labels = None
     if classes and folder not in parents:
@@ -143,7 +155,7 @@ def _common_shape(files: list[Path]) -> tuple[int, int, int]:
 def read_image_size(path: Path) -> tuple[int, int, int]:
     """Returns ``(C, H, W)`` of an image file without decoding its pixels."""
     try:
-        with Image.open(path) as opened:
+        with Image.open(path, formats=FORMATS) as opened:
             grey = opened.mode in {"1", "L", "LA"} or opened.mode.startswith(("I", "F"))
             return (1 if grey else 3, opened.height, opened.width)
     except (UnidentifiedImageError, OSError) as error:
@@ -154,10 +166,16 @@ def load_npz(path: Path, seed: int = 0) -> DataSource:
     """Reads an ``.npz`` with ``images`` and optionally ``labels``; pickled arrays are refused.
 
     ``images`` is ``(N, H, W)``, ``(N, H, W, C)`` or ``(N, C, H, W)``, bytes or floats in [0, 1].
+
+    Raises:
+        DataError: The file is missing, damaged, no set of images, or unfolds beyond measure.
     """
     try:
+        _refuse_bomb(path)
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
+    except DataError:
+        raise
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"'{path}' cannot be read as .npz: {error}") from None
     except Exception as error:  # zipfile and struct have many ways to say "cut short"
@@ -177,6 +195,17 @@ def load_npz(path: Path, seed: int = 0) -> DataSource:
         names, labels = np.unique(raw, return_inverse=True)
         labels, classes = labels.astype(np.int64), tuple(str(name) for name in names)
     return split(ImageSet(str(path), pixels, labels, classes), seed)
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Raises a DataError for an archive that unfolds to far more than it holds."""
+    with zipfile.ZipFile(path) as archive:
+        unfolded = sum(member.file_size for member in archive.infolist())
+    if unfolded > MAX_UNFOLDING * max(path.stat().st_size, 1 << 20):
+        raise DataError(
+            f"'{path}' unfolds to {unfolded:,} bytes from {path.stat().st_size:,}",
+            expected=f"at most {MAX_UNFOLDING} times its size",
+        )
 
 
 def _as_bytes(array: np.ndarray, path: Path) -> Tensor:

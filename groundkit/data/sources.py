@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import math
 import os
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -113,16 +115,16 @@ def read_idx(path: Path) -> np.ndarray:
     try:
         content = path.read_bytes()
         raw = gzip.decompress(content) if path.suffix == ".gz" else content
-    except (OSError, EOFError, gzip.BadGzipFile) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"'{path}' cannot be read: {error}") from None
-    if len(raw) < 4 or raw[:3] != b"\x00\x00\x08":
+    if len(raw) < 4 or raw[:3] != b"\x00\x00\x08" or len(raw) < 4 + 4 * raw[3]:
         raise DataError(f"'{path}' is not an IDX file of bytes")
     dimensions = raw[3]
-    shape = np.frombuffer(raw, ">u4", dimensions, 4).astype(np.int64)
+    shape = [int(n) for n in np.frombuffer(raw, ">u4", dimensions, 4)]
     body = np.frombuffer(raw, np.uint8, offset=4 + 4 * dimensions)
-    if body.size != int(np.prod(shape)):
-        raise DataError(f"'{path}' is cut short: {body.size} of {int(np.prod(shape))} bytes")
-    return body.reshape(tuple(shape))
+    if not body.size or body.size != math.prod(shape):
+        raise DataError(f"'{path}' is cut short: {body.size} of {math.prod(shape)} bytes")
+    return body.reshape(shape)
 
 
 def _fashion() -> DataSource:

@@ -8,10 +8,10 @@ from typing import Any
 
 from problog.errors import ProbLogError
 from problog.logic import And, Not, Or, Term, Var
-from problog.program import PrologString
 
 from groundkit.errors import Location, ProgramError, choose_from, nearest
 from groundkit.program.builtins import is_builtin
+from groundkit.program.parser import parse_statements
 from groundkit.program.source import Program
 from groundkit.program.terms import walk
 
@@ -67,8 +67,8 @@ def parse_goal(text: str, at: Location | None = None) -> Goal:
     stripped = text.strip().removesuffix(".").strip()
     remedy = "write one goal, such as addition(X, Y, Z)"
     try:
-        parsed = list(PrologString(f"'$goal' :- {stripped}."))
-    except (ProbLogError, ValueError, IndexError, AttributeError) as error:
+        parsed = parse_statements(f"'$goal' :- {stripped}.")
+    except (ProbLogError, RecursionError, ValueError, IndexError, AttributeError) as error:
         message = getattr(error, "base_message", str(error))
         raise ProgramError(
             f"the goal '{stripped}' cannot be parsed: {message}", remedy=remedy, at=at

@@ -12,7 +12,6 @@ from typing import Any
 
 from problog.errors import ParseError, ProbLogError
 from problog.logic import AnnotatedDisjunction, Clause, Constant, Not, Or, Term, Var, term2list
-from problog.program import PrologString
 
 from groundkit.errors import Location, ProgramError
 from groundkit.program.neural import (
@@ -21,6 +20,7 @@ from groundkit.program.neural import (
     is_neural,
     neural_predicate,
 )
+from groundkit.program.parser import parse_statements
 from groundkit.program.probability import (
     LearnableGroup,
     check_probabilities,
@@ -123,7 +123,7 @@ def parse_program(text: str, file: Path | None = None, trust: bool = False) -> P
 def _parse(text: str, places: Places) -> list[Any]:
     """Runs ProbLog's parser and gives its complaints a place in the user's file."""
     try:
-        return list(PrologString(text))
+        return parse_statements(text)
     except ParseError as error:
         location = getattr(error, "location", None)
         at = places.at(None)

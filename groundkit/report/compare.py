@@ -297,7 +297,7 @@ def _parsed(path: Path, parse: Callable[[str], Any]) -> Any:
             expected="the folder of a finished run",
             remedy="name folders that `groundkit run` wrote",
         ) from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise CheckpointError(f"it cannot be read: {error}", at=Location(path)) from None
 
 
