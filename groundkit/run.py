@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import time
 from collections.abc import Callable, Sequence
@@ -102,11 +103,13 @@ def choose_device(name: str) -> torch.device:
         SpecError: The device is unknown or not on this machine.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     if name not in ("cpu", "cuda"):
         raise SpecError(f"unknown device '{name}'", expected="auto, cpu or cuda")
     if name == "cuda" and not torch.cuda.is_available():
         raise SpecError("there is no CUDA device on this machine", remedy="use --device cpu")
+    if name == "cuda":  # torchrun numbers the processes of a machine: each has a device
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device(name)
 
 

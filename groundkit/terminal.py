@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from groundkit.errors import GroundkitError
+from groundkit.errors import GroundkitError, StoppedError
 
 PLAIN_EVERY_S = 10.0
 
@@ -42,7 +42,8 @@ def reported(debug: bool) -> Iterator[None]:
     except GroundkitError as error:
         if debug:
             raise
-        typer.echo(f"groundkit: {error}", err=True)
+        if leads() or not isinstance(error, StoppedError):  # all processes stop together
+            typer.echo(f"groundkit: {error}", err=True)
         raise typer.Exit(error.exit_code) from None
     except Exception as error:
         if debug:

@@ -75,6 +75,7 @@ class Trainer:
         self.world = world or World()
         self.clock = Clock()
         self.relabellings: list[tuple[int, Relabelling]] = []
+        self.score: float | None = None  # mean log P(query) when names were last searched
         self._on_row, self._on_step, self._on_state, self._stop = on_row, on_step, on_state, stop
         self._rng = np.random.default_rng(seed)
         torch.manual_seed(seed)
@@ -132,11 +133,6 @@ class Trainer:
     def total_steps(self) -> int:
         """Number of steps of both phases."""
         return len(self.learners) * self.task.spec.train.cluster_steps + self.joint_steps
-
-    @property
-    def score(self) -> float | None:
-        """Mean log P(query) when names were last searched, ``None`` before."""
-        return self.relabellings[-1][1].after if self.relabellings else None
 
     @property
     def rollbacks(self) -> int:
@@ -265,6 +261,7 @@ class Trainer:
         for name, permutation in found.permutations.items():
             self.learners[name].permute_symbols(permutation)
         self.relabellings.append((step, found))
+        self.score = found.after
         self._on_row(
             {
                 "phase": "joint",
@@ -284,6 +281,7 @@ class Trainer:
             "named": list(self._named),
             "generator": self.generator.get_state(),
             "search": self._rng.bit_generator.state,
+            "score": self.score,
             "seconds": dict(self.clock.seconds),
         }
 
@@ -308,4 +306,5 @@ class Trainer:
             self._embedding.load_state_dict(state["embedding"])
         self.generator.set_state(state["generator"])
         self._rng.bit_generator.state = state["search"]
+        self.score = state["score"]
         self.clock.seconds.update(state["seconds"])

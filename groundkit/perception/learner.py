@@ -146,6 +146,7 @@ class Learner:
     def start_symbols(self) -> None:
         """Starts the prototypes from the clusters of the embedding, and remembers them."""
         start_prototypes(self.model, to_model(self.pool), self._seed)
+        self.world.share(self.model)
         self.relabel()
 
     def relabel(self) -> None:

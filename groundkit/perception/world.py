@@ -105,6 +105,13 @@ class World:
         distributed.all_reduce(total)
         return total / self.size
 
+    def share(self, module: nn.Module) -> None:
+        """Gives all processes the first one's weights."""
+        if self.size == 1:
+            return
+        for parameter in module.parameters():
+            distributed.broadcast(parameter.data, 0)
+
     def least(self, value: int) -> int:
         """The smallest of the processes' numbers, in all of them."""
         if self.size == 1:
