@@ -13,15 +13,30 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from groundkit.errors import Location, SpecError, choose_from
+from groundkit.presets import fill_in, load_preset
 
 
 class _Section(BaseModel):
     """A table of the spec: unknown keys are errors, values are fixed once read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def _with_preset(given: Any, table: Literal["network", "train"]) -> Any:
+    """Adds the keys of a table's preset to those that are given."""
+    if not isinstance(given, dict) or not isinstance(given.get("preset"), str):
+        return given
+    return fill_in(given, getattr(load_preset(given["preset"]), table))
 
 
 class QuerySpec(_Section):
@@ -114,6 +129,8 @@ class PerceptionSpec(_Section):
 class NetworkSpec(_Section):
     """One network of the program: the name inside ``nn(NAME, ...)``."""
 
+    preset: str | None = None
+    """Settings for a known data set, such as ``mnist5k``, for the keys that are not given here."""
     backbone: str = "convnet"
     """``mlp``, ``convnet``, ``resnet8``, ``resnet18``, ``module:package.module:Class``, or
     ``observed`` for a predicate whose input is an observed symbol rather than an image."""
@@ -131,10 +148,17 @@ class NetworkSpec(_Section):
     perception: PerceptionSpec = PerceptionSpec()
     """The bound's terms."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, given: Any) -> Any:
+        return _with_preset(given, "network")
+
 
 class TrainSpec(_Section):
     """The training schedule."""
 
+    preset: str | None = None
+    """Schedule for a known data set, such as ``mnist5k``, for the keys that are not given here."""
     epochs: int = Field(default=25, ge=1)
     """Passes over the examples in joint training; at least ``min_steps`` steps are made."""
     min_steps: int = Field(default=600, ge=0)
@@ -161,6 +185,11 @@ class TrainSpec(_Section):
     """Joint steps between relabelling searches; one more comes half-way to the first."""
     checkpoint_every: int = Field(default=100, ge=1)
     """Steps between saved states, from which ``--resume`` goes on."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, given: Any) -> Any:
+        return _with_preset(given, "train")
 
 
 class EvaluateSpec(_Section):

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from groundkit.grounding.task import Task
 from groundkit.perception.backbones import build_backbone
-from groundkit.perception.langevin import Langevin
-from groundkit.perception.learner import BoundSettings, Learner, Sampling
+from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel
+from groundkit.perception.settings import bound_settings
 from groundkit.perception.world import World
-from groundkit.spec import NetworkSpec, PerceptionSpec, SamplerSpec
+from groundkit.spec import NetworkSpec
 
 
 def build_model(
@@ -56,31 +56,3 @@ def build_learner(
     symbols = len(task.domains[name])
     model = build_model(spec, tuple(pool.shape[1:]), symbols, trust=trust).to(device)
     return learner_of(model, spec, pool, seed, world)
-
-
-def langevin(spec: SamplerSpec) -> Langevin:
-    """Returns the sampler that the spec describes."""
-    return Langevin(spec.steps, spec.step_size, spec.noise, spec.clip_gradient)
-
-
-def bound_settings(spec: PerceptionSpec) -> BoundSettings:
-    """Returns the weights of the bound that the spec describes."""
-    sampler = spec.sampler
-    return BoundSettings(
-        generative=spec.generative,
-        invariance=spec.invariance,
-        prior=spec.prior,
-        prior_probabilities=spec.prior_probabilities,
-        contrastive=spec.contrastive,
-        contrastive_temperature=spec.contrastive_temperature,
-        assignment=spec.assignment,
-        sampling=Sampling(
-            langevin=langevin(sampler),
-            chains=sampler.batch,
-            every=sampler.every,
-            buffer=sampler.buffer,
-            reinitialise=sampler.reinit,
-            energy_penalty=sampler.energy_penalty,
-            data_noise=sampler.data_noise,
-        ),
-    )

@@ -18,10 +18,12 @@ from groundkit.errors import DataError, SpecError, choose_from
 from groundkit.perception.augment import AUGMENTATIONS, Augmentation
 from groundkit.perception.backbones import build_backbone
 from groundkit.perception.generate import sample_images
-from groundkit.perception.langevin import Langevin
 from groundkit.perception.learner import BoundSettings, Learner, Sampling
 from groundkit.perception.model import SymbolModel, energy
 from groundkit.perception.phases import EmbeddingPhase, JointPhase, PhaseSettings, Row
+from groundkit.perception.settings import bound_settings
+from groundkit.presets import load_preset
+from groundkit.spec import NetworkSpec, TrainSpec
 
 CHUNK = 1000
 
@@ -46,7 +48,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         prior: Weight of the prior term, mean convention.
         contrastive: Weight of the contrastive term in joint training.
         assignment: Weight of the term that holds on to the clustering phase's clusters.
-        sampler: Settings of the Langevin sampler.
+        sampling: How the generative term samples.
         trust: Whether a ``module:`` backbone may be imported.
         device: Where to train, for instance ``"cuda"``.
         random_state: Seed of everything random.
@@ -77,7 +79,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         prior: float = 10.0,
         contrastive: float = 1.0,
         assignment: float = 1.0,
-        sampler: Langevin = Langevin(),  # noqa: B008  (frozen)
+        sampling: Sampling = Sampling(),  # noqa: B008  (frozen)
         trust: bool = False,
         device: str = "cpu",
         random_state: int = 0,
@@ -98,10 +100,43 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.prior = prior
         self.contrastive = contrastive
         self.assignment = assignment
-        self.sampler = sampler
+        self.sampling = sampling
         self.trust = trust
         self.device = device
         self.random_state = random_state
+
+    @classmethod
+    def from_preset(cls, name: str, **settings: Any) -> SymbolPerception:
+        """Settings for a known data set.
+
+        Args:
+            name: One of ``groundkit.presets.preset_names()``.
+            settings: What is to differ from the preset.
+
+        Raises:
+            SpecError: There is no preset of this name.
+        """
+        network, train = NetworkSpec(preset=name), TrainSpec(preset=name)
+        bound = bound_settings(network.perception)
+        chosen = {
+            "n_symbols": load_preset(name).symbols,
+            "backbone": network.backbone,
+            **network.options,
+            "normalise": network.normalise,
+            "temperature": network.temperature,
+            "augmentation": network.perception.augmentation,
+            "cluster_steps": train.cluster_steps,
+            "joint_steps": train.min_steps,
+            "batch_size": train.cluster_batch,
+            "learning_rate": train.learning_rate,
+            "generative": bound.generative,
+            "invariance": bound.invariance,
+            "prior": bound.prior,
+            "contrastive": bound.contrastive,
+            "assignment": bound.assignment,
+            "sampling": bound.sampling,
+        }
+        return cls(**(chosen | settings))
 
     def fit(self, X: ArrayLike, y: object = None) -> SymbolPerception:  # noqa: N803
         """Learns clusters and the energy of unlabelled images.
@@ -194,7 +229,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             self.model_,
             self.start_,
             wanted,
-            sampler=self.sampler,
+            sampler=self.sampling.langevin,
             generator=generator,
             steps=steps,
         )
@@ -221,7 +256,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             prior=self.prior,
             contrastive=self.contrastive,
             assignment=self.assignment,
-            sampling=Sampling(langevin=self.sampler),
+            sampling=self.sampling,
         )
 
     def _augmentation(self) -> Augmentation:
