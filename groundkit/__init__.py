@@ -53,13 +53,14 @@ if TYPE_CHECKING:
     from groundkit.run import run
     from groundkit.session import open_run
     from groundkit.starters import write_starter
-    from groundkit.verbs import compare, evaluate, explain, identify, query, sample
+    from groundkit.verbs import compare, demo, evaluate, explain, identify, query, sample
 
 _HOMES = {
     "Grounder": "grounder.Grounder",
     "SymbolPerception": "perception.estimator.SymbolPerception",
     "check_program": "check.check_program",
     "compare": "verbs.compare",
+    "demo": "verbs.demo",
     "evaluate": "verbs.evaluate",
     "explain": "verbs.explain",
     "identify": "verbs.identify",
@@ -104,6 +105,7 @@ __all__ = [
     "SymbolPerception",
     "check_program",
     "compare",
+    "demo",
     "errors",
     "evaluate",
     "explain",

@@ -137,6 +137,26 @@ def sample(
             typer.echo(f"{name}: {file}")
 
 
+@runs.command(epilog="Example: groundkit demo runs/addition/2026-01-01-0")
+def demo(
+    run: RunArgument,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 0,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Open no browser.")] = False,
+    trust: TrustOption = False,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Serve a page on this machine on which one draws images and sees the run answer."""
+    with reported(debug):
+        from groundkit.verbs import demo as serve
+
+        def say(url: str) -> None:
+            typer.echo(json.dumps({"url": url}) if as_json else f"draw at {url} (Ctrl-C ends it)")
+
+        serve(run, port=port, open_browser=not no_open, trust=trust, device=device, say=say)
+
+
 @runs.command(epilog="Example: groundkit compare runs/addition/* --html comparison.html")
 def compare(
     folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Finished runs.")],

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from groundkit.answers import ImageReading
+from groundkit.answers import Answers, ImageReading
 from groundkit.circuit.cache import cache_folder
 from groundkit.circuit.explore import Explorer
 from groundkit.circuit.prepare import prepare
@@ -179,6 +179,17 @@ def explain(session: Session, question: str, count: int = 5) -> Explanation:
         if _NO_SOLUTION not in error.found:
             raise
         return _unprovable(session, question)
+    return explain_case(case, found, count)
+
+
+def explain_case(case: Case, found: Answers, count: int = 5) -> Explanation:
+    """Explains the most probable of the answers that a case has.
+
+    Args:
+        case: A question made ready.
+        found: Its answers.
+        count: How many proofs to tell.
+    """
     best = found.best
     combination, answer = best.place
     one = {name: tensor[combination : combination + 1] for name, tensor in case.rows.items()}

@@ -180,12 +180,18 @@ class Session:
             self._models[network] = model.to(self.device).eval()
         return self._models[network]
 
-    def read(self, paths: Sequence[Path | str], network: str | None = None) -> list[ImageReading]:
+    def read(
+        self,
+        paths: Sequence[Path | str],
+        network: str | None = None,
+        contents: Mapping[str, bytes] | None = None,
+    ) -> list[ImageReading]:
         """Reads image files: symbols, energy, and whether they are out of distribution.
 
         Args:
             paths: Image files, of any size, grey or colour.
             network: The network; not needed when the program has one.
+            contents: Path -> the file, for images that are not on disk.
 
         Raises:
             DataError: A file is missing or is no image.
@@ -193,7 +199,11 @@ class Session:
         """
         name = self._network(network)
         known = self.familiar[name]
-        prepared = [prepare_image(Path(p), known.shape, known.dark_border) for p in paths]
+        held = contents or {}
+        prepared = [
+            prepare_image(Path(path), known.shape, known.dark_border, held.get(str(path)))
+            for path in paths
+        ]
         if not prepared:
             return []
         pixels = torch.stack([one.pixels for one in prepared])
@@ -267,15 +277,15 @@ class Session:
             unseen=case.unseen,
         )
 
-    def case(self, question: str) -> Case:
+    def case(self, question: str | Question) -> Case:
         """Grounds a question, reads its images and arranges what the circuit needs."""
         posed = pose(question, SUFFIXES)
-        reasoner = self._reasoner(posed)
-        networks = self._inputs(reasoner)
+        reasoner, networks = self.compile(posed)
         readings = {}
         for variable, path in posed.images.items():
-            reading = self.read([path], networks[variable])[0]
-            readings[variable] = reading
+            if variable not in networks:
+                raise NetworkError(f"no network reads '{path}' in {posed.text}")
+            readings[variable] = self.read([path], networks[variable], posed.contents)[0]
         unseen = tuple(n for n in posed.goal.variables if n in networks and n not in readings)
         domains = [self.program.networks[networks[name]].domain for name in unseen]
         count = int(np.prod([len(domain) for domain in domains]))
@@ -293,8 +303,13 @@ class Session:
         }
         return Case(posed, reasoner, readings, unseen, combinations, rows)
 
-    def _reasoner(self, posed: Question) -> Reasoner:
-        """Compiles a question's goal and gives it the learnt probabilities."""
+    def compile(self, posed: Question) -> tuple[Reasoner, dict[str, str]]:
+        """Compiles a question's goal and gives it the learnt probabilities.
+
+        Returns:
+            The circuit, and the network that reads each of its inputs: image variables, other
+            variables and printed constants.
+        """
         reasoner = build_reasoner(
             self.program,
             posed.goal,
@@ -304,7 +319,7 @@ class Session:
             limits=Limits(),
         )
         self._teach(reasoner)
-        return reasoner
+        return reasoner, self._inputs(reasoner)
 
     @torch.no_grad()
     def _teach(self, reasoner: Reasoner) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import warnings
 import zipfile
 from pathlib import Path
@@ -25,7 +26,12 @@ MAX_UNFOLDING = 100
 FOLDER_SIZE = 28
 
 
-def read_image(path: Path, shape: tuple[int, ...], at: Location | None = None) -> Tensor:
+def read_image(
+    path: Path,
+    shape: tuple[int, ...],
+    at: Location | None = None,
+    content: bytes | None = None,
+) -> Tensor:
     """Reads an image file into bytes ``(C, H, W)`` of the wanted shape.
 
     The image is fitted into the frame without distortion and padded with its border's colour.
@@ -34,6 +40,7 @@ def read_image(path: Path, shape: tuple[int, ...], at: Location | None = None) -
         path: A PNG, JPEG or other image file.
         shape: The wanted ``(C, H, W)``.
         at: Where the path was named, for the message.
+        content: The file's content when it is not on disk; ``path`` then only names it.
 
     Raises:
         DataError: The file is missing, is no image, or is too large to be one symbol.
@@ -42,7 +49,7 @@ def read_image(path: Path, shape: tuple[int, ...], at: Location | None = None) -
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as opened:
+            with Image.open(_source(path, content), formats=FORMATS) as opened:
                 if opened.width * opened.height > MAX_PIXELS:
                     raise Image.DecompressionBombError(f"{opened.width}x{opened.height} pixels")
                 picture = _flat(_eight_bits(opened)).convert("RGB" if channels == 3 else "L")
@@ -65,6 +72,11 @@ def read_image(path: Path, shape: tuple[int, ...], at: Location | None = None) -
             at=at,
         ) from None
     return _fit(np.asarray(picture), channels, height, width)
+
+
+def _source(path: Path, content: bytes | None) -> Path | io.BytesIO:
+    """What Pillow opens: the file, or its content."""
+    return path if content is None else io.BytesIO(content)
 
 
 def _eight_bits(opened: Image.Image) -> Image.Image:
@@ -152,10 +164,10 @@ def _common_shape(files: list[Path]) -> tuple[int, int, int]:
     return (first[0], side, side) if side >= FOLDER_SIZE else (first[0], FOLDER_SIZE, FOLDER_SIZE)
 
 
-def read_image_size(path: Path) -> tuple[int, int, int]:
+def read_image_size(path: Path, content: bytes | None = None) -> tuple[int, int, int]:
     """Returns ``(C, H, W)`` of an image file without decoding its pixels."""
     try:
-        with Image.open(path, formats=FORMATS) as opened:
+        with Image.open(_source(path, content), formats=FORMATS) as opened:
             grey = opened.mode in {"1", "L", "LA"} or opened.mode.startswith(("I", "F"))
             return (1 if grey else 3, opened.height, opened.width)
     except (UnidentifiedImageError, OSError) as error:

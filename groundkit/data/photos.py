@@ -26,7 +26,9 @@ class Prepared:
     done: tuple[str, ...]
 
 
-def prepare_image(path: Path, shape: tuple[int, int, int], dark_border: float) -> Prepared:
+def prepare_image(
+    path: Path, shape: tuple[int, int, int], dark_border: float, content: bytes | None = None
+) -> Prepared:
     """Reads an image file of any size, grey or colour, inverted or not.
 
     Args:
@@ -34,12 +36,13 @@ def prepare_image(path: Path, shape: tuple[int, int, int], dark_border: float) -
         shape: ``(C, H, W)`` that the network reads.
         dark_border: Share of the training images whose border is dark. When nearly all of them
             are alike, an image with the other kind of border is taken for inverted, and undone.
+        content: The file's content when it is not on disk.
 
     Raises:
         DataError: The file is missing or is no image.
     """
-    pixels = read_image(path, shape)
-    channels, height, width = read_image_size(path)
+    pixels = read_image(path, shape, content=content)
+    channels, height, width = read_image_size(path, content)
     done = []
     if (height, width) != shape[1:]:
         done.append(f"fitted from {width}x{height} into {shape[2]}x{shape[1]} pixels")

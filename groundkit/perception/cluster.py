@@ -10,7 +10,6 @@ from __future__ import annotations
 import warnings
 
 import torch
-from sklearn.cluster import KMeans, SpectralClustering
 from torch import Generator, Tensor
 from torch.nn import functional
 
@@ -62,6 +61,9 @@ def cluster_embedding(embedding: Tensor, count: int, seed: int) -> Tensor:
     Returns:
         The cluster of each row, ``(N,)``, on the embedding's device.
     """
+    # Loading scikit-learn takes a second, which commands that do not train can save.
+    from sklearn.cluster import KMeans, SpectralClustering
+
     points = embedding.detach().cpu().numpy()
     enough = SMALLEST_SHARE * len(points) / count
     labels = torch.zeros(len(points), dtype=torch.long)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from groundkit.program.query import Goal, parse_goal
@@ -20,11 +20,13 @@ class Question:
         text: The question as asked.
         goal: The goal with a variable for every image.
         images: Variable -> the image's path as written.
+        contents: Path -> the image's file, for images that are not on disk.
     """
 
     text: str
     goal: Goal
     images: dict[str, str]
+    contents: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     def with_values(self, values: Mapping[str, str]) -> str:
         """Prints the question with its images, and some variables replaced by values."""
@@ -32,18 +34,20 @@ class Question:
         return self.goal.with_values({**values, **quoted})
 
 
-def pose(text: str, suffixes: Collection[str]) -> Question:
+def pose(text: str | Question, suffixes: Collection[str]) -> Question:
     """Reads a question; a quoted text that names a file, or ends like one, is an image.
 
     The same file twice is the same image.
 
     Args:
-        text: The question.
+        text: The question; one that is posed already is returned.
         suffixes: Endings of image files, such as ``.png``.
 
     Raises:
         ProgramError: It is not one goal.
     """
+    if isinstance(text, Question):
+        return text
     given = parse_goal(text)
     images: dict[str, str] = {}
 

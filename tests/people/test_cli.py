@@ -45,6 +45,13 @@ def test_help_answers_at_once_and_without_torch():
     assert min(times) < 0.5 or (os.getloadavg()[0] > (os.cpu_count() or 1) and min(times) < 2)
 
 
+def test_check_loads_nothing_heavy_that_it_does_not_need():
+    heavy = "{'torchvision', 'sklearn', 'matplotlib'}"
+    code = f"import sys, groundkit.check; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
 @pytest.mark.parametrize(
     "command",
     [
