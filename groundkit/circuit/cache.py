@@ -103,4 +103,4 @@ def store(folder: Path, shape: Shape, program: GroundProgram, compiled: Compiled
         content = _MAGIC + hashlib.sha256(body).digest() + body
         write_atomically(folder / f"{key_of(shape)}.shape", content)
     except RunError as error:
-        warnings.warn(f"the compiled program cannot be kept: {error.found}", stacklevel=2)
+        warnings.warn(f"the compiled program is not kept: {error.found}", stacklevel=2)

@@ -57,7 +57,7 @@ def test_a_damaged_entry_is_noticed_and_rebuilt(tmp_path: Path, damage: str) -> 
 
 def test_a_folder_that_cannot_be_written_only_warns(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.warns(UserWarning, match="cannot be kept"):
+    with pytest.warns(UserWarning, match="is not kept"):
         prepare(shape_of(), tmp_path / "file" / "cache", None)
 
 
