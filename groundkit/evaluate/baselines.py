@@ -56,11 +56,31 @@ def ward(train: Pixels, test: Pixels, clusters: int, seed: int) -> NDArray[np.in
     return np.asarray(model.fit_predict(np.concatenate([train, test]))[len(train) :], np.int64)
 
 
+def umap_mixture(train: Pixels, test: Pixels, clusters: int, seed: int) -> NDArray[np.int64]:
+    """Gaussian mixture on ten UMAP coordinates (30 neighbours, distance 0).
+
+    Raises:
+        InputError: umap-learn is not installed.
+    """
+    try:
+        import umap
+    except ImportError:
+        raise InputError(
+            "umap-learn is not installed",
+            remedy="pip install 'groundkit[benchmarks]', or leave this baseline out",
+        ) from None
+    reducer = umap.UMAP(n_neighbors=30, min_dist=0.0, n_components=10, random_state=seed)
+    model = GaussianMixture(clusters, n_init=5, reg_covar=1e-3, random_state=seed)
+    model.fit(reducer.fit_transform(train))
+    return np.asarray(model.predict(reducer.transform(test)), dtype=np.int64)
+
+
 CLUSTERERS: dict[str, Clusterer] = {
     "k-means": k_means,
     "PCA + mixture": mixture,
     "spectral": spectral,
     "ward": ward,
+    "UMAP + mixture": umap_mixture,
 }
 
 

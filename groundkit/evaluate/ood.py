@@ -61,6 +61,32 @@ def gradient_score(
     return np.concatenate(norms) if norms else np.zeros(0)
 
 
+def model_scores(
+    logits: Callable[[Tensor], Tensor], images: Tensor, batch: int = 256
+) -> dict[str, NDArray[np.float64]]:
+    """The scores that a symbol model has by itself: ``energy``, ``max_softmax``, ``gradient``.
+
+    Args:
+        logits: Images ``(B, C, H, W)`` -> logits ``(B, K)``.
+        images: ``(N, C, H, W)``, as the model sees them.
+        batch: Images at a time.
+
+    Returns:
+        Score's name -> ``(N,)``, higher = more foreign.
+    """
+
+    def energy(x: Tensor) -> Tensor:
+        return -torch.logsumexp(logits(x), dim=-1)
+
+    with torch.no_grad():
+        rows = torch.cat([logits(part).double() for part in torch.split(images, batch)])
+    return {
+        "energy": energy_score((-torch.logsumexp(rows, dim=-1)).cpu().numpy()),
+        "max_softmax": max_softmax_score(rows.softmax(-1).cpu().numpy()),
+        "gradient": gradient_score(energy, images, batch),
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class OodScores:
     """How well one score tells foreign images from those of the training distribution.

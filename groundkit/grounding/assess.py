@@ -90,7 +90,7 @@ def assess_network(task: Task, name: str, learner: Learner, *, seed: int) -> Net
     truth = None if images.labels is None or (images.labels == UNKNOWN).all() else images.labels
     scores = score_grounding(truth, probs, task.roles.domains[name])
     found = NetworkAssessment(images, probs, energies, scores)
-    inside = {"energy": energies, "max_softmax": ood.max_softmax_score(probs)}
+    inside = foreign_scores(learner, images.pixels)
     settings = task.spec.evaluate
     for foreign in settings.ood:
         try:
@@ -101,13 +101,9 @@ def assess_network(task: Task, name: str, learner: Learner, *, seed: int) -> Net
             why = [error.found, error.expected, error.remedy]
             found.ood[foreign] = ood.unavailable(foreign, "; ".join(filter(None, why)))
             continue
-        their_probs, their_energies = read(learner, outside.pixels)
-        found.ood_energies[foreign] = their_energies
-        found.ood[foreign] = ood.compare_scores(
-            foreign,
-            inside,
-            {"energy": their_energies, "max_softmax": ood.max_softmax_score(their_probs)},
-        )
+        theirs = foreign_scores(learner, outside.pixels)
+        found.ood_energies[foreign] = theirs["energy"]
+        found.ood[foreign] = ood.compare_scores(foreign, inside, theirs)
     return found
 
 
@@ -145,6 +141,11 @@ def assess_generation(task: Task, name: str, learner: Learner, found: NetworkAss
         extractor.features(found.samples), extractor.features(judged.floats())
     )
     found.nearest = judged.floats(near[:, 0])
+
+
+def foreign_scores(learner: Learner, pixels: Tensor) -> dict[str, Floats]:
+    """Scores ``(N,)`` of images, higher = more foreign, under every detector the model has."""
+    return ood.model_scores(learner.model, to_model(pixels.to(learner.pool.device)))
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ from groundkit.evaluate.ood import (
     energy_score,
     entropy_score,
     gradient_score,
+    model_scores,
     max_softmax_score,
     score_ood,
     unavailable,
@@ -89,3 +90,19 @@ def test_report_has_the_keys_of_metrics_json():
 def test_missing_set_says_why():
     d = unavailable("fashion-mnist", "not on this machine").to_dict()
     assert d["auroc"] is None and d["reason"] == "not on this machine"
+
+
+def test_scores_of_a_model_are_those_of_its_logits():
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(6, 3)
+    images = torch.randn(7, 1, 2, 3)
+
+    def logits(x):
+        return layer(x.flatten(1))
+
+    found = model_scores(logits, images, batch=4)
+    rows = logits(images).detach()
+    assert np.allclose(found["energy"], -rows.logsumexp(1), atol=1e-6)
+    assert np.allclose(found["max_softmax"], -rows.softmax(1).max(1).values, atol=1e-6)
+    slope = rows.softmax(1) @ layer.weight.detach()
+    assert np.allclose(found["gradient"], slope.norm(dim=1), atol=1e-6)

@@ -16,6 +16,7 @@ from groundkit.grounding.assess import (
     learnt,
 )
 from groundkit.grounding.trainer import Trainer
+from groundkit.perception.pixels import to_bytes
 from groundkit.run import run
 
 CPU = torch.device("cpu")
@@ -32,6 +33,9 @@ class Perfect:
         }
         self.symbols = symbols
         self.pool = bank.pixels
+
+    def model(self, images):
+        return self.read(to_bytes(images)) + 0 * images.flatten(1).sum(1, keepdim=True)
 
     def read(self, pixels):
         rows = torch.zeros(len(pixels), self.symbols)

@@ -1,0 +1,217 @@
+"""Perception without a program: clusters, foreign images and samples, beside baselines on pixels.
+
+    python -m benchmarks.perception --data moons circles digits8 --seeds 0 1 2 3 4
+    python -m benchmarks.perception --data mnist5k --seeds 0 --variants full "without L_GEN"
+    python -m benchmarks.perception --data mnist5k --baselines
+    python -m benchmarks.perception --data cifar10 --device cuda
+
+Models have the settings of the data set's preset and see training images without labels. Clusters
+are scored on all test images at once; baselines with a graph have the test images in theirs. Labels
+are used by the scores, and by the judge of samples, alone. Runs add up in
+benchmarks/results/perception_runs.json, from which benchmarks/results/perception.md is made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from groundkit.data.images import ImageSet
+from groundkit.data.sources import MissingDataError, load, load_ood
+from groundkit.evaluate import generation
+from groundkit.evaluate.baselines import CLUSTERERS, DETECTORS, SEEDLESS, library_scores
+from groundkit.evaluate.clustering import best_matching, confusion, score_clusters
+from groundkit.evaluate.ood import model_scores, score_ood
+from groundkit.perception.estimator import SymbolPerception
+from groundkit.perception.pixels import to_model
+from groundkit.report.compare import RunResult, compare
+
+RESULTS = Path(__file__).parent / "results"
+RUNS = RESULTS / "perception_runs.json"
+FOREIGN = ("fashion-mnist", "mnist5k", "letters", "noise", "inverted", "rotated")
+OURS = "full bound"
+VARIANTS: dict[str, dict[str, Any]] = {
+    OURS: {},
+    "without L_GEN": {"generative": 0.0},
+    "without L_INV": {"invariance": 0.0, "contrastive": 0.0},
+    "without L_PRIOR": {"prior": 0.0},
+    "without the clustering phase": {"cluster_steps": 0, "contrastive": 0.0, "assignment": 0.0},
+    "JEM-like (L_GEN only)": {
+        "cluster_steps": 0,
+        "invariance": 0.0,
+        "prior": 0.0,
+        "contrastive": 0.0,
+        "assignment": 0.0,
+    },
+}
+CLUSTERING = {
+    "grounding.accuracy_matched": "matched accuracy",
+    "grounding.nmi": "NMI",
+    "grounding.ari": "ARI",
+    "grounding.seconds": "seconds",
+}
+GENERATION = {
+    "generation.agreement": "samples agree",
+    "generation.fid": "Frechet",
+    "generation.fid_floor": "training images",
+    "generation.fid_mixture": "PCA + mixture",
+    "generation.kid": "KID",
+}
+
+
+def images_of(images: ImageSet, limit: int | None = None) -> torch.Tensor:
+    """Images ``(N, C, H, W)``, or points, in [-1, 1], at most the first ``limit``."""
+    return to_model(images.pixels[:limit])
+
+
+def foreign_sets(name: str, seed: int) -> Iterator[tuple[str, ImageSet]]:
+    """Foreign sets that are at hand, for data sets of images of at least 16 x 16 pixels."""
+    inside = load(name).test
+    if len(inside.shape) != 3 or inside.shape[-1] < 16:
+        return  # 8 x 8 pixels or points against noise prove nothing
+    for foreign in FOREIGN:
+        if foreign == name:
+            continue
+        try:
+            yield foreign, load_ood(foreign, inside, 1000, seed)
+        except MissingDataError as error:
+            print(f"left out: {error}")
+
+
+def fit(name: str, variant: str, seed: int, limit: int, device: str) -> Iterator[RunResult]:
+    """Trains a variant; yields its clusters and samples, then a run for each detector."""
+    data = load(name)
+    train, test = images_of(data.train, limit), images_of(data.test)
+    start = time.perf_counter()
+    settings = {"random_state": seed, "device": device} | VARIANTS[variant]
+    model = SymbolPerception.from_preset(name, **settings).fit(train.numpy())
+    seconds = time.perf_counter() - start
+    scores = score_clusters(data.test.labels, model.predict(test.numpy())).to_dict()
+    metrics: dict[str, Any] = {
+        "grounding": scores | {"seconds": seconds},
+        "rollbacks": model.n_rollbacks_,
+    }
+    if min(data.test.shape[-2:]) >= 8 and model.generative > 0:
+        metrics["generation"] = judge_samples(model, data.train, test, limit, seed)
+    yield {"label": f"{name}: {variant}", "seed": seed, "metrics": metrics}
+    if variant != OURS:
+        return
+    foreign = {f: scores_of(model, images_of(images)) for f, images in foreign_sets(name, seed)}
+    for detector, inside in scores_of(model, test).items() if foreign else ():
+        found = {f: score_ood(inside, outside[detector]) for f, outside in foreign.items()}
+        ood = {"ood": {f: s.to_dict() for f, s in found.items()}}
+        yield {"label": f"{name}: {detector}", "seed": seed, "metrics": ood}
+
+
+def judge_samples(
+    model: SymbolPerception, train: ImageSet, test: torch.Tensor, limit: int, seed: int
+) -> dict[str, Any]:
+    """Lets a classifier trained on labels judge images of every symbol."""
+    images, labels = images_of(train, limit), np.asarray(train.labels)[:limit]
+    judge = generation.train_extractor(images, labels)
+    classes = best_matching(confusion(labels, model.labels_))
+    each = -(-generation.MOST_IMAGES // model.n_symbols)
+    made = [model.sample(each, symbol=k, seed=seed + k) for k in range(model.n_symbols)]
+    asked = np.repeat([classes[k] for k in range(model.n_symbols)], each)
+    samples = torch.from_numpy(np.concatenate(made))
+    return generation.score_generation(samples, test, images, judge, asked=asked).to_dict()
+
+
+def scores_of(model: SymbolPerception, images: torch.Tensor) -> dict[str, np.ndarray]:
+    """Scores of the model and of pytorch-ood on its logits."""
+    images = images.to(model.device)
+    with torch.no_grad():
+        logits = torch.cat([model.model_(part) for part in torch.split(images, 500)])
+    library = library_scores(logits.double().cpu().numpy())
+    return model_scores(model.model_, images) | library
+
+
+def baselines(name: str, seed: int, limit: int) -> Iterator[RunResult]:
+    """A run for every clusterer and detector on pixels."""
+    data = load(name)
+    train, test = (
+        x.flatten(1).double().numpy() for x in (images_of(data.train, limit), images_of(data.test))
+    )
+    for method, cluster in CLUSTERERS.items():
+        too_many = method == "ward" and len(train) + len(test) > 10_000  # its cost is quadratic
+        if not too_many and (seed == 0 or method not in SEEDLESS):
+            start = time.perf_counter()
+            clusters = cluster(train, test, len(data.classes), seed)
+            scores = score_clusters(data.test.labels, clusters).to_dict()
+            scores["seconds"] = time.perf_counter() - start
+            yield {"label": f"{name}: {method}", "seed": seed, "metrics": {"grounding": scores}}
+    foreign = {f: images_of(x).flatten(1).double().numpy() for f, x in foreign_sets(name, seed)}
+    for method, detector in DETECTORS.items() if foreign else ():
+        if seed == 0 or method not in SEEDLESS:
+            score = detector(train, seed)
+            inside = score(test)
+            found = {f: score_ood(inside, score(x)).to_dict() for f, x in foreign.items()}
+            label = f"{name}: {method} (pixels)"
+            yield {"label": label, "seed": seed, "metrics": {"ood": found}}
+
+
+def keep(run: RunResult) -> None:
+    """Adds a run to the file of runs, in place of an earlier one of the same label and seed."""
+    runs = json.loads(RUNS.read_text()) if RUNS.exists() else []
+    runs = [r for r in runs if (r["label"], r["seed"]) != (run["label"], run["seed"])]
+    RUNS.write_text(json.dumps([*runs, run], indent=1), encoding="utf-8")
+    print(f"{run['label']}, seed {run['seed']}: {run['metrics']}", flush=True)
+
+
+def write_tables() -> None:
+    """Makes the tables of all runs so far."""
+    runs = sorted(json.loads(RUNS.read_text()), key=lambda run: run["label"])
+    parts = {
+        "Clusters on the test images": compare(having(runs, "grounding"), CLUSTERING),
+        "Samples by symbol": compare(having(runs, "generation"), GENERATION),
+    }
+    for key, title in (("auroc", "AUROC"), ("aupr", "AUPR"), ("fpr95", "FPR95")):
+        columns = {f"ood.{f}.{key}": f for f in FOREIGN}
+        parts[f"Foreign images, {title}"] = compare(having(runs, "ood"), columns)
+    text = "".join(f"\n## {title}\n\n{table.to_markdown()}" for title, table in parts.items())
+    head = (
+        "# Perception without a program\n\nMade by `python -m benchmarks.perception`, whose "
+        "docstring says how. Rows are `data set: method`; `full bound` is ours with its preset.\n"
+    )
+    (RESULTS / "perception.md").write_text(head + text, encoding="utf-8")
+
+
+def having(runs: list[RunResult], part: str) -> list[RunResult]:
+    """Runs that measured a part."""
+    return [run for run in runs if part in run["metrics"]]
+
+
+def main() -> None:
+    """Trains what is asked for and writes the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", nargs="+", default=["digits8"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=[OURS])
+    parser.add_argument("--baselines", action="store_true", help="the rows on pixels instead")
+    parser.add_argument("--limit", type=int, default=10_000, help="training images at most")
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
+    print(f"{platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}")
+    for name in options.data:
+        for seed in options.seeds:
+            if options.baselines:
+                for run in baselines(name, seed, options.limit):
+                    keep(run)
+            for variant in () if options.baselines else options.variants:
+                for run in fit(name, variant, seed, options.limit, options.device):
+                    keep(run)
+            write_tables()
+
+
+if __name__ == "__main__":
+    main()
