@@ -71,8 +71,11 @@ class ExamplesSpec(_Section):
 
 
 class SamplerSpec(_Section):
-    """Langevin sampling of model images for the generative term."""
+    """What the generative term contrasts data with."""
 
+    kind: Literal["langevin", "energy-discrepancy"] = "langevin"
+    """``langevin``: samples of the model by SGLD; ``energy-discrepancy``: perturbed data, faster
+    and blind to what no perturbation looks like. The other keys are SGLD's, but for the last two."""
     steps: int = Field(default=10, ge=1)
     """SGLD steps per sampling."""
     step_size: float = Field(default=2.0, gt=0)
@@ -93,6 +96,10 @@ class SamplerSpec(_Section):
     """Weight of the squared energies, which keeps them near zero."""
     data_noise: float = Field(default=0.03, ge=0)
     """Standard deviation of the noise added to real images in the generative term."""
+    perturbation: float = Field(default=0.3, gt=0)
+    """Standard deviation of each of a perturbation's two steps, of images in [-1, 1]."""
+    negatives: int = Field(default=4, ge=1)
+    """Perturbations of an image."""
 
 
 class PerceptionSpec(_Section):

@@ -49,6 +49,33 @@ def contrast_with_samples(
     return of_data, of_samples
 
 
+def contrast_with_perturbed(
+    model: SymbolModel, data: Tensor, *, deviation: float, negatives: int, generator: Generator
+) -> tuple[Tensor, Tensor]:
+    """Reads data and perturbations of it, for a generative term without a sampler.
+
+    The result goes into :func:`~groundkit.perception.bound.energy_discrepancy`.
+
+    Args:
+        model: The model.
+        data: Unlabelled images, ``(B, C, H, W)``.
+        deviation: Standard deviation ``s`` of each of the two steps, to a noisy image and from it.
+        negatives: Number M of perturbations of an image.
+        generator: Source of randomness, on the model's device.
+
+    Returns:
+        Logits of data ``(B, K)`` and of perturbations ``(B, M, K)``, with gradients.
+    """
+
+    def noise(count: int) -> Tensor:
+        size = (len(data), count, *data.shape[1:])
+        return torch.randn(size, generator=generator, device=data.device, dtype=data.dtype)
+
+    perturbed = data[:, None] + deviation * (noise(1) + noise(negatives))
+    logits = model(torch.cat([data, perturbed.flatten(0, 1)]))
+    return logits[: len(data)], logits[len(data) :].unflatten(0, (len(data), negatives))
+
+
 def sample_images(
     model: SymbolModel,
     start: SymbolStart,

@@ -24,6 +24,7 @@ def bound_settings(spec: PerceptionSpec) -> BoundSettings:
         contrastive_temperature=spec.contrastive_temperature,
         assignment=spec.assignment,
         sampling=Sampling(
+            kind=sampler.kind,
             langevin=langevin(sampler),
             chains=sampler.batch,
             every=sampler.every,
@@ -31,5 +32,7 @@ def bound_settings(spec: PerceptionSpec) -> BoundSettings:
             reinitialise=sampler.reinit,
             energy_penalty=sampler.energy_penalty,
             data_noise=sampler.data_noise,
+            perturbation=sampler.perturbation,
+            negatives=sampler.negatives,
         ),
     )

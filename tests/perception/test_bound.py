@@ -186,3 +186,26 @@ def test_assignment_holds_on_to_clusters_but_lets_a_doubtful_one_go():
     certain = one_hot_logits(clusters, 50.0)
     assert bound.assignment(certain, clusters, doubt=0.0) == pytest.approx(0, abs=1e-9)
     assert bound.assignment(certain, clusters, doubt=0.1) < bound.assignment(right, clusters)
+
+
+def test_energy_discrepancy_equals_the_naive_formula_and_is_bounded_by_the_stabiliser():
+    data, perturbed = torch.randn(7, 3), torch.randn(7, 4, 3)
+    gaps = (energy(data)[:, None] - energy(perturbed)).exp()
+    naive = -torch.log(0.5 / 4 + gaps.mean(1)).mean()
+    assert bound.energy_discrepancy(data, perturbed, 0.5) == pytest.approx(naive.item(), rel=1e-5)
+    certain = bound.energy_discrepancy(torch.full((2, 3), 500.0), torch.zeros(2, 4, 3))
+    assert certain == pytest.approx(math.log(4))
+
+
+def test_energy_discrepancy_is_greatest_at_the_energy_of_the_data():
+    """Data of N(0, 1), energies a x^2 / 2: the right precision is a = 1, with no normaliser."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(20_000, 1, generator=generator)
+    noisy = x + torch.randn(20_000, 1, generator=generator)
+    perturbed = noisy + torch.randn(20_000, 32, generator=generator)
+    precisions = torch.linspace(0.6, 1.6, 11)
+    values = [
+        bound.energy_discrepancy(-a / 2 * x**2, (-a / 2 * perturbed**2)[..., None], 1e-6)
+        for a in precisions
+    ]
+    assert precisions[torch.stack(values).argmax()].item() == pytest.approx(1.0, abs=0.11)

@@ -7,6 +7,7 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from groundkit.errors import DataError, NetworkError, SpecError
 from groundkit.perception.estimator import SymbolPerception
+from groundkit.perception.learner import Sampling
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +128,10 @@ def test_two_moons_are_told_apart():
         assignment=10,
     )
     assert normalized_mutual_info_score(truth, model.fit_predict(points)) > 0.8
+
+
+def test_the_generative_term_needs_no_sampler(shapes):
+    found = small(sampling=Sampling(kind="energy-discrepancy")).fit(shapes[0])
+    noise = np.random.default_rng(1).uniform(-1, 1, size=(300, 12, 12))
+    assert np.median(found.score_samples(shapes[0])) > np.quantile(found.score_samples(noise), 0.95)
+    assert np.mean(found.predict(found.sample(20, symbol=1)) == 1) > 0.9

@@ -2,7 +2,11 @@ import torch
 
 from groundkit.perception import bound
 from groundkit.perception.backbones import build_backbone
-from groundkit.perception.generate import contrast_with_samples, sample_images
+from groundkit.perception.generate import (
+    contrast_with_perturbed,
+    contrast_with_samples,
+    sample_images,
+)
 from groundkit.perception.langevin import Langevin, ReplayBuffer
 from groundkit.perception.model import SymbolModel, energy
 from groundkit.perception.symbol_start import SymbolStart
@@ -69,3 +73,19 @@ def test_samples_of_a_symbol_are_that_symbol():
     samples = sample_images(model, start, symbols, sampler=Langevin(), generator=rng(1))
     assert samples.shape == (60, *SHAPE) and samples.abs().max() <= 1
     assert (model(samples).argmax(1) == symbols).float().mean() > 0.9
+
+
+def test_energy_discrepancy_gives_data_the_lower_energy_without_a_sampler():
+    model, data = make_model(), make_data()
+    optimiser = torch.optim.Adam(model.parameters(), 2e-3)
+    generator = rng(2)
+    for _ in range(100):
+        logits = contrast_with_perturbed(
+            model, data[:64], deviation=0.3, negatives=4, generator=generator
+        )
+        assert [tuple(part.shape) for part in logits] == [(64, 3), (64, 4, 3)]
+        optimiser.zero_grad()
+        (-bound.energy_discrepancy(*logits)).backward()
+        optimiser.step()
+    noisy = data[64:] + 0.4 * torch.randn(192, *SHAPE, generator=rng(3))
+    assert energy(model(data[64:])).mean() + 2 < energy(model(noisy)).mean()
