@@ -101,6 +101,9 @@ def _result(
     if "error" in answer:
         raise decode_error(answer["error"])
     if "unforeseen" in answer:
-        words = answer["unforeseen"]
-        raise RunError(f"grounding '{shape.goal.text}' failed unexpectedly: {words}")
+        trace = answer["unforeseen"].strip()
+        raise RunError(
+            f"grounding '{shape.goal.text}' failed unexpectedly: {trace.splitlines()[-1]}",
+            remedy="check the use of built-in predicates, or report it with what --debug shows",
+        ) from RuntimeError(trace)
     return decode(answer["found"])

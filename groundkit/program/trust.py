@@ -8,14 +8,14 @@ the program runs fails as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import problog
 from problog.clausedb import ClauseDB
 from problog.errors import GroundingError
-from problog.logic import Term
+from problog.logic import And, AnnotatedDisjunction, Clause, Not, Or, Term
 
 from groundkit.errors import ProgramError
 from groundkit.program.terms import Places, text_of, walk
@@ -50,6 +50,13 @@ _REFUSED = frozenset(
 def refuse_untrusted(statements: Iterable[Any], places: Places) -> None:
     """Raises a ProgramError at the first statement that reaches for code or files."""
     for statement in statements:
+        for goal in _goals(statement):
+            if isinstance(goal, Term) and goal.functor == "." and goal.arity == 2:
+                raise ProgramError(
+                    f"'{goal}' as a goal would load code from a file",
+                    remedy="remove it, or pass --trust when you trust this program",
+                    at=places.of(statement),
+                )
         for term in walk(statement):
             name = text_of(term.functor)
             if name in _LOADERS and term.arity > 0:
@@ -66,6 +73,19 @@ def refuse_untrusted(statements: Iterable[Any], places: Places) -> None:
                     remedy="remove it, or pass --trust when you trust this program",
                     at=places.of(statement),
                 )
+
+
+def _goals(term: Any) -> Iterator[Any]:
+    """Yields the goals that a statement's body calls, looking through its connectives."""
+    if isinstance(term, Clause | AnnotatedDisjunction):
+        yield from _goals(term.body)
+    elif isinstance(term, And | Or):
+        yield from _goals(term.op1)
+        yield from _goals(term.op2)
+    elif isinstance(term, Not):
+        yield from _goals(term.child)
+    else:
+        yield term
 
 
 def _is_call(name: str, term: Term) -> bool:
