@@ -15,10 +15,11 @@ import torch
 from problog.logic import Constant, Term
 from torch import Tensor, nn
 
+from groundkit.circuit.learnable import LearnableGroups
 from groundkit.circuit.prepare import prepare
 from groundkit.circuit.reasoner import Reasoner
 from groundkit.errors import Location, ProgramError, RunError
-from groundkit.program.engine import Shape
+from groundkit.program.engine import Shape, refuse_tensors
 from groundkit.program.limits import Limits
 from groundkit.program.query import Binding, Goal
 from groundkit.program.source import Program
@@ -44,10 +45,17 @@ def build_deepproblog_reasoner(
     """Makes a reasoner that asks DeepProbLog; the arguments are those of ``build_reasoner``.
 
     Raises:
-        ProgramError: The program has evidence, which DeepProbLog ignores without a word, or a
-            predicate that its tensor operations shadow.
+        ProgramError: DeepProbLog would ignore a part of the program, or the program has nn/3.
         RunError: DeepProbLog is not installed.
     """
+    refuse_ignored(program)
+    refuse_tensors(program)
+    shape = Shape(program, goal, tuple(images), dict(observed_values or {}))
+    return DeepProbLogReasoner(program, goal, *prepare(shape, cache, limits))
+
+
+def refuse_ignored(program: Program) -> None:
+    """Raises a ProgramError at what DeepProbLog would ignore without a word."""
     if program.evidence:
         raise ProgramError(
             "DeepProbLog ignores evidence/2",
@@ -61,8 +69,61 @@ def build_deepproblog_reasoner(
             remedy="rename the predicate, or use --engine circuit",
             at=Location(program.file),
         )
-    shape = Shape(program, goal, tuple(images), dict(observed_values or {}))
-    return DeepProbLogReasoner(program, goal, *prepare(shape, cache, limits))
+
+
+def make_model(
+    program: Program,
+    networks: Mapping[str, nn.Module],
+    *,
+    embeddings: Any = None,
+    cache: bool = True,
+) -> Any:
+    """Makes DeepProbLog's model of a program; ``model.parameters`` is to be set before solving.
+
+    Args:
+        program: The program.
+        networks: Modules by name, which DeepProbLog calls with one example at a time.
+        embeddings: What ``embed/2`` asks for the tensor of a term.
+        cache: Whether circuits are kept by query; impossible where grounding computes tensors.
+
+    Raises:
+        RunError: DeepProbLog is not installed.
+    """
+    try:
+        from deepproblog.engines import ExactEngine
+        from deepproblog.model import Model
+        from deepproblog.network import Network
+        from deepproblog.semiring.graph_semiring import GraphSemiring
+    except ImportError as error:
+        raise RunError(
+            f"DeepProbLog cannot be imported: {error}",
+            remedy="pip install 'groundkit[deepproblog]'",
+        ) from error
+
+    class LearnedSemiring(GraphSemiring):  # type: ignore[misc]
+        """Takes t(...) from our parameters, with their gradients."""
+
+        def value(self, a: Any, key: Any = None) -> Any:
+            if type(a) is Term and a.functor == "t":
+                return self.model.parameters[int(a.args[0])]
+            return super().value(a, key)
+
+    wrapped = [Network(module, name) for name, module in networks.items()]
+    model = Model(program.text, wrapped, embeddings, load=False)
+    model.set_engine(ExactEngine(model), cache=cache, semiring=LearnedSemiring)
+    return model
+
+
+def parameters_in_order(program: Program, learnable: LearnableGroups) -> list[Tensor]:
+    """Lists all t(...) probabilities as DeepProbLog numbers them."""
+    found: list[Tensor] = []
+    for index, group in enumerate(program.learnable):
+        name = f"group{index}"
+        if name in learnable.groups:
+            found.extend(learnable.log_rows(name).exp()[: len(group.heads)])
+        else:
+            found.extend(torch.tensor(group.initial))
+    return found
 
 
 class _Inputs(Mapping[Any, Tensor]):
@@ -113,44 +174,7 @@ class DeepProbLogReasoner(Reasoner):
         super().__init__(program, goal, *compiled)
         self.inputs = tuple(name for name in goal.variables if name not in self.observed)
         self.networks = {name: _Lookup(calls, self.inputs) for name, calls in self.slots.items()}
-        self.model = self._model()
-
-    def _model(self) -> Any:
-        """Builds DeepProbLog's model with lookup networks."""
-        try:
-            from deepproblog.engines import ExactEngine
-            from deepproblog.model import Model
-            from deepproblog.network import Network
-            from deepproblog.semiring.graph_semiring import GraphSemiring
-        except ImportError as error:
-            raise RunError(
-                f"DeepProbLog cannot be imported: {error}",
-                remedy="pip install 'groundkit[deepproblog]'",
-            ) from error
-
-        class LearnedSemiring(GraphSemiring):  # type: ignore[misc]
-            """Takes t(...) from our parameters, with their gradients."""
-
-            def value(self, a: Any, key: Any = None) -> Any:
-                if type(a) is Term and a.functor == "t":
-                    return self.model.parameters[int(a.args[0])]
-                return super().value(a, key)
-
-        networks = [Network(module, name) for name, module in self.networks.items()]
-        model = Model(self.program.text, networks, load=False)
-        model.set_engine(ExactEngine(model), cache=True, semiring=LearnedSemiring)
-        return model
-
-    def _parameters_in_order(self) -> list[Tensor]:
-        """Lists all t(...) probabilities as DeepProbLog numbers them."""
-        found: list[Tensor] = []
-        for index, group in enumerate(self.program.learnable):
-            name = f"group{index}"
-            if name in self.groups:
-                found.extend(self._group_rows(name, group).exp()[: len(group.heads)])
-            else:
-                found.extend(torch.tensor(group.initial))
-        return found
+        self.model = make_model(program, self.networks)
 
     def forward(self, log_probs: Mapping[str, Tensor]) -> Tensor:
         """Evaluates every answer of every example, one after the other: ``(B, R)``."""
@@ -172,7 +196,7 @@ class DeepProbLogReasoner(Reasoner):
             if network.slot:
                 network.log_probs = log_probs[name]
                 batch = log_probs[name].shape[0]
-        self.model.parameters = self._parameters_in_order()
+        self.model.parameters = parameters_in_order(self.program, self.learnable)
         self.model.add_tensor_source(_SOURCE, _Inputs(batch, len(self.inputs)))
         return batch
 

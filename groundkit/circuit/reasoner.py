@@ -14,17 +14,16 @@ from torch import Tensor, nn
 from groundkit.circuit.compile import Compiled, compile_conjunction
 from groundkit.circuit.explore import Explorer, Support, Worlds
 from groundkit.circuit.layer import CircuitLayer
+from groundkit.circuit.learnable import LearnableGroups, log
 from groundkit.circuit.prepare import prepare
 from groundkit.errors import DataError, NetworkError, ProgramError, choose_from
 from groundkit.program.engine import Shape
 from groundkit.program.ground import FixedSource, GroundProgram, LearnedSource, NeuralSource
 from groundkit.program.limits import Limits
-from groundkit.program.probability import LearnableGroup
 from groundkit.program.query import Goal
 from groundkit.program.source import Program
 
 _NORMALISED = 1e-3
-_SMALLEST_START = 1e-6
 
 
 def build_reasoner(
@@ -90,11 +89,8 @@ class Reasoner(nn.Module):
         used = {
             c.source.group for c in ground_program.choices if isinstance(c.source, LearnedSource)
         }
-        self.groups = {
-            f"group{index}": group for index, group in enumerate(program.learnable) if index in used
-        }
-        self.learnable = nn.ParameterDict(
-            {name: nn.Parameter(_start(group)) for name, group in self.groups.items()}
+        self.learnable = LearnableGroups(
+            {f"group{index}": g for index, g in enumerate(program.learnable) if index in used}
         )
         self._lay_out()
         self._checked = False
@@ -114,12 +110,12 @@ class Reasoner(nn.Module):
                 row_of.append(rows[name] + choice.source.slot * self.sizes[name])
             elif isinstance(choice.source, FixedSource):
                 row_of.append(total + len(constants))
-                constants.extend(_log(p) for p in choice.source.probabilities)
+                constants.extend(log(p) for p in choice.source.probabilities)
             else:
                 row_of.append(-1)
         total += len(constants)
         starts: dict[str, int] = {}
-        for name, group in self.groups.items():
+        for name, group in self.learnable.groups.items():
             starts[name] = total
             total += len(group.heads) + 1 + len(group.others)
         for index, choice in enumerate(self.ground_program.choices):
@@ -183,8 +179,7 @@ class Reasoner(nn.Module):
         like = parts[0] if parts else self._parameter_like()
         if len(self.constants):
             parts.append(self.constants.to(like).unsqueeze(0))
-        for name, group in self.groups.items():
-            parts.append(self._group_rows(name, group).to(like).unsqueeze(0))
+        parts += [self.learnable.log_rows(n).to(like).unsqueeze(0) for n in self.learnable.groups]
         return parts
 
     def input_rows(self, log_probs: Mapping[str, Tensor]) -> Tensor:
@@ -200,22 +195,9 @@ class Reasoner(nn.Module):
         """Returns a tensor with the type to compute in where no network gives one."""
         return next(iter(self.parameters()), self.constants).detach()
 
-    def _group_rows(self, name: str, group: LearnableGroup) -> Tensor:
-        """Returns the log-probabilities of a learnable group: heads, none, fixed heads."""
-        free = torch.log_softmax(self.learnable[name], 0) + _log(1.0 - group.fixed)
-        if group.exhaustive:
-            free = torch.cat([free, free.new_tensor([-math.inf])])
-        fixed = free.new_tensor([_log(p) for p in group.other_probabilities])
-        return torch.cat([free, fixed])
-
     def learned_probabilities(self) -> dict[str, float]:
         """Returns the present value of every learnable probability, by its head."""
-        found: dict[str, float] = {}
-        for name, group in self.groups.items():
-            values = self._group_rows(name, group).detach().exp().tolist()
-            for head, value in zip(group.heads, values, strict=False):
-                found[f"{head} (line {group.location.line})"] = value
-        return found
+        return self.learnable.probabilities()
 
     def _check(self, log_probs: Mapping[str, Tensor]) -> None:
         """Checks names and shapes always, and once that the numbers are log-probabilities."""
@@ -350,19 +332,6 @@ class Reasoner(nn.Module):
                 if layer(*self.input_parts(self._uniform()))[0, 0] == -math.inf:
                     kept = rest
         return [name for name, _ in kept]
-
-
-def _start(group: LearnableGroup) -> Tensor:
-    """Returns starting logits of a group: its heads, then "none" unless they are exhaustive."""
-    free = max(1.0 - group.fixed, _SMALLEST_START)
-    shares = [value / free for value in group.initial]
-    if not group.exhaustive:
-        shares.append(group.residual / free)
-    return torch.tensor([math.log(max(share, _SMALLEST_START)) for share in shares]).double()
-
-
-def _log(probability: float) -> float:
-    return math.log(probability) if probability > 0 else -math.inf
 
 
 def _plain(text: str) -> str:

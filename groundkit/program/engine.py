@@ -94,7 +94,7 @@ def ground(shape: Shape) -> GroundProgram:
     if not shape.facts:
         check_goal(program, goal)
     _check_images(goal, shape.images)
-    _check_kinds(program)
+    refuse_tensors(program)
     placeholders = dict.fromkeys(shape.images)
     try:
         found = _run_or_list(shape, placeholders)
@@ -138,15 +138,16 @@ def _check_images(goal: Goal, images: Sequence[str]) -> None:
             )
 
 
-def _check_kinds(program: Program) -> None:
-    """Networks that return tensors cannot become circuits."""
+def refuse_tensors(program: Program) -> None:
+    """Raises a ProgramError at the first nn/3: its tensors are no symbols to sum over."""
     for predicate in program.neural:
         if predicate.kind == "deterministic":
             raise ProgramError(
-                f"nn/3 of network '{predicate.network}' returns a tensor, which the circuit "
-                "engine cannot compile",
-                expected="nn/4 (categorical) or nn/2 (a probability)",
-                remedy="run it with --engine deepproblog",
+                f"nn/3 of network '{predicate.network}' returns a tensor; a circuit sums over "
+                "symbols, and so does a run's training",
+                expected="nn/4 (one of several symbols) or nn/2 (a probability)",
+                remedy="ask and train it in Python with groundkit.TensorProgram, by DeepProbLog's "
+                "own engine",
                 at=predicate.location,
             )
 

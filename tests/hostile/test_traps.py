@@ -135,7 +135,7 @@ def test_tensors_of_nn3_are_refused_by_name() -> None:
     text = "nn(rnn,[X],E)::embed(X,E). q(X) :- embed(X,E)."
     with pytest.raises(ProgramError, match="nn/3") as info:
         reasoner_of(text, "q(X)", ["X"])
-    assert "--engine deepproblog" in str(info.value)
+    assert "TensorProgram" in str(info.value) and "DeepProbLog" in str(info.value)
 
 
 def test_saturated_networks_keep_finite_gradients() -> None:
