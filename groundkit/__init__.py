@@ -45,6 +45,7 @@ from groundkit import errors
 
 if TYPE_CHECKING:
     from groundkit.check import check_program
+    from groundkit.circuit.tensors import TensorProgram
     from groundkit.data.sources import load as load_data
     from groundkit.data.sources import load_ood
     from groundkit.grounder import Grounder
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Grounder": "grounder.Grounder",
     "SymbolPerception": "perception.estimator.SymbolPerception",
+    "TensorProgram": "circuit.tensors.TensorProgram",
     "check_program": "check.check_program",
     "compare": "verbs.compare",
     "demo": "verbs.demo",
@@ -103,6 +105,7 @@ def __dir__() -> list[str]:
 __all__ = [
     "Grounder",
     "SymbolPerception",
+    "TensorProgram",
     "check_program",
     "compare",
     "demo",
