@@ -1,7 +1,7 @@
 """ProbLog's own golden programs through this engine.
 
 ``python -m benchmarks.golden FOLDER [--trust]`` runs every ``.pl`` of FOLDER that states its
-expected outcome in a comment, and prints a table. ProbLog keeps these programs (Apache 2.0) in the
+expected outcome in a comment, and writes ``benchmarks/results/golden.md``. ProbLog keeps these programs (Apache 2.0) in the
 folder ``test`` of its source repository; they are read from there and not part of this package.
 Programs that load Python code or data bases are refused without ``--trust``.
 """
@@ -13,11 +13,13 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from benchmarks.machine import circumstances
 from groundkit.circuit.answer import answer_queries
 from groundkit.errors import GroundkitError, InputError, LimitError
 from groundkit.program.limits import Limits
 from groundkit.program.source import load_program
 
+RESULT = Path(__file__).parent / "results" / "golden.md"
 TOLERANCE = 1e-6
 """The programs state their outcomes with seven digits or fewer."""
 
@@ -72,21 +74,39 @@ def _plain(query: str) -> str:
 
 
 def main() -> None:
-    """Prints the table."""
+    """Runs all programs and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--trust", action="store_true")
     arguments = parser.parse_args()
     counts: Counter[str] = Counter()
-    print("| program | verdict | detail |\n|---|---|---|")
+    rows = ["| program | verdict | detail |", "|---|---|---|"]
     for path in sorted(arguments.folder.glob("*.pl")):
         verdict, detail = judge(path, arguments.trust)
         counts[verdict] += 1
         if not verdict.startswith(("agrees", "states")):
-            print(f"| {path.name} | {verdict} | {detail.replace('|', '/')} |", flush=True)
-    print()
-    for verdict, count in counts.most_common():
-        print(f"{count:4d} {verdict}")
+            rows.append(f"| {path.name} | {verdict} | {detail.replace('|', '/')} |")
+            print(rows[-1], flush=True)
+    totals = [f"- {count} {verdict}" for verdict, count in counts.most_common()]
+    text = page(arguments.trust, totals, rows)
+    print(text)
+    RESULT.write_text(text)
+
+
+def page(trust: bool, totals: list[str], rows: list[str]) -> str:
+    """Words the results as a page."""
+    return f"""# ProbLog's golden programs
+
+`python -m benchmarks.golden FOLDER{" --trust" if trust else ""}`, FOLDER being `test` of ProbLog's
+source repository. {circumstances("problog", "PySDD")}. A program agrees when it
+gives exactly the stated queries, each probability within {TOLERANCE:g}.
+
+{chr(10).join(totals)}
+
+The others:
+
+{chr(10).join(rows)}
+"""
 
 
 if __name__ == "__main__":

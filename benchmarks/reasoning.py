@@ -11,14 +11,10 @@ import argparse
 import contextlib
 import io
 import json
-import os
-import platform
 import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.carry import CARRY, by_einsum, by_gather, by_reasoner, carry_goal, draw
+from benchmarks.machine import circumstances
 from groundkit.circuit import cache
 from groundkit.circuit.compile import compile_program
 from groundkit.circuit.klay_export import to_klay
@@ -309,11 +306,7 @@ def main() -> None:
     quick = parser.parse_args().quick
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    names = ("torch", "problog", "deepproblog", "PySDD", "klaycircuits")
-    where = (
-        f"{date.today().isoformat()}, {_processor()}, one thread, Python "
-        f"{platform.python_version()}, " + ", ".join(f"{n} {version(n)}" for n in names)
-    )
+    where = circumstances("torch", "problog", "deepproblog", "PySDD", "klaycircuits")
     print(where, flush=True)
     results: dict[str, Any] = {"where": where, "batch": BATCH}
     results["carry"] = [carry_row(n) for n in (1, 2, 4, 8, 15, 30)]
@@ -326,14 +319,6 @@ def main() -> None:
     (RESULTS / "reasoning.json").write_text(json.dumps(results, indent=1) + "\n")
     (RESULTS / "reasoning.md").write_text(report(results))
     plot(results["carry"], RESULTS / "reasoning.png")
-
-
-def _processor() -> str:
-    """Names the processor, and how busy the machine was."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    model = next((line.partition(":")[2].strip() for line in lines if "model name" in line), "")
-    load = os.getloadavg()[0]
-    return f"{model or platform.machine()} ({os.cpu_count()} cores, load {load:.1f} at the start)"
 
 
 def report(results: dict[str, Any]) -> str:

@@ -1,0 +1,26 @@
+"""Says where and with what a result was measured."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+
+def circumstances(*packages: str) -> str:
+    """Words the date, the processor with its load, Python and the versions of ``packages``."""
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    return (
+        f"{date.today().isoformat()}, {processor()}, Python {platform.python_version()}, {versions}"
+    )
+
+
+def processor() -> str:
+    """Names the processor, and how busy the machine was."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.exists() else []
+    model = next((line.partition(":")[2].strip() for line in lines if "model name" in line), "")
+    load = os.getloadavg()[0]
+    return f"{model or platform.machine()} ({os.cpu_count()} cores, load {load:.1f})"
