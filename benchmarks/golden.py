@@ -1,9 +1,10 @@
 """ProbLog's own golden programs through this engine.
 
 ``python -m benchmarks.golden FOLDER [--trust]`` runs every ``.pl`` of FOLDER that states its
-expected outcome in a comment, and writes ``benchmarks/results/golden.md``. ProbLog keeps these programs (Apache 2.0) in the
-folder ``test`` of its source repository; they are read from there and not part of this package.
-Programs that load Python code or data bases are refused without ``--trust``.
+expected outcome in a comment, and writes ``benchmarks/results/golden.md``. ProbLog keeps these
+programs (Apache 2.0) in the folder ``test`` of its source repository; they are read from there and
+not part of this package. Programs that load Python code or data bases are refused without
+``--trust``.
 """
 
 from __future__ import annotations
