@@ -31,7 +31,7 @@ class Checked(ShownAsPrinted):
     """
 
     program: str
-    goal: str
+    goal: str | None
     images: dict[str, str]
     observed: tuple[str, ...]
     answers: int
@@ -44,13 +44,16 @@ class Checked(ShownAsPrinted):
         return asdict(self)
 
     def __str__(self) -> str:
-        lines = [
-            f"{self.program}: in order",
-            f"  goal {self.goal}: {self.answers} answer(s), {self.circuit_nodes} circuit nodes",
-            f"  images {', '.join(f'{v} by {n}' for v, n in self.images.items())}"
-            + (f"; observed {', '.join(self.observed)}" if self.observed else ""),
-            f"  {self.examples} training examples",
-        ]
+        lines = [f"{self.program}: in order"]
+        if self.goal is None:
+            lines.append("  no goal: networks cluster their images without a program")
+        else:
+            observed = f"; observed {', '.join(self.observed)}" if self.observed else ""
+            lines += [
+                f"  goal {self.goal}: {self.answers} answer(s), {self.circuit_nodes} circuit nodes",
+                f"  images {', '.join(f'{v} by {n}' for v, n in self.images.items())}{observed}",
+                f"  {self.examples} training examples",
+            ]
         lines += [
             f"  network {name}: {facts['backbone']} with {facts['parameters']} parameters for "
             f"{facts['symbols']} symbols, {facts['pool']} unlabelled images of {facts['data']}"
@@ -73,17 +76,16 @@ def check_program(
     """
     task = read_task(program, spec, settings=settings, trust=trust)
     networks = {name: _check_network(task, name, trust=trust) for name in task.neural}
-    task.answer_rows(task.examples)
-    task.observed_log_probs(task.examples)
+    task.prepare()
     return Checked(
         program=str(task.sources.program),
-        goal=task.goal.text,
+        goal=task.goal.text if task.asks else None,
         images=task.roles.images,
         observed=task.roles.observed,
-        answers=len(task.reasoner.answers),
+        answers=len(task.reasoner.answers) if task.asks else 0,
         networks=networks,
         examples=len(task.examples),
-        circuit_nodes=len(task.reasoner.compiled.circuit),
+        circuit_nodes=len(task.reasoner.compiled.circuit) if task.asks else 0,
     )
 
 
@@ -91,7 +93,7 @@ def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:
     """Builds a network and reads two images with it."""
     pool = task.pool(name)
     settings = task.spec.network(name)
-    symbols = len(task.roles.domains[name])
+    symbols = len(task.domains[name])
     model = build_model(settings, tuple(pool.shape[1:]), symbols, trust=trust)
     with torch.no_grad():
         logits = model(torch.zeros(2, *pool.shape[1:]))

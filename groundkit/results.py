@@ -33,7 +33,7 @@ class Outcome:
         trainer: The trained networks, with their relabellings and clock.
         history: The history's rows.
         assessed: Network -> its scores on held-out images.
-        queries: Scores of held-out queries.
+        queries: Scores of held-out queries, ``None`` without a goal.
         identification: The admitted groundings, or why they could not be counted.
         seconds: Stage -> seconds.
         device: Where it was trained.
@@ -44,8 +44,8 @@ class Outcome:
     trainer: Trainer
     history: Sequence[Row]
     assessed: Mapping[str, NetworkAssessment]
-    queries: dict[str, Any]
-    identification: Identification | str
+    queries: dict[str, Any] | None
+    identification: Identification | str | None
     seconds: Mapping[str, float]
     device: torch.device
     origin: Origin
@@ -62,7 +62,8 @@ def collect_metrics(outcome: Outcome) -> dict[str, Any]:
     named = next((row["seconds"] for row in outcome.history if "reground" in row), None)
     if named is not None:
         timing["first_names_s"] = named
-    timing["compile_s"] = round(task.reasoner.compiled.seconds, 3)
+    if task.asks:
+        timing["compile_s"] = round(task.reasoner.compiled.seconds, 3)
     first = next(iter(networks.values()))
     return {
         "grounding": first["grounding"] if len(networks) == 1 else _mean_grounding(networks),
@@ -71,7 +72,7 @@ def collect_metrics(outcome: Outcome) -> dict[str, Any]:
         "ood": first["ood"],
         "generation": first["generation"],
         "networks": networks,
-        "learnable": task.reasoner.learned_probabilities(),
+        "learnable": task.reasoner.learned_probabilities() if task.asks else {},
         "relabellings": [
             {"step": row["step"], **row["reground"]} for row in outcome.history if "reground" in row
         ],
@@ -99,9 +100,11 @@ def _mean_grounding(networks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]
     return mean
 
 
-def _identify_metrics(outcome: Outcome) -> dict[str, Any]:
-    """Returns the identification with the map that was learnt."""
+def _identify_metrics(outcome: Outcome) -> dict[str, Any] | None:
+    """Returns the identification with the map that was learnt, ``None`` without a goal."""
     found = outcome.identification
+    if found is None:
+        return None
     if isinstance(found, str):
         return {"count": None, "permutations": None, "collapses": None, "reason": found}
     result: dict[str, Any] = found.to_dict()
@@ -147,7 +150,7 @@ def report_data(outcome: Outcome, metrics: dict[str, Any]) -> ReportData:
         "networks": [
             {
                 "name": name,
-                "symbols": task.roles.domains[name],
+                "symbols": task.domains[name],
                 "grounding": metrics["networks"][name]["grounding"],
                 "reliability": None if one.scores.bins is None else one.scores.bins.to_dict(),
                 "images": as_pixels(one.images.pixels),

@@ -172,7 +172,7 @@ def run(
         command = _command(program, spec, seed, settings, device, engine=engine, trust=trust)
         origin = Origin(seed, engine, command)
     task = read_task(program, spec, settings=settings, trust=trust, engine=origin.engine)
-    task.reasoner, task.roles, task.examples, task.held_out  # noqa: B018 - checked before a folder is made
+    task.prepare()
     times.lap("ground")
     if resume is not None:
         folder.check_program(task.program.text, program)
@@ -208,7 +208,7 @@ def _train(
     task: Task,
     device: torch.device,
     folder: RunFolder,
-    found: Identification | str,
+    found: Identification | str | None,
     *,
     progress: Progress,
     stop: AbstractContextManager[Callable[[], bool]],
@@ -241,7 +241,7 @@ def _train(
             on_state=lambda done, state: folder.save_state(done, state, trainer.score, history),
             stop=asked,
             trust=trust,
-            rivals=() if isinstance(found, str) else found.listed,
+            rivals=found.listed if isinstance(found, Identification) else (),
             world=world,
         )
         if saved is not None:
@@ -258,7 +258,7 @@ def _train(
 def _finish(
     trainer: Trainer,
     rows: Sequence[Row],
-    found: Identification | str,
+    found: Identification | str | None,
     folder: RunFolder,
     *,
     times: _Times,
@@ -275,7 +275,7 @@ def _finish(
             for name, learner in learners.items()
             if learner.settings.generative > 0
         }
-        | {"program": task.reasoner},
+        | ({"program": task.reasoner} if task.asks else {}),
         {
             "program": str(task.sources.program),
             "seed": origin.seed,
@@ -291,7 +291,7 @@ def _finish(
         name: assess_network(task, name, learner, seed=origin.seed)
         for name, learner in learners.items()
     }
-    queries = assess_queries(task, learners, task.held_out)
+    queries = assess_queries(task, learners, task.held_out) if task.asks else None
     times.lap("evaluate")
     for name, learner in learners.items():
         assess_generation(task, name, learner, assessed[name])
@@ -311,8 +311,10 @@ def _finish(
     return RunResult(path, metrics, verdict)
 
 
-def _identify(task: Task, progress: Progress) -> Identification | str:
+def _identify(task: Task, progress: Progress) -> Identification | str | None:
     """Counts the admitted groundings; a text says why that was not possible."""
+    if not task.asks:
+        return None
     try:
         found = identify_task(task)
     except LimitError as error:

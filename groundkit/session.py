@@ -119,9 +119,10 @@ class Session:
         self._facts = read_manifest(folder / "checkpoint")["facts"]
         self.program = load_program(folder / "program.pl", trust=trust)
         self.spec = load_spec(folder / "spec.toml", settings)
+        program = read_tensors(folder / "checkpoint", "program") if self.spec.query else {}
         self._learnt = {
             name.removeprefix(_LEARNABLE): tensor
-            for name, tensor in read_tensors(folder / "checkpoint", "program").items()
+            for name, tensor in program.items()
             if name.startswith(_LEARNABLE)
         }
         self._models: dict[str, SymbolModel] = {}
@@ -141,7 +142,8 @@ class Session:
         """
         sources = Sources(self.folder / "program.pl", self.folder / "spec.toml")
         task = Task(self.program, self.spec, sources, cache=cache_folder(), limits=Limits())
-        self._teach(task.reasoner)
+        if task.asks:
+            self._teach(task.reasoner)
         return task
 
     @cached_property

@@ -25,11 +25,16 @@ from pydantic import (
 from groundkit.errors import Location, SpecError, choose_from
 from groundkit.presets import fill_in, load_preset
 
+_MOST = 10_000_000
+"""Examples and images that may be asked for; more is a slip of the keyboard."""
+
 
 class _Section(BaseModel):
     """A table of the spec: unknown keys are errors, values are fixed once read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 def _with_preset(given: Any, table: Literal["network", "train"]) -> Any:
@@ -60,9 +65,9 @@ class ExamplesSpec(_Section):
     goal: str | None = None
     """Goal that examples are drawn from, over the same variables, where fewer combinations occur
     than the query allows; training does not see it."""
-    count: int = Field(default=1000, ge=1)
+    count: int = Field(default=1000, ge=1, le=_MOST)
     """Number of examples drawn for training."""
-    held_out: int = Field(default=500, ge=1)
+    held_out: int = Field(default=500, ge=1, le=_MOST)
     """Number of examples drawn from test images, for query accuracy."""
     seed: int = 0
     """Seed of the draw; independent of the training seed."""
@@ -133,6 +138,20 @@ class PerceptionSpec(_Section):
         return shares
 
 
+class LabelsSpec(_Section):
+    """The few labels that training may use; without them it uses none."""
+
+    per_symbol: int = Field(default=0, ge=0)
+    """Images of each symbol whose label is used, drawn from the data set's training images."""
+    symbols: list[str] = Field(default_factory=list)
+    """The symbols that are drawn, all of them when empty."""
+    file: Path | None = None
+    """CSV with a column ``image`` and either a column ``symbol`` or one of probabilities for each
+    symbol; in place of ``per_symbol``."""
+    weight: float = Field(default=1.0, ge=0)
+    """Weight of the labels' term, mean log p(label)."""
+
+
 class NetworkSpec(_Section):
     """One network of the program: the name inside ``nn(NAME, ...)``."""
 
@@ -152,6 +171,8 @@ class NetworkSpec(_Section):
     image_shape: tuple[int, int, int] | None = None
     """Channels, height and width that the user's own images are brought to; by default those of
     the data set's images, 1 x 28 x 28 for ``mnist5k``."""
+    labels: LabelsSpec = LabelsSpec()
+    """Weak supervision."""
     perception: PerceptionSpec = PerceptionSpec()
     """The bound's terms."""
 
@@ -186,6 +207,11 @@ class TrainSpec(_Section):
     """Weight decay of AdamW."""
     symbolic: float = Field(default=1.0, ge=0)
     """Weight of the symbolic term, mean log P(query)."""
+    schedule: Literal["constant", "annealed", "clusters-first", "tempered"] = "constant"
+    """How the symbolic term comes in: at its full weight from the start; rising from nothing;
+    absent, then at its full weight; or reading softened symbols, which harden."""
+    schedule_steps: int = Field(default=200, ge=1)
+    """Joint steps after which every schedule is at the full weight."""
     reground: bool = True
     """Whether the relabelling search runs."""
     reground_every: int = Field(default=100, ge=1)
@@ -204,7 +230,7 @@ class EvaluateSpec(_Section):
 
     ood: list[str] = Field(default_factory=lambda: ["fashion-mnist", "letters", "noise"])
     """Out-of-distribution sets: data sets, or ``letters``, ``noise``, ``inverted``, ``rotated``."""
-    ood_count: int = Field(default=1000, ge=10)
+    ood_count: int = Field(default=1000, ge=10, le=_MOST)
     """Images of every out-of-distribution set."""
     samples: int = Field(default=10, ge=0)
     """Generated images per symbol; 0 leaves generation out."""

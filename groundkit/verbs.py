@@ -143,15 +143,15 @@ def evaluate(
         InputError: The run is wrong, or its data is gone.
     """
     session = open_run(run, trust=trust, device=device, settings=settings)
-    learners = {name: session.learner(name, seed) for name in session.networks}
+    task, learners = session.task, {name: session.learner(name, seed) for name in session.networks}
     networks = {}
     for name, learner in learners.items():
-        found = assess_network(session.task, name, learner, seed=seed)
-        assess_generation(session.task, name, learner, found)
+        found = assess_network(task, name, learner, seed=seed)
+        assess_generation(task, name, learner, found)
         networks[name] = found.to_dict()
     metrics: dict[str, Any] = {
         "networks": networks,
-        "query": assess_queries(session.task, learners, session.task.held_out),
+        "query": assess_queries(task, learners, task.held_out) if task.asks else None,
     }
     return {**metrics, **next(iter(networks.values()))} if len(networks) == 1 else metrics
 

@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from groundkit.data import sources
 from groundkit.errors import ProgramError, SpecError
@@ -152,3 +153,64 @@ def test_unknown_engines_are_refused(folder, tmp_path):
 def test_deepproblog_refuses_predicates_that_it_hides(folder, tmp_path):
     with pytest.raises(ProgramError, match="tensor operation add/3"):
         run(folder / "add.pl", out=tmp_path / "out", engine="deepproblog")
+
+
+CLUSTERS = """[examples]
+data = "digits8"
+[networks.net]
+backbone = "mlp"
+[networks.net.perception.sampler]
+steps = 2
+buffer = 50
+batch = 8
+[train]
+epochs = 1
+min_steps = 24
+pool_batch = 64
+cluster_steps = 40
+[evaluate]
+ood = ["noise"]
+ood_count = 50
+"""
+
+
+@pytest.fixture(scope="module")
+def clusters(tmp_path_factory):
+    """A program without rules and a spec without a goal."""
+    folder = tmp_path_factory.mktemp("clusters")
+    (folder / "alone.pl").write_text("nn(net, [X], Y, [0,1,2,3,4]) :: digit(X, Y).\n")
+    (folder / "alone.toml").write_text(CLUSTERS)
+    return folder
+
+
+def test_without_a_goal_networks_cluster_alone(clusters):
+    found = run(clusters / "alone.pl", out=clusters / "out")
+    assert found.metrics["query"] is None
+    assert found.metrics["identify"] is None
+    assert found.metrics["relabellings"] == []
+    assert found.metrics["grounding"]["accuracy_matched"] > 0.5
+    assert found.verdict.found.startswith("Clustered without a program")
+    assert "Clustered without a program" in (clusters / "out" / "report.html").read_text()
+    rows = [json.loads(line) for line in (clusters / "out" / "history.jsonl").open()]
+    assert not [row for row in rows if "symbolic" in row.get("terms", {})]
+
+
+def test_a_run_without_a_goal_can_be_evaluated_sampled_and_asked_for_clusters(clusters):
+    from groundkit.verbs import evaluate, query, sample
+
+    if not (clusters / "out").exists():
+        run(clusters / "alone.pl", out=clusters / "out")
+    measured = evaluate(clusters / "out", settings=["evaluate.samples=1"])
+    assert measured["query"] is None
+    assert measured["ood"]["noise"]["auroc"] is not None
+    assert sample(clusters / "out", 2)["net"]["0"].shape == (2, 1, 8, 8)
+    Image.new("L", (8, 8)).save(clusters / "a.png")
+    found = query(clusters / "out", f"digit('{clusters / 'a.png'}', Y)")
+    assert sum(answer.probability for answer in found.answers) == pytest.approx(1)
+
+
+def test_what_a_spec_without_a_goal_cannot_have_is_refused(clusters):
+    for setting in ('examples.file="x.csv"', 'examples.images=["X"]'):
+        with pytest.raises(SpecError, match="asks for no goal") as error:
+            run(clusters / "alone.pl", settings=[setting])
+        assert "[query]" in error.value.remedy

@@ -80,13 +80,13 @@ def test_two_processes_learn_what_one_does(folder):
 
 def test_two_processes_have_chains_and_states_of_their_own(folder):
     process = start(folder, "--out", "two", "--set", "train.min_steps=5000", two=True)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     history = folder / "two" / "history.jsonl"
     while not (history.exists() and '"generative"' in history.read_text()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    printed, _ = process.communicate(timeout=120)
+    printed, _ = process.communicate(timeout=300)
     assert printed.count("--resume two") == 1
     found = [RunFolder.reopen(folder / "two", rank).state() for rank in (0, 1)]
     assert found[0].step == found[1].step

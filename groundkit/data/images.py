@@ -22,7 +22,7 @@ class ImageSet:
 
     Attributes:
         name: The name of the data set, for messages.
-        pixels: ``(N, C, H, W)`` bytes, or ``(N, F)`` floats for points.
+        pixels: ``(N, C, H, W)`` bytes, or floats in [-1, 1] for points.
         labels: ``(N,)`` indices into ``classes``, or ``None`` where nothing is known.
         classes: Names of the labels.
     """

@@ -94,7 +94,7 @@ def rotated(images: ImageSet) -> ImageSet:
 
 
 def points(kind: str, count: int, seed: int) -> ImageSet:
-    """Draws scikit-learn's two moons or two circles, scaled into [-1, 1]; pixels are ``(N, 2)``."""
+    """Draws scikit-learn's moons or circles in [-1, 1], as images ``(N, 1, 1, 2)``."""
     from sklearn import datasets
 
     if kind == "moons":
@@ -103,7 +103,7 @@ def points(kind: str, count: int, seed: int) -> ImageSet:
     else:
         data, labels = datasets.make_circles(count, noise=0.03, factor=0.5, random_state=seed)
         data = data / 1.2
-    tensor = torch.from_numpy(np.clip(data, -1, 1).astype(np.float32))
+    tensor = torch.from_numpy(np.clip(data, -1, 1).astype(np.float32))[:, None, None]
     return ImageSet(kind, tensor, _labels(labels), ("0", "1"))
 
 

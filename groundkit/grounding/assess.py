@@ -80,7 +80,7 @@ def held_out_images(task: Task, network: str) -> ImageSet:
     kept, first = np.unique(rows, return_index=True)
     bank = examples.banks[network]
     pixels = bank.pixels[torch.from_numpy(kept)]
-    return ImageSet(bank.name, pixels, truth[first], task.roles.domains[network])
+    return ImageSet(bank.name, pixels, truth[first], task.domains[network])
 
 
 def assess_network(task: Task, name: str, learner: Learner, *, seed: int) -> NetworkAssessment:
@@ -88,7 +88,7 @@ def assess_network(task: Task, name: str, learner: Learner, *, seed: int) -> Net
     images = held_out_images(task, name)
     probs, energies = read(learner, images.pixels)
     truth = None if images.labels is None or (images.labels == UNKNOWN).all() else images.labels
-    scores = score_grounding(truth, probs, task.roles.domains[name])
+    scores = score_grounding(truth, probs, task.domains[name])
     found = NetworkAssessment(images, probs, energies, scores)
     inside = foreign_scores(learner, images.pixels)
     settings = task.spec.evaluate
@@ -116,7 +116,7 @@ def assess_generation(task: Task, name: str, learner: Learner, found: NetworkAss
     if task.spec.network(name).perception.generative == 0:
         found.generation = generation.no_generation("trained without the generative term")
         return
-    domain = task.roles.domains[name]
+    domain = task.domains[name]
     per_symbol = max(settings.samples, -(-generation.MOST_IMAGES // len(domain)))
     made = learner.sample(per_symbol, settings.sample_steps).cpu()
     asked = np.repeat(np.arange(len(domain)), per_symbol)
@@ -202,13 +202,14 @@ def identify_task(task: Task, *, seconds: float = 20.0) -> Identification:
     priors = {name: task.spec.network(name).perception.prior_probabilities for name in task.neural}
     return identify(
         task.reasoner.support(),
-        task.roles.domains,
+        task.domains,
         examples=_drawn(task) if task.spec.examples.file is None else None,
         slots=task.reasoner.slots,
         answers=task.reasoner.answers,
-        kept=[name for name in task.roles.domains if name not in task.neural],
+        kept=[name for name in task.domains if name not in task.neural],
         log_likelihood=task.reasoner.log_likelihood if _has_chances(task) else None,
         prior={name: p for name, p in priors.items() if p is not None},
+        labelled={name: known.symbols() for name in task.neural if (known := task.labelled(name))},
         seconds=seconds,
     )
 
@@ -236,7 +237,7 @@ def _drawn(task: Task) -> _Combinations:
             truth = [examples.truth[input_of(call)] for call in calls]
             values[network] = np.stack(truth, axis=1)
         else:
-            domain = [symbol.strip("'") for symbol in task.roles.domains[network]]
+            domain = [symbol.strip("'") for symbol in task.domains[network]]
             columns = [
                 [domain.index(value.strip("'")) for value in examples.symbols[call[0]]]
                 for call in calls

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -37,7 +38,7 @@ def learner_of(
         seed: Seed of its chains and prototypes.
         world: The processes that train together.
     """
-    settings = bound_settings(spec.perception)
+    settings = replace(bound_settings(spec.perception), labels=spec.labels.weight)
     augmentation = spec.perception.augmentation
     return Learner(model, settings, augmentation, pool, seed=seed, world=world)
 
@@ -55,4 +56,8 @@ def build_learner(
     pool, spec = task.pool(name).to(device), task.spec.network(name)
     symbols = len(task.domains[name])
     model = build_model(spec, tuple(pool.shape[1:]), symbols, trust=trust).to(device)
-    return learner_of(model, spec, pool, seed, world)
+    learner = learner_of(model, spec, pool, seed, world)
+    labelled = task.labelled(name)
+    if labelled is not None:
+        learner.teach(labelled.pixels, labelled.targets)
+    return learner

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -76,6 +76,11 @@ class Relabelling:
     method: str
     scored: int
     seconds: float
+
+    def rejected(self) -> Relabelling:
+        """The same search with the names kept."""
+        kept = {name: tuple(range(len(moves))) for name, moves in self.permutations.items()}
+        return replace(self, permutations=kept, accepted=False, after=self.before)
 
     def describe(self, domains: Mapping[str, Sequence[str]]) -> str:
         """Says what moved: ``moved 3->5, 5->3: log-likelihood -0.67 to -0.21``."""

@@ -25,8 +25,9 @@ from groundkit.data.examples import (
     restrict,
 )
 from groundkit.data.images import DataSource, ImageSet
+from groundkit.data.labels import Labelled, draw_labelled, read_labelled
 from groundkit.data.sources import check_ood
-from groundkit.errors import Location, NetworkError, SpecError, choose_from
+from groundkit.errors import DataError, Location, NetworkError, SpecError, choose_from
 from groundkit.program.limits import Limits
 from groundkit.program.query import Goal, check_goal, parse_goal
 from groundkit.program.source import Program, load_program
@@ -82,18 +83,52 @@ class Task:
         self._cache = cache
         self._limits = limits
         self._check_networks()
-        if spec.query is None:
+        for name in spec.evaluate.ood:
+            check_ood(name, sources.spec.parent, self.at("evaluate", "ood"))
+        if self.asks:
+            check_goal(program, self.goal)
+            self._check_variables()
+            self._drawn_goal = self._read_drawn_goal()
+        elif spec.examples.file is not None or spec.examples.images:
             raise SpecError(
-                "the spec asks for no goal",
+                "the spec has examples but asks for no goal",
+                remedy='add [query] with goal = "...", or name a data set in [examples] data and '
+                "leave out file and images, to cluster it without a program",
+                at=self.at("examples"),
+            )
+
+    def prepare(self) -> None:
+        """Compiles the goal and draws or reads the examples, so that training cannot fail for them.
+
+        Raises:
+            InputError: They do not fit each other.
+        """
+        if self.asks:
+            self.answer_rows(self.examples)
+            self.observed_log_probs(self.examples)
+        _ = self.examples, self.held_out
+        for name in self.neural:
+            self.labelled(name)
+
+    @property
+    def asks(self) -> bool:
+        """Whether the spec asks for a goal; without one, networks cluster their images alone."""
+        return self.spec.query is not None
+
+    @cached_property
+    def goal(self) -> Goal:
+        """The goal.
+
+        Raises:
+            SpecError: The spec asks for none.
+        """
+        if self.spec.query is None:
+            raise SpecError(
+                "the spec asks for no goal, so its networks only cluster images",
                 remedy='add [query] with goal = "..." and the variables that are images',
                 at=self.at("query"),
             )
-        self.goal: Goal = parse_goal(spec.query.goal, self.at("query", "goal"))
-        check_goal(program, self.goal)
-        self._check_variables()
-        for name in spec.evaluate.ood:
-            check_ood(name, sources.spec.parent, self.at("evaluate", "ood"))
-        self._drawn_goal = self._read_drawn_goal()
+        return parse_goal(self.spec.query.goal, self.at("query", "goal"))
 
     def at(self, *path: str) -> Location:
         """Locates a key of the spec file."""
@@ -201,6 +236,8 @@ class Task:
     @cached_property
     def roles(self) -> Roles:
         """What each variable stands for."""
+        if not self.asks:
+            return Roles({}, (), self.domains, {})
         images: dict[str, str] = {}
         given: dict[str, str] = {}
         reader: dict[str, str] = {}
@@ -295,17 +332,18 @@ class Task:
         return self._banks[split]
 
     def _restricted(self, split: int) -> dict[str, ImageSet]:
-        return {
-            name: restrict(
-                name,
-                self.roles.domains[name],
-                source.train if split == _TRAIN else source.test,
-            )
-            for name, source in self.data.items()
-        }
+        found = {}
+        for name, source in self.data.items():
+            images = source.train if split == _TRAIN else source.test
+            if self.asks or images.labels is not None:
+                images = restrict(name, self.domains[name], images)
+            found[name] = images
+        return found
 
     def _draw(self, split: int, count: int) -> Examples:
-        """Draws examples from labelled images of one split."""
+        """Draws examples from labelled images of one split; without a goal there are none."""
+        if not self.asks:
+            return Examples(self.roles, self.banks(split), {}, {}, {})
         rng = np.random.default_rng([self.spec.examples.seed, split])
         worlds = self._drawer.sample(count, rng)
         values = {
@@ -370,6 +408,34 @@ class Task:
         rows = [used[v] for v, name in self.roles.images.items() if name == network]
         return np.unique(np.concatenate(rows))
 
+    def labelled(self, network: str) -> Labelled | None:
+        """Returns the images of a network whose labels training may use.
+
+        Raises:
+            DataError: The spec names symbols or files that do not fit.
+        """
+        wanted = self.spec.network(network).labels
+        if wanted.file is not None:
+            shape = self.examples.banks[network].shape
+            file = self.sources.spec.parent / wanted.file
+            return read_labelled(file, self.domains[network], shape)
+        if not wanted.per_symbol:
+            return None
+        images = self.examples.banks[network]
+        if images.labels is None:
+            raise DataError(
+                f"'{images.name}' has no labels for network '{network}'",
+                remedy=f"name a table of labelled images in [networks.{network}.labels] file",
+                at=self.at("networks", network, "labels"),
+            )
+        return draw_labelled(
+            images,
+            self.domains[network],
+            wanted.symbols,
+            wanted.per_symbol,
+            self.spec.examples.seed,
+        )
+
     def answer_rows(self, examples: Examples) -> Tensor:
         """Finds every example's root: ``(n,)`` long."""
         names = self.reasoner.observed
@@ -382,7 +448,7 @@ class Task:
 
     def observed_log_probs(self, examples: Examples) -> dict[str, Tensor]:
         """One-hot log-probabilities of the observed networks' calls: network -> ``(n, S, K)``."""
-        found = {}
+        found: dict[str, Tensor] = {}
         for network, calls in self.reasoner.slots.items():
             if network in self.neural or not calls:
                 continue

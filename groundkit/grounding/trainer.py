@@ -11,23 +11,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from scipy.optimize import linear_sum_assignment
+from torch import Generator
 
 from groundkit.errors import CheckpointError, StoppedError
 from groundkit.grounding.networks import build_learner
 from groundkit.grounding.reground import Regrounder, Relabelling
+from groundkit.grounding.symbolic import SymbolicTerm, moment
 from groundkit.grounding.task import Task
-from groundkit.perception.augment import Rows
-from groundkit.perception.learner import Learner, Terms
+from groundkit.perception.learner import Learner
 from groundkit.perception.phases import (
     REPORT_EVERY,
     Clock,
     EmbeddingPhase,
     JointPhase,
     PhaseSettings,
-    Queried,
     Row,
-    Views,
 )
 from groundkit.perception.world import World
 
@@ -84,31 +83,23 @@ class Trainer:
             name: build_learner(task, name, device, seed, trust=trust, world=self.world)
             for name in task.neural
         }
-        self.reasoner = task.reasoner.to(device)
-        self._read_examples()
-        self._own_examples = self.world.own(task.spec.train.batch, "train.batch")
-        self._regrounder = Regrounder(
-            self.reasoner,
-            {name: task.roles.domains[name] for name in self._slots},
-            {name: task.roles.domains[name] for name in self.reasoner.slots},
-            rivals,
-        )
+        self._symbolic = SymbolicTerm(task, device, self.world) if task.asks else None
+        self._regrounder = self._make_regrounder(rivals)
         self._named: list[str] = []
         self._embedding: EmbeddingPhase | None = None
         self._joint = self._joint_phase()
 
-    def _read_examples(self) -> None:
-        """Puts what training may see of the examples on the device."""
-        task = self.task
-        self._answers = task.answer_rows(task.examples).to(self.device)
-        self._observed = {
-            name: rows.to(self.device)
-            for name, rows in task.observed_log_probs(task.examples).items()
-        }
-        self._slots = {
-            name: torch.from_numpy(task.pool_places(name, places)).to(self.device)
-            for name, places in task.slot_images(task.examples).items()
-        }
+    def _make_regrounder(self, rivals: Sequence[Mapping[str, Sequence[int]]]) -> Regrounder | None:
+        """Makes the search for names, ``None`` where it is switched off or there is no program."""
+        if self._symbolic is None or not self.task.spec.train.reground:
+            return None
+        reasoner, domains = self._symbolic.reasoner, self.task.domains
+        return Regrounder(
+            reasoner,
+            {name: domains[name] for name in self._symbolic.networks},
+            {name: domains[name] for name in reasoner.slots},
+            rivals,
+        )
 
     def _joint_phase(self) -> JointPhase:
         train = self.task.spec.train
@@ -117,7 +108,7 @@ class Trainer:
             PhaseSettings(self.joint_steps, train.learning_rate, train.weight_decay),
             train.pool_batch,
             self.generator,
-            others=self.reasoner.parameters(),
+            others=self._symbolic.reasoner.parameters() if self._symbolic else (),
             on_row=self._on_row,
             clock=self.clock,
         )
@@ -126,7 +117,11 @@ class Trainer:
     def joint_steps(self) -> int:
         """Number of steps of joint training."""
         train = self.task.spec.train
-        per_epoch = -(-len(self.task.examples) // train.batch)
+        if self._symbolic is not None:
+            per_epoch = -(-len(self.task.examples) // train.batch)
+        else:
+            images = max(len(learner.pool) for learner in self.learners.values())
+            per_epoch = -(-images // train.pool_batch)
         return max(train.min_steps, train.epochs * per_epoch)
 
     @property
@@ -175,6 +170,7 @@ class Trainer:
         self._named.append(name)
         self._embedding = None
         if len(self._named) == len(self.learners):
+            self._name_by_labels()
             self._reground(0)
 
     def _embedding_phase(self, name: str) -> EmbeddingPhase:
@@ -210,54 +206,33 @@ class Trainer:
             )
 
     def _step(self) -> None:
-        """Makes one step of joint training on randomly chosen examples."""
-        batch = self.task.spec.train.batch
-        chosen = torch.randint(
-            len(self.task.examples), (batch,), generator=self.generator, device=self.device
-        )[self._own_examples]
-        queried = {}
-        for name, slots in self._slots.items():
-            width = slots.shape[1]
-            own = (self._own_examples[:, None] * width + torch.arange(width)).flatten()
-            queried[name] = Queried(slots[chosen].flatten(), Rows(batch * width, own))
-        self._joint.step(queried, lambda views: self._symbolic(chosen, views))
-
-    def _symbolic(self, chosen: Tensor, views: Mapping[str, Views]) -> Terms:
-        """Returns the term of the program: mean log P(query), averaged over the two views."""
-        observed = {name: rows[chosen].double() for name, rows in self._observed.items()}
-        both = [
-            self.reasoner.log_likelihood(
-                {
-                    name: pair[view].view(len(chosen), -1, pair[view].shape[-1]).double()
-                    for name, pair in views.items()
-                }
-                | observed,
-                self._answers[chosen],
-            ).mean()
-            for view in range(2)
-        ]
-        return {"symbolic": (self.task.spec.train.symbolic, (both[0] + both[1]) / 2)}
-
-    def example_log_probs(self) -> dict[str, Tensor]:
-        """Reads the training examples' images as they are: network -> ``(n, S, K)``."""
-        found = {name: rows.double() for name, rows in self._observed.items()}
-        for name, slots in self._slots.items():
-            learner = self.learners[name]
-            used, inverse = torch.unique(slots, return_inverse=True)
-            found[name] = learner.log_probs(learner.pool[used])[inverse].double()
-        return found
+        """Makes one step of joint training, on randomly chosen examples if there is a program."""
+        term = self._symbolic
+        if term is None:
+            self._joint.step()
+            return
+        chosen = term.draw(self.generator)
+        train = self.task.spec.train
+        now = moment(train.schedule, self._joint.done / train.schedule_steps)
+        self._joint.step(
+            term.queried(chosen),
+            lambda views: {
+                "symbolic": (
+                    train.symbolic * now.weight,
+                    term.likelihood(chosen, views, now.temperature),
+                )
+            },
+        )
 
     def _reground(self, step: int) -> None:
         """Searches for better names and moves the prototypes' rows."""
-        if not self.task.spec.train.reground:
+        if self._regrounder is None or self._symbolic is None:
             return
         with self.clock("reground"):
             level = EARLY_LEVEL if 2 * step < self.joint_steps else LATE_LEVEL
-            found = self.world.agree(
-                self._regrounder(
-                    self.example_log_probs(), self._answers, rng=self._rng, level=level
-                )
-            )
+            read = self._symbolic.read(self.learners)
+            found = self._regrounder(read, self._symbolic.answers, rng=self._rng, level=level)
+            found = self.world.agree(self._against_labels(found))
         for name, permutation in found.permutations.items():
             self.learners[name].permute_symbols(permutation)
         self.relabellings.append((step, found))
@@ -267,15 +242,33 @@ class Trainer:
                 "phase": "joint",
                 "step": step,
                 "reground": found.to_dict(),
-                "words": found.describe(self.task.roles.domains),
+                "words": found.describe(self.task.domains),
             }
         )
+
+    def _name_by_labels(self) -> None:
+        """Gives clusters the names of the labelled images in them, where there are any."""
+        for learner in self.learners.values():
+            evidence = learner.label_evidence()
+            if evidence is not None:
+                _, permutation = linear_sum_assignment(evidence.cpu().numpy(), maximize=True)
+                learner.permute_symbols(self.world.agree(permutation.tolist()))
+
+    def _against_labels(self, found: Relabelling) -> Relabelling:
+        """Keeps the names if the labelled images speak more against new ones than queries for."""
+        gain = found.queries * (found.after - found.before)
+        for name, permutation in found.permutations.items():
+            evidence = self.learners[name].label_evidence()
+            if evidence is not None:
+                moved = evidence[torch.arange(len(permutation)), torch.tensor(permutation)].sum()
+                gain += float(moved - evidence.trace())
+        return found if gain > 0 or not found.accepted else found.rejected()
 
     def state_dict(self) -> State:
         """Everything that the rest of training depends on."""
         return {
             "learners": {name: one.state_dict() for name, one in self.learners.items()},
-            "reasoner": self.reasoner.state_dict(),
+            "reasoner": self._symbolic.reasoner.state_dict() if self._symbolic else None,
             "joint": self._joint.state_dict(),
             "embedding": None if self._embedding is None else self._embedding.state_dict(),
             "named": list(self._named),
@@ -298,7 +291,8 @@ class Trainer:
             )
         for name, learner in self.learners.items():
             learner.load_state_dict(state["learners"][name])
-        self.reasoner.load_state_dict(state["reasoner"])
+        if self._symbolic is not None:
+            self._symbolic.reasoner.load_state_dict(state["reasoner"])
         self._joint.load_state_dict(state["joint"])
         self._named = list(state["named"])
         if state["embedding"] is not None:

@@ -1,8 +1,9 @@
 """Prototypes from the clusters of an embedding that the contrastive term has trained.
 
 That term draws the images of a symbol into a connected region rather than a ball, so its clusters
-are read off the graph of nearest neighbours (spectral clustering) and not from k-means, and
-prototypes are fitted to them.
+are read off the graph of nearest neighbours (spectral clustering) and not from k-means. The graph
+is that of the projections, in which the term brings views together: in the embedding before them
+two symbols may still touch. Prototypes are then fitted to the clusters in the embedding.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ DOUBT = 0.1
 
 
 def start_prototypes(model: SymbolModel, images: Tensor, seed: int, chunk: int = 1000) -> Tensor:
-    """Starts the prototypes from the clusters of the images' embedding.
+    """Starts the prototypes from the clusters of the images' projections.
 
     Args:
         model: Its prototypes are changed in place.
@@ -41,7 +42,8 @@ def start_prototypes(model: SymbolModel, images: Tensor, seed: int, chunk: int =
         embedding = torch.cat([model.embed(part) for part in torch.split(images, chunk)])
     order = torch.randperm(len(images), generator=Generator().manual_seed(seed))
     sample = embedding[order[:GRAPH_IMAGES].to(embedding.device)]
-    clusters = cluster_embedding(sample, model.symbols, seed)
+    with torch.no_grad():
+        clusters = cluster_embedding(model.project(sample), model.symbols, seed)
     _fit_prototypes(model, sample, clusters)
     with torch.no_grad():
         return model.classify(embedding).argmax(-1)

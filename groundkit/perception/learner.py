@@ -24,6 +24,8 @@ from groundkit.perception.symbol_start import SymbolStart
 from groundkit.perception.world import World
 
 _CHUNK = 1000
+# Labelled images of a step, at most.
+_LABELLED = 64
 # Images that the Gaussian is fitted to from which chains start.
 _START_IMAGES = 10_000
 
@@ -72,6 +74,7 @@ class BoundSettings:
         contrastive: Of the contrastive term in joint training.
         contrastive_temperature: Its temperature, in the clustering phase too.
         assignment: Of the self-labelling term, once there are clusters.
+        labels: Of the labels' term, where there are labelled images.
         sampling: How the generative term samples.
     """
 
@@ -82,6 +85,7 @@ class BoundSettings:
     contrastive: float = 0.0
     contrastive_temperature: float = 0.3
     assignment: float = 1.0
+    labels: float = 1.0
     sampling: Sampling = field(default_factory=Sampling)
 
 
@@ -130,6 +134,7 @@ class Learner:
         self.pool = pool
         self.world = world or World()
         self.clusters: Tensor | None = None
+        self._labelled: tuple[Tensor, Tensor] | None = None
         self._seed = seed
         # Chains are each process's own, so their randomness is too.
         self.generator = Generator(pool.device).manual_seed(seed + 7919 * (1 + self.world.rank))
@@ -152,6 +157,22 @@ class Learner:
     def images(self, places: Tensor) -> Tensor:
         """Images ``(b, C, H, W)`` in [-1, 1] at places ``(b,)`` of the pool."""
         return to_model(self.pool[places])
+
+    def teach(self, pixels: Tensor, targets: Tensor) -> None:
+        """Gives labelled images ``(n, C, H, W)`` and their symbols' probabilities ``(n, K)``."""
+        self._labelled = (pixels.to(self.pool.device), targets.to(self.pool.device))
+
+    def label_evidence(self) -> Tensor | None:
+        """What the labelled images say of names, ``None`` where there are none.
+
+        Returns:
+            ``(K, K)`` in nats: log-likelihood, summed over the labelled images, that calling the
+            present symbol of a column by the name of a row contributes.
+        """
+        if self._labelled is None:
+            return None
+        pixels, targets = self._labelled
+        return targets.T @ self.log_probs(pixels)
 
     def start_symbols(self) -> None:
         """Starts the prototypes from the clusters of the embedding, and remembers them."""
@@ -200,6 +221,21 @@ class Learner:
         if weights.contrastive > 0:
             terms["contrastive"] = (weights.contrastive, self.contrast(reading.embedding))
         return terms
+
+    def label_terms(self, generator: Generator) -> Terms:
+        """The labels' term: ``mean_i sum_y t_y log p(y|x'_i)`` over labelled images in one view.
+
+        All processes read the same images, so its gradient needs no sharing.
+        """
+        if self._labelled is None or self.settings.labels == 0:
+            return {}
+        pixels, targets = self._labelled
+        chosen = torch.randint(
+            len(pixels), (min(_LABELLED, len(pixels)),), generator=generator, device=pixels.device
+        )
+        views = self.augmentation(to_model(pixels[chosen]), generator)
+        value = (targets[chosen] * log_probs(self.model(views))).sum(-1).mean()
+        return {"labels": (self.settings.labels, value)}
 
     def contrast(self, embedding: Tensor) -> Tensor:
         """The contrastive term of the embedding ``(2b, F)`` of both views."""

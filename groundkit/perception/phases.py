@@ -276,6 +276,7 @@ class JointPhase:
                 places, rows, asked = self._batch(learner, queried.get(name))
                 reading = learner.views(places, self._generator, rows)
                 own = learner.clustering_terms(reading, places)
+                own |= learner.label_terms(self._generator)
                 if asked:
                     views[name] = (
                         reading.first[:asked].log_softmax(-1),

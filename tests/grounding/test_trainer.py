@@ -1,5 +1,7 @@
 """Training adds up the terms, uses no label, and names symbols by the program."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -111,3 +113,50 @@ def test_names_move_on_weak_evidence_early_and_on_clear_evidence_late(small):
     steps = [step for step, _ in trainer.relabellings]
     assert steps == [0, 5, 10, 20, 30, 40]
     assert levels == [0.5, 0.5, 0.5, 0.95, 0.95, 0.95]
+
+
+@pytest.mark.parametrize("schedule", ["annealed", "clusters-first", "tempered"])
+def test_schedules_change_what_is_learnt(small, schedule):
+    plain = weights(train(small())[0])
+    assert not torch.equal(plain, weights(train(small(f'train.schedule="{schedule}"'))[0]))
+
+
+def labelled(small, *settings):
+    """Trains without the search for names, on a goal that says nothing of them."""
+    task = small("train.reground=false", "train.symbolic=0", "train.cluster_steps=40", *settings)
+    trainer, rows = train(task)
+    bank = task.banks(1)["net"]
+    predicted = trainer.learners["net"].log_probs(bank.pixels).argmax(1).numpy()
+    return [(predicted == bank.labels)[bank.labels == k].mean() for k in range(5)], rows
+
+
+def test_a_label_of_each_symbol_names_the_clusters(small):
+    recalls, rows = labelled(small, "networks.net.labels.per_symbol=1")
+    assert np.mean(recalls) > 0.8
+    assert "labels" in rows[-1]["terms"]
+    without, rows = labelled(small)
+    assert np.mean(without) < 0.6
+    assert "labels" not in rows[-1]["terms"]
+
+
+def test_labels_of_one_symbol_name_that_one(small):
+    recalls, _ = labelled(
+        small, "networks.net.labels.per_symbol=3", 'networks.net.labels.symbols=["3"]'
+    )
+    assert recalls[3] > 0.6
+
+
+def test_labels_outweigh_a_renaming_that_queries_barely_favour(small):
+    trainer = Trainer(small("networks.net.labels.per_symbol=2"), CPU, 0)
+    trainer._embedding = trainer._embedding_phase("net")
+    trainer.learners["net"].start_symbols()
+    trainer._name_by_labels()
+    trainer._reground(0)
+    found = trainer.relabellings[0][1]
+    moves = {"net": (1, 0, 2, 3, 4)}
+    barely = dataclasses.replace(
+        found, accepted=True, permutations=moves, after=found.before + 1e-4
+    )
+    assert not trainer._against_labels(barely).accepted
+    clearly = dataclasses.replace(barely, after=found.before + 100)
+    assert trainer._against_labels(clearly).accepted

@@ -1,0 +1,129 @@
+"""The few labelled images that a user may have: drawn from a data set, or read from a table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from groundkit.data.examples import inside
+from groundkit.data.files import read_image, read_table
+from groundkit.data.images import ImageSet
+from groundkit.errors import DataError, Location, choose_from
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images whose symbol is known, for certain or with some probability.
+
+    Attributes:
+        pixels: ``(n, C, H, W)`` bytes.
+        targets: Probability of every symbol ``(n, K)``.
+    """
+
+    pixels: Tensor
+    targets: Tensor
+
+    def symbols(self) -> list[int]:
+        """Positions of the symbols that some image has for certain."""
+        certain, places = self.targets.max(1)
+        return sorted({int(k) for k, p in zip(places, certain, strict=True) if p == 1})
+
+
+def draw_labelled(
+    images: ImageSet, domain: Sequence[str], symbols: Sequence[str], per_symbol: int, seed: int
+) -> Labelled:
+    """Draws labelled images of some symbols.
+
+    Args:
+        images: Labelled images, labels being positions in the domain.
+        domain: All symbols.
+        symbols: Those to draw; all if empty.
+        per_symbol: Images of each.
+        seed: Seed of the draw.
+
+    Raises:
+        DataError: A symbol is unknown, or has too few images.
+    """
+    assert images.labels is not None  # only labelled sets are restricted to a domain
+    rng = np.random.default_rng([seed, 2])
+    picked: list[int] = []
+    for symbol in symbols or domain:
+        if symbol not in domain:
+            raise DataError(
+                f"labels of the symbol {symbol}, which is not in the domain",
+                remedy=choose_from(symbol, domain),
+            )
+        places = np.flatnonzero(images.labels == domain.index(symbol))
+        if len(places) < per_symbol:
+            raise DataError(
+                f"'{images.name}' has {len(places)} images of the symbol {symbol}",
+                expected=f"at least {per_symbol} to label",
+            )
+        picked += rng.choice(places, per_symbol, replace=False).tolist()
+    rows = np.array(picked, dtype=np.int64)
+    targets = torch.eye(len(domain))[torch.from_numpy(images.labels[rows])]
+    return Labelled(images.pixels[torch.from_numpy(rows)], targets)
+
+
+def read_labelled(file: Path, domain: Sequence[str], shape: tuple[int, ...]) -> Labelled:
+    """Reads labelled images from a CSV file.
+
+    Its column ``image`` names the files; either a column ``symbol`` has each one's symbol, or a
+    column for each symbol has its probability, an empty field being 0.
+
+    Raises:
+        DataError: The columns are others, or a value is no image, symbol or probability.
+    """
+    header, rows = read_table(file)
+    names = [symbol.strip("'") for symbol in domain]
+    soft = "symbol" not in header
+    known = {"image", *(names if soft else ["symbol"])}
+    for name in header:
+        if name not in known:
+            raise DataError(
+                f"unknown column '{name}'",
+                expected="image and symbol, or image and a column for each symbol",
+                remedy=choose_from(name, ["image", "symbol", *names]),
+                at=Location(file, 1),
+            )
+    if "image" not in header or not rows:
+        missing = "no column 'image'" if "image" not in header else "no row below the header"
+        raise DataError(f"there is {missing}", at=Location(file, 1))
+    pixels, targets = [], []
+    for number, row in enumerate(rows, start=2):
+        at = Location(file, number)
+        targets.append(_soft(row, names, at) if soft else _hard(row["symbol"], names, at))
+        pixels.append(read_image(inside(file.parent, row["image"], at), shape, at))
+    return Labelled(torch.stack(pixels), torch.tensor(targets))
+
+
+def _hard(symbol: str, names: Sequence[str], at: Location) -> list[float]:
+    if symbol.strip("'") not in names:
+        raise DataError(
+            f"'{symbol}' is no symbol of the network", remedy=choose_from(symbol, names), at=at
+        )
+    return [float(name == symbol.strip("'")) for name in names]
+
+
+def _soft(row: dict[str, str], names: Sequence[str], at: Location) -> list[float]:
+    shares = []
+    for name in names:
+        text = row.get(name) or "0"
+        try:
+            share = float(text)
+        except ValueError:
+            share = math.nan
+        if not 0 <= share <= 1:
+            raise DataError(f"{name} has '{text}'", expected="a probability, 0 to 1", at=at)
+        shares.append(share)
+    if abs(sum(shares) - 1) > 1e-3:
+        raise DataError(
+            f"the probabilities sum to {sum(shares):g}", expected="1 over all symbols", at=at
+        )
+    return [share / sum(shares) for share in shares]

@@ -1,0 +1,134 @@
+"""The program's part of training: which images it asks about, and how likely it finds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from groundkit.grounding.task import Task
+from groundkit.perception.augment import Rows
+from groundkit.perception.learner import Learner
+from groundkit.perception.phases import Queried, Views
+from groundkit.perception.world import World
+
+SOFTEST = 4.0
+"""Temperature at which the tempered schedule starts."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """How the symbolic term stands at a moment of joint training.
+
+    Attributes:
+        weight: Factor of its weight.
+        temperature: Divides the symbols' log-probabilities that the program reads.
+    """
+
+    weight: float = 1.0
+    temperature: float = 1.0
+
+
+def moment(schedule: str, progress: float) -> Moment:
+    """Returns where a schedule stands.
+
+    Names that are learnt while clusters are still poor stay, right or wrong: all schedules but the
+    constant one give clusters, and the searches for their names, time before that.
+
+    Args:
+        schedule: ``constant``, ``annealed``, ``clusters-first`` or ``tempered``.
+        progress: Share of the schedule's steps that are done; from 1 on it is over.
+    """
+    if progress >= 1 or schedule == "constant":
+        return Moment()
+    if schedule == "annealed":
+        return Moment(weight=progress)
+    if schedule == "clusters-first":
+        return Moment(weight=0.0)
+    return Moment(temperature=SOFTEST + (1 - SOFTEST) * progress)
+
+
+class SymbolicTerm:
+    """What training may see of a task's examples, and the exact likelihood of their queries.
+
+    Args:
+        task: Program, spec and examples.
+        device: Where to compute.
+        world: The processes that share every batch.
+
+    Attributes:
+        reasoner: The compiled goal.
+        answers: The observed answer of each example ``(n,)``.
+    """
+
+    def __init__(self, task: Task, device: torch.device, world: World) -> None:
+        self.reasoner = task.reasoner.to(device)
+        self.answers = task.answer_rows(task.examples).to(device)
+        self._batch = task.spec.train.batch
+        self._own = world.own(self._batch, "train.batch")
+        self._observed = {
+            name: rows.to(device) for name, rows in task.observed_log_probs(task.examples).items()
+        }
+        self._slots = {
+            name: torch.from_numpy(task.pool_places(name, places)).to(device)
+            for name, places in task.slot_images(task.examples).items()
+        }
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The networks whose images the goal reads."""
+        return tuple(self._slots)
+
+    def draw(self, generator: torch.Generator) -> Tensor:
+        """Draws this process's examples ``(b,)`` of a batch, with replacement."""
+        device = self.answers.device
+        size = (self._batch,)
+        return torch.randint(len(self.answers), size, generator=generator, device=device)[self._own]
+
+    def queried(self, chosen: Tensor) -> dict[str, Queried]:
+        """Returns the images of the chosen examples ``(b,)``: network -> places in its pool."""
+        found = {}
+        for name, slots in self._slots.items():
+            width = slots.shape[1]
+            own = (self._own[:, None] * width + torch.arange(width)).flatten()
+            found[name] = Queried(slots[chosen].flatten(), Rows(self._batch * width, own))
+        return found
+
+    def likelihood(
+        self, chosen: Tensor, views: Mapping[str, Views], temperature: float = 1.0
+    ) -> Tensor:
+        """Mean log P(query) of the chosen examples, averaged over the two views.
+
+        Args:
+            chosen: The examples ``(b,)``.
+            views: Network -> log-probabilities of the images that :meth:`queried` named.
+            temperature: Above 1, the program reads softer probabilities than the networks give.
+        """
+        observed = {name: rows[chosen].double() for name, rows in self._observed.items()}
+        answers = self.answers[chosen]
+        both = [
+            self.reasoner.log_likelihood(
+                {
+                    name: (pair[view] / temperature)
+                    .log_softmax(-1)
+                    .view(len(chosen), -1, pair[view].shape[-1])
+                    .double()
+                    for name, pair in views.items()
+                }
+                | observed,
+                answers,
+            ).mean()
+            for view in range(2)
+        ]
+        return (both[0] + both[1]) / 2
+
+    def read(self, learners: Mapping[str, Learner]) -> dict[str, Tensor]:
+        """Reads the images of all examples as they are: network -> ``(n, S, K)``."""
+        found = {name: rows.double() for name, rows in self._observed.items()}
+        for name, slots in self._slots.items():
+            learner = learners[name]
+            used, inverse = torch.unique(slots, return_inverse=True)
+            found[name] = learner.log_probs(learner.pool[used])[inverse].double()
+        return found
