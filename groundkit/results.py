@@ -193,10 +193,10 @@ def _flat(row: Row, task: Task) -> dict[str, float]:
 
 
 def _events(history: Sequence[Row]) -> list[Any]:
-    """Lists re-groundings that moved symbols, and rollbacks."""
+    """Lists re-groundings that moved or split symbols, and rollbacks."""
     events = []
     for row in history:
-        if "reground" in row and row["reground"]["accepted"]:
+        if ("reground" in row and row["reground"]["accepted"]) or "split" in row:
             events.append({"step": row["step"], "kind": "reground", "text": row["words"]})
         elif "rollback" in row:
             text = f"the energy of {row['rollback']} diverged; went back to the last good state"

@@ -80,7 +80,7 @@ class SamplerSpec(_Section):
 
     kind: Literal["langevin", "energy-discrepancy"] = "langevin"
     """``langevin``: samples of the model by SGLD; ``energy-discrepancy``: perturbed data, faster
-    and blind to what no perturbation looks like. The other keys are SGLD's, but for the last two."""
+    and blind to what no perturbation looks like. Keys other than the last two are SGLD's."""
     steps: int = Field(default=10, ge=1)
     """SGLD steps per sampling."""
     step_size: float = Field(default=2.0, gt=0)

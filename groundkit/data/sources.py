@@ -307,17 +307,27 @@ def anchored(spec: Spec, base: Path) -> Spec:
     def optional(name: str | None) -> str | None:
         return None if name is None else anchor(name)
 
-    examples, file = spec.examples, spec.examples.file
+    def located(file: Path | None) -> Path | None:
+        return None if file is None else Path(anchor(str(file)))
+
+    examples = spec.examples
     return spec.model_copy(
         update={
             "examples": examples.model_copy(
                 update={
                     "data": optional(examples.data),
-                    "file": None if file is None else Path(anchor(str(file))),
+                    "file": located(examples.file),
                 }
             ),
             "networks": {
-                name: network.model_copy(update={"data": optional(network.data)})
+                name: network.model_copy(
+                    update={
+                        "data": optional(network.data),
+                        "labels": network.labels.model_copy(
+                            update={"file": located(network.labels.file)}
+                        ),
+                    }
+                )
                 for name, network in spec.networks.items()
             },
             "evaluate": spec.evaluate.model_copy(

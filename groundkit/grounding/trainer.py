@@ -15,6 +15,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Generator
 
 from groundkit.errors import CheckpointError, StoppedError
+from groundkit.grounding.clusters import find_splits
 from groundkit.grounding.networks import build_learner
 from groundkit.grounding.reground import Regrounder, Relabelling
 from groundkit.grounding.symbolic import SymbolicTerm, moment
@@ -245,6 +246,29 @@ class Trainer:
                 "words": found.describe(self.task.domains),
             }
         )
+        self._split(step, self._symbolic)
+
+    def _split(self, step: int, term: SymbolicTerm) -> None:
+        """Gives symbols that are never predicted half of a crowded cluster, where queries gain.
+
+        No permutation undoes such a collapse; training then pulls the halves apart.
+        """
+        splits = find_splits(
+            term.reasoner,
+            term.read(self.learners),
+            term.answers,
+            searchable={name: self.task.domains[name] for name in term.networks},
+            rng=self._rng,
+        )
+        for split in self.world.agree(splits):
+            self.learners[split.network].model.split_symbol(split.dead, split.source)
+            domain = self.task.domains[split.network]
+            words = (
+                f"{domain[split.dead]} was never predicted, it takes half of "
+                f"{domain[split.source]}: log-likelihood +{split.gain:.2f}"
+            )
+            found = {"network": split.network, "symbol": split.dead, "of": split.source}
+            self._on_row({"phase": "joint", "step": step, "split": found, "words": words})
 
     def _name_by_labels(self) -> None:
         """Gives clusters the names of the labelled images in them, where there are any."""

@@ -7,6 +7,7 @@ and ``E(x, y) = -f_y(x)`` are three readings of the same numbers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -112,6 +113,20 @@ class SymbolModel(nn.Module):
             )
         for parameter in self.prototypes.parameters():
             parameter.copy_(parameter[order])
+
+    @torch.no_grad()
+    def split_symbol(self, dead: int, source: int) -> None:
+        """Lets a symbol that is never predicted share the mass of another one evenly.
+
+        Args:
+            dead: Takes the prototype of ``source``; both logits fall by log 2, where prototypes
+                have a bias.
+            source: The symbol whose cluster seems to hold both.
+        """
+        for parameter in self.prototypes.parameters():
+            parameter[dead] = parameter[source]
+        if self.prototypes.bias is not None:
+            self.prototypes.bias[[dead, source]] -= math.log(2.0) * self.temperature
 
     @torch.no_grad()
     def set_prototypes(self, centres: Tensor, sharpness: float = 1.0) -> None:

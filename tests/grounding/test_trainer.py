@@ -88,6 +88,28 @@ def test_relabelling_moves_the_names(small):
     assert (predicted == bank.labels).mean() > 0.95
 
 
+def test_a_symbol_that_lost_its_cluster_gets_half_of_the_one_that_holds_it(small):
+    task = small("train.cluster_steps=0", "examples.count=200", "train.min_steps=200")
+    rows = []
+    trainer = Trainer(task, CPU, 0, on_row=rows.append)
+    learner, bank = trainer.learners["net"], task.examples.banks["net"]
+    optimiser = torch.optim.Adam(learner.model.parameters(), 3e-3)
+    merged = torch.from_numpy(np.minimum(bank.labels, 3))
+    for _ in range(150):
+        loss = torch.nn.functional.cross_entropy(learner.model(bank.floats()), merged)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert (learner.log_probs(bank.pixels).argmax(1) != 4).all()
+    trainer._reground(0)
+    assert [row["split"] for row in rows if "split" in row] == [
+        {"network": "net", "symbol": 4, "of": 3}
+    ]
+    trainer._join()
+    predicted = learner.log_probs(bank.pixels).argmax(1).numpy()
+    assert (predicted == bank.labels)[bank.labels == 4].mean() > 0.8
+
+
 @pytest.mark.parametrize("setting", ["train.learning_rate=1e6", "train.cluster_learning_rate=1e6"])
 def test_training_that_blows_up_ends_in_finite_weights_or_a_message(small, setting):
     from groundkit.errors import RunError

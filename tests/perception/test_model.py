@@ -80,3 +80,15 @@ def test_projection_has_unit_norm():
 def test_settings_without_meaning_are_refused(options):
     with pytest.raises(NetworkError):
         SymbolModel(build_backbone("mlp", (1, 4, 4)), **options)
+
+
+def test_a_split_symbol_shares_the_mass_evenly_and_leaves_the_energy():
+    one, images = make(), IMAGES
+    with torch.no_grad():
+        one.prototypes.bias[2] = -1e3
+    before = one(images)
+    one.split_symbol(2, 0)
+    after = one(images)
+    assert torch.allclose(after[:, 0], after[:, 2])
+    assert torch.allclose(energy(before), energy(after), atol=1e-5)
+    assert torch.equal(before[:, 1], after[:, 1])
