@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from groundkit.circuit.answer import answer_queries
+from groundkit.circuit.ir import CircuitBuilder
+from groundkit.circuit.klay_export import to_klay
 from groundkit.circuit.reasoner import Reasoner, build_reasoner
-from groundkit.errors import DataError, NetworkError, ProgramError
+from groundkit.errors import DataError, NetworkError, ProgramError, RunError
 from groundkit.program.query import parse_goal
 from groundkit.program.source import parse_program
 
@@ -166,3 +168,29 @@ def test_one_image_twice_is_one_symbol() -> None:
     reasoner = reasoner_of(text, "q(X)", ["X"])
     found = reasoner({"net": torch.tensor([[[0.3, 0.7]]]).log()})
     assert found.exp().item() == pytest.approx(0.7)
+
+
+def test_one_compilation_serves_every_answer_and_example(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "nn(net,[X],Y,[0,1,2])::d(X,Y). s(X,Y,Z) :- d(X,A), d(Y,B), Z is A+B."
+    reasoner = reasoner_of(text, "s(X,Y,Z)", ["X", "Y"])
+    monkeypatch.setattr("groundkit.circuit.prepare.ground", None)
+    rows = torch.randn(50, 2, 3, dtype=torch.float64).log_softmax(-1)
+    answers = torch.arange(50) % 5
+    expected = [
+        sum(
+            float(one[0, a].exp() * one[1, total - a].exp()) for a in range(3) if 0 <= total - a < 3
+        )
+        for one, total in zip(rows, answers.tolist(), strict=True)
+    ]
+    found = reasoner.log_likelihood({"net": rows}, answers).exp()
+    assert torch.allclose(found, torch.tensor(expected, dtype=torch.float64), atol=1e-12)
+
+
+def test_a_circuit_without_roots_does_not_reach_klay() -> None:
+    with pytest.raises(RunError, match="without roots"):
+        to_klay(CircuitBuilder().finish([]), [])
+
+
+def test_networks_that_share_a_name_agree_on_their_outputs() -> None:
+    with pytest.raises(ProgramError, match="has 3 outputs here and 2 at"):
+        parse_program("nn(n,[X],Y,[a,b])::p(X,Y).\nnn(n,[X],Y,[a,b,c])::q(X,Y).")
