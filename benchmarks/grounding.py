@@ -53,6 +53,9 @@ class Case:
 CASES = {
     "default": Case("all-digit addition, 1,000 triplets (default)"),
     "few": Case("100 triplets and the unlabelled pool", settings=("examples.count=100",)),
+    "thirty": Case("30 triplets and the unlabelled pool", settings=("examples.count=30",)),
+    "ten": Case("10 triplets and the unlabelled pool", settings=("examples.count=10",)),
+    "many": Case("10,000 triplets", settings=("examples.count=10000", "train.epochs=4"), seeds=1),
     "sum": Case("observed sum, 1,000 pairs", program="sum", seeds=2),
     "no-reground": Case(
         "default without clustering phase and re-grounding",
@@ -71,12 +74,33 @@ CASES = {
             f"{NET}.generative=0",
             f"{NET}.prior=0",
             f"{NET}.invariance=0",
+            f"{NET}.assignment=0",
         ),
         seeds=3,
     ),
     "no-generative": Case(
         "default without the generative term", settings=(f"{NET}.generative=0",), seeds=3
     ),
+    **{
+        f"no-{term}": Case(
+            f"without the {term} term",
+            settings=("examples.count=100", f"{NET}.generative=0", f"{NET}.{term}=0"),
+            seeds=3,
+        )
+        for term in ("prior", "invariance", "assignment")
+    },
+    **{
+        schedule: Case(
+            f"30 triplets, symbolic term {schedule}",
+            settings=(
+                "examples.count=30",
+                f"{NET}.generative=0",
+                f'train.schedule="{schedule}"',
+            ),
+            seeds=3,
+        )
+        for schedule in ("constant", "annealed", "clusters-first", "tempered")
+    },
 }
 
 

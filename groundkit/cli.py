@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from groundkit.cli_runs import runs
+from groundkit.errors import SpecError
 from groundkit.starters import LIKE
 from groundkit.terminal import (
     DebugOption,
@@ -43,6 +44,9 @@ def run(
         Path | None, typer.Option(help="Folder of the run; default: runs/NAME/DATE-SEED.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of training.")] = 0,
+    seeds: Annotated[
+        int, typer.Option(help="Make so many runs, from --seed on, and compare them.")
+    ] = 1,
     settings: SetOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     engine: Annotated[str, typer.Option(help="circuit or deepproblog.")] = "circuit",
@@ -58,22 +62,24 @@ def run(
     debug: DebugOption = False,
 ) -> None:
     """Ground the symbols of a program: train, evaluate and write a report."""
+    options: dict[str, Any] = {
+        "spec": spec,
+        "settings": settings or (),
+        "device": device,
+        "engine": engine,
+        "trust": trust,
+        "out": out,
+        "seed": seed,
+    }
     with reported(debug):
+        if seeds != 1:
+            _run_seeds(program, seeds, options, resume=resume, as_json=as_json)
+            return
         from groundkit.run import run as run_program
 
         with Terminal() as terminal:
             result = run_program(
-                program,
-                spec,
-                out=out,
-                seed=seed,
-                settings=settings or (),
-                device=device,
-                engine=engine,
-                trust=trust,
-                resume=resume,
-                progress=terminal,
-                stop=asked_to_stop(),
+                program, resume=resume, progress=terminal, stop=asked_to_stop(), **options
             )
         if not leads():
             return
@@ -84,6 +90,24 @@ def run(
         for line in headlines(result.metrics):
             typer.echo(f"  {line}")
         typer.echo(f"report: {result.folder / 'report.html'}")
+
+
+def _run_seeds(
+    program: Path, seeds: int, options: dict[str, Any], *, resume: Path | None, as_json: bool
+) -> None:
+    """Makes several runs and tells how they compare."""
+    from groundkit.seeds import run_seeds
+
+    if resume is not None:
+        raise SpecError(
+            "--resume goes on with one run, --seeds makes several",
+            remedy="give --seeds and the folder of all runs as --out: it goes on where it stopped",
+        )
+    with Terminal() as terminal:
+        folder, found = run_seeds(program, seeds, progress=terminal, stop=asked_to_stop, **options)
+    if leads():
+        typer.echo(json.dumps({"folder": str(folder), **found.to_dict()}) if as_json else found)
+        typer.echo(f"comparison: {folder / 'comparison.html'}", err=as_json)
 
 
 @app.command(epilog="Example: groundkit check programs/addition.pl")
