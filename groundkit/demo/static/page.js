@@ -27,6 +27,8 @@ function trace(context, strokes, place) {
   context.lineCap = context.lineJoin = "round";
   for (const stroke of strokes) {
     const points = stroke.map(place);
+    // A line of no length is not drawn, a dot is.
+    if (points.length === 1) points.push([points[0][0] + 0.1, points[0][1]]);
     context.beginPath();
     context.moveTo(...points[0]);
     for (let i = 1; i < points.length - 1; i++) {
@@ -289,7 +291,7 @@ async function fetchJson(path, options = {}) {
   return value;
 }
 
-const base64 = (bytes) => btoa(String.fromCharCode(...bytes));
+const base64 = (bytes) => btoa(Array.from(bytes, (one) => String.fromCharCode(one)).join(""));
 
 function request() {
   const drawn = easels.filter((easel) => easel.strokes.length);
@@ -305,6 +307,7 @@ let timer = null, busy = false, stale = false;
 /** Asks soon; changes that come while a question is out are asked about once it is answered. */
 function ask() {
   stale = true;
+  byId("answers").setAttribute("aria-busy", "true");
   if (timer === null && !busy) timer = setTimeout(send, WAIT_MS);
 }
 
@@ -324,6 +327,7 @@ async function send() {
   }
   busy = false;
   if (stale) ask();
+  else byId("answers").removeAttribute("aria-busy");
 }
 
 const named = (values) => Object.entries(values).map(([name, value]) => `${name} = ${value}`);
