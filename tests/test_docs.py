@@ -6,13 +6,15 @@ What a page needs beyond its blocks stands in HTML comments right above them:
 - ``small: LINE`` replaces the line of a Python block that assigns the same name.
 
 ``groundkit run`` trains at the size of ``SMALL``; lines that install or run the test suite are
-left to the continuous integration, which does just that.
+left to the continuous integration, which does just that; ``torchrun`` to ``test_world.py``.
 """
 
 import importlib.util
 import re
 import shlex
 import shutil
+import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,8 @@ import torch
 from typer.testing import CliRunner
 
 from groundkit.cli import app
+from groundkit.errors import StoppedError
+from groundkit.run import run
 
 from .people.conftest import write_digit
 
@@ -40,12 +44,18 @@ SMALL = [
     "evaluate.samples=1",
     "evaluate.sample_steps=2",
 ]
-ELSEWHERE = {"pip", "pytest", "mkdocs"}
+ELSEWHERE = {"pip", "pytest", "mkdocs", "torchrun"}
 BLOCK = re.compile(
     r"(?:^<!-- (?P<key>file|small): (?P<note>.*?) -->\n)?"
     r"^```(?P<language>\w+)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
+
+
+def interrupt(program, folder):
+    """Leaves the folder of a run that was stopped."""
+    with pytest.raises(StoppedError):
+        run(program, out=folder, settings=SMALL, stop=nullcontext(lambda: True))
 
 
 def run_shell(text):
@@ -56,7 +66,9 @@ def run_shell(text):
             if not words or words[0] in ELSEWHERE:
                 continue
             assert words.pop(0) == "groundkit", f"a test cannot run: {part}"
-            if words[0] == "run":
+            if "--resume" in words:
+                interrupt(words[1], words[-1])
+            elif words[0] == "run":
                 words += [word for setting in SMALL for word in ("--set", setting)]
             found = CliRunner().invoke(app, words)
             assert found.exit_code == 0, f"{part}\n{found.output}"
@@ -105,3 +117,9 @@ def test_pages_are_in_the_navigation_and_links_lead_somewhere():
         assert page.name in navigation
         for link in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text(encoding="utf-8")):
             assert (page.parent / link).exists(), f"{page.name} links to {link}"
+
+
+def test_the_script_for_slurm_is_sound():
+    script = ROOT / "docs" / "slurm.sbatch"
+    subprocess.run(["bash", "-n", script], check=True)
+    assert "-m groundkit run" in script.read_text()
