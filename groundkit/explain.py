@@ -17,6 +17,7 @@ from groundkit.circuit.cache import cache_folder
 from groundkit.circuit.explore import Explorer
 from groundkit.circuit.prepare import prepare
 from groundkit.circuit.proofs import Proof, best_proofs
+from groundkit.data.examples import input_of
 from groundkit.data.files import SUFFIXES
 from groundkit.errors import ProgramError
 from groundkit.files import write_atomically
@@ -220,9 +221,9 @@ def _told(case: Case, proof: Proof, values: Mapping[str, str], given: float) -> 
             name = choice.outcomes[outcome]
             facts.append(name if name != "none" else f"none of {', '.join(choice.outcomes[:-1])}")
             continue
-        name = case.reasoner.slots[choice.source.network][choice.source.slot][0]
+        name = input_of(case.reasoner.slots[choice.source.network][choice.source.slot])
         if name in case.readings or name in values:
-            symbols[case.question.images.get(name, name)] = choice.outcomes[outcome]
+            symbols[_shown(case, name)] = choice.outcomes[outcome]
     return ExplainedProof(math.exp(proof.log_probability - given), symbols, tuple(facts))
 
 
@@ -259,8 +260,13 @@ def _label(case: Case, kind: str, items: tuple[int, ...]) -> str:
         outcomes += f" or {len(items) - 4} more"
     if not isinstance(choice.source, NeuralSource):
         return outcomes
-    name = case.reasoner.slots[choice.source.network][choice.source.slot][0]
-    return f"{case.question.images.get(name, name)}\n= {outcomes}"
+    name = input_of(case.reasoner.slots[choice.source.network][choice.source.slot])
+    return f"{_shown(case, name)}\n= {outcomes}"
+
+
+def _shown(case: Case, name: str) -> str:
+    """Names an input of a network by its image files where it has been read."""
+    return case.readings[name].path if name in case.readings else name
 
 
 def _unprovable(session: Session, question: str) -> Explanation:

@@ -18,6 +18,7 @@ from torch import Tensor
 from groundkit.answers import Answer, Answers, ImageReading
 from groundkit.circuit.cache import cache_folder
 from groundkit.circuit.reasoner import Reasoner, build_reasoner
+from groundkit.data.examples import input_of, parts_of
 from groundkit.data.files import SUFFIXES
 from groundkit.data.photos import prepare_image
 from groundkit.errors import CheckpointError, DataError, LimitError, NetworkError, choose_from
@@ -87,7 +88,8 @@ class Case:
     Attributes:
         question: The question.
         reasoner: Its circuit, with the run's learnt probabilities.
-        readings: Image variable -> how its network reads it.
+        readings: Image variable, or several that one call reads, joined by commas -> how the
+            network reads it.
         unseen: Variables that stand for an image or symbol that was not given.
         combinations: ``C`` assignments of symbols to ``unseen``.
         rows: Network -> ``(C, S, K)`` log-probabilities.
@@ -200,31 +202,30 @@ class Session:
             NetworkError: The network is unknown, or has to be named.
         """
         name = self._network(network)
-        known = self.familiar[name]
-        held = contents or {}
-        prepared = [
-            prepare_image(Path(path), known.shape, known.dark_border, held.get(str(path)))
+        return [self._read([path], name, contents or {}) for path in paths]
+
+    def _read(
+        self, paths: Sequence[Path | str], network: str, contents: Mapping[str, bytes]
+    ) -> ImageReading:
+        """Reads the images of one neural call, stacked along channels when there are several."""
+        known = self.familiar[network]
+        channels, height, width = known.shape
+        shape = (channels // len(paths), height, width)
+        images = [
+            prepare_image(Path(path), shape, known.dark_border, contents.get(str(path)))
             for path in paths
         ]
-        if not prepared:
-            return []
-        pixels = torch.stack([one.pixels for one in prepared])
-        logits = self.logits(pixels, name)
-        probabilities, energies = log_probs(logits).exp().numpy(), energy(logits).numpy()
-        domain = self.program.networks[name].domain
-        return [
-            ImageReading(
-                path=str(path),
-                network=name,
-                symbols=domain,
-                probabilities=probabilities[row],
-                energy=float(energies[row]),
-                energy_limit=known.energy_limit,
-                done=one.done,
-                pixels=one.pixels.numpy(),
-            )
-            for row, (path, one) in enumerate(zip(paths, prepared, strict=True))
-        ]
+        logits = self.logits(torch.cat([one.pixels for one in images])[None], network)
+        return ImageReading(
+            path=", ".join(map(str, paths)),
+            network=network,
+            symbols=self.program.networks[network].domain,
+            probabilities=log_probs(logits)[0].exp().numpy(),
+            energy=float(energy(logits)[0]),
+            energy_limit=known.energy_limit,
+            done=tuple(words for one in images for words in one.done),
+            pixels=torch.cat([one.pixels for one in images], dim=2).numpy(),
+        )
 
     @torch.no_grad()
     def logits(self, pixels: Tensor, network: str) -> Tensor:
@@ -283,11 +284,7 @@ class Session:
         """Grounds a question, reads its images and arranges what the circuit needs."""
         posed = pose(question, SUFFIXES)
         reasoner, networks = self.compile(posed)
-        readings = {}
-        for variable, path in posed.images.items():
-            if variable not in networks:
-                raise NetworkError(f"no network reads '{path}' in {posed.text}")
-            readings[variable] = self.read([path], networks[variable], posed.contents)[0]
+        readings = self._readings(posed, networks)
         unseen = tuple(n for n in posed.goal.variables if n in networks and n not in readings)
         domains = [self.program.networks[networks[name]].domain for name in unseen]
         count = int(np.prod([len(domain) for domain in domains]))
@@ -305,12 +302,34 @@ class Session:
         }
         return Case(posed, reasoner, readings, unseen, combinations, rows)
 
+    def _readings(self, posed: Question, networks: Mapping[str, str]) -> dict[str, ImageReading]:
+        """Reads the question's images, those of one neural call together."""
+        readings = {}
+        read: set[str] = set()
+        for name, network in networks.items():
+            parts = parts_of(name)
+            given = [part for part in parts if part in posed.images]
+            read.update(given)
+            if given and given != parts:
+                raise DataError(
+                    f"network '{network}' reads {len(parts)} images at once, and only "
+                    f"'{posed.images[given[0]]}' is given",
+                    remedy="give an image file for each of them",
+                )
+            if given:
+                paths = [posed.images[part] for part in parts]
+                readings[name] = self._read(paths, network, posed.contents)
+        for variable, path in posed.images.items():
+            if variable not in read:
+                raise NetworkError(f"no network reads '{path}' in {posed.text}")
+        return readings
+
     def compile(self, posed: Question) -> tuple[Reasoner, dict[str, str]]:
         """Compiles a question's goal and gives it the learnt probabilities.
 
         Returns:
-            The circuit, and the network that reads each of its inputs: image variables, other
-            variables and printed constants.
+            The circuit, and the network that reads each of its inputs: image variables (several
+            joined by commas where one call reads them), other variables and printed constants.
         """
         reasoner = build_reasoner(
             self.program,
@@ -347,20 +366,15 @@ class Session:
         }
 
     def _inputs(self, reasoner: Reasoner) -> dict[str, str]:
-        """Returns which network reads each input: a variable or a printed constant."""
+        """Returns which network reads each input, named by :func:`input_of`."""
         found: dict[str, str] = {}
         for network, calls in reasoner.slots.items():
             for call in calls:
-                if len(call) != 1:
-                    raise NetworkError(
-                        f"network '{network}' reads {len(call)} inputs at once",
-                        expected="one image a call",
-                        at=self.program.networks[network].location,
-                    )
-                other = found.setdefault(call[0], network)
+                name = input_of(call)
+                other = found.setdefault(name, network)
                 if other != network:
                     raise NetworkError(
-                        f"'{call[0]}' is read by two networks, '{other}' and '{network}'",
+                        f"'{name}' is read by two networks, '{other}' and '{network}'",
                         expected="one network an image",
                         at=self.program.networks[network].location,
                     )
@@ -378,7 +392,7 @@ class Session:
         domain = self.program.networks[network].domain
         place = {symbol.strip("'"): k for k, symbol in enumerate(domain)}
         rows = torch.full((len(combinations), len(calls), len(domain)), EXCLUDED).double()
-        for slot, (name,) in enumerate(calls):
+        for slot, name in enumerate(map(input_of, calls)):
             if name in readings:
                 with np.errstate(divide="ignore"):
                     seen = np.log(readings[name].probabilities).clip(EXCLUDED)
