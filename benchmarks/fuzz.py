@@ -8,8 +8,8 @@ half put in pieces of the reader's language. Each reader runs in a process of it
 to spare. Counted are inputs accepted, inputs refused by one of groundkit's own errors, and what
 must be none: other exceptions, inputs that took more than 10 s of computing, and effects (a file
 written, removed or renamed outside of the folder that holds the input, a process started, a
-connection opened, an object unpickled). The table goes to benchmarks/results/fuzz.md when all
-readers ran.
+connection opened, an object unpickled). The table goes to benchmarks/results/fuzz.md, a row
+as each reader is through.
 """
 
 from __future__ import annotations
@@ -139,7 +139,12 @@ def fuzz(name: str, inputs: int, report: Path, keep: Path | None) -> None:
     mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY, mapped + MEMORY))
     most = max(400, 2 * max(map(len, reader.seeds)))
-    options = ["-timeout=0", "-rss_limit_mb=0", f"-max_len={most}", f"-seed={sum(map(ord, name))}"]
+    options = [
+        "-timeout=86400",
+        "-rss_limit_mb=0",
+        f"-max_len={most}",
+        f"-seed={sum(map(ord, name))}",
+    ]
     atheris.Setup([sys.argv[0], *options, str(folder / "seeds")], one, custom_mutator=mutate)
     atheris.Fuzz()
 
@@ -191,12 +196,15 @@ def main() -> None:
             if given.keep is not None:
                 arguments += ["--keep", str(given.keep)]
             started = time.perf_counter()
-            subprocess.run([sys.executable, __file__, *arguments], check=False,
-                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+            done = subprocess.run(
+                [sys.executable, __file__, *arguments], check=False, capture_output=True, text=True
+            )
+            if not report.exists():
+                sys.exit(f"{name}: the fuzzer ended early\n{done.stderr[-2000:]}")
             found[name] = json.loads(report.read_text())
         print(f"{name}: {time.perf_counter() - started:.0f} s, {found[name]}", flush=True)
-    if given.reader is None:
-        (HERE / "results" / "fuzz.md").write_text(table(found, given.inputs))
+        if given.reader is None:
+            (HERE / "results" / "fuzz.md").write_text(table(found, given.inputs))
 
 
 if __name__ == "__main__":

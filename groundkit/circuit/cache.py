@@ -89,7 +89,9 @@ def unpack(content: bytes) -> tuple[GroundProgram, Compiled]:
     unfold = zlib.decompressobj()
     try:
         text = unfold.decompress(body, _LARGEST)
-        data = json.loads(text) if not unfold.unconsumed_tail else None
+        if unfold.unconsumed_tail:
+            raise ValueError(f"it unfolds to more than {_LARGEST:,} bytes")
+        data = json.loads(text)
     except (zlib.error, RecursionError) as error:
         raise ValueError(f"it is damaged: {error}") from None
     return decode(data)

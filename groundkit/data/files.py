@@ -47,6 +47,8 @@ def read_image(
     """
     channels, height, width = shape
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for without end
+            raise DataError(f"'{path}' is no file", expected="an image file", at=at)
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(_source(path, content), formats=FORMATS) as opened:
@@ -277,12 +279,16 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     Raises:
         DataError: The file is missing, empty, or has a row of another length.
     """
+    reader = csv.reader(())
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.reader(stream, strict=True)
             header = [name.strip() for name in next(reader, [])]
             if not header:
                 raise DataError("the file is empty", expected="a header line", at=Location(path, 1))
+            twice = next((name for name in header if header.count(name) > 1), None)
+            if twice is not None:
+                raise DataError(f"the column '{twice}' stands twice", at=Location(path, 1))
             rows = []
             for row in reader:
                 if not row:
@@ -296,5 +302,6 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     except FileNotFoundError:
         raise DataError(f"there is no file '{path}'", at=Location(path)) from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"the file cannot be read as CSV: {error}", at=Location(path)) from None
+        line = reader.line_num if isinstance(error, csv.Error) else None
+        raise DataError(f"it cannot be read as CSV: {error}", at=Location(path, line)) from None
     return header, rows

@@ -203,7 +203,6 @@ def readers(folder: Path) -> dict[str, Reader]:
     }  # fmt: skip
     idx = b"\x00\x00\x08\x03" + np.array([2, 3, 3], ">u4").tobytes() + bytes(18)
     found = [
-        Reader("program", _shipped("*.pl"), _file("a.pl", load_program), PROLOG),
         Reader("goal", GOALS, _text(_goal), PROLOG),
         Reader("question", GOALS, _text(_question), (*PROLOG, b"'a.png'", b"'../b.PNG'")),
         Reader("spec", _shipped("*.toml"), _file("a.toml", load_spec), TOML),
@@ -223,6 +222,7 @@ def readers(folder: Path) -> dict[str, Reader]:
         Reader("cache body", (body,), _entry_body, JSON),
         Reader("history", (rows,), _file("h.jsonl", read_rows), JSON),
         Reader("metrics", (json.dumps(metrics).encode(),), _metrics, JSON),
+        Reader("program", _shipped("*.pl"), _file("a.pl", load_program), PROLOG),
     ]
     return {reader.name: reader for reader in found}
 

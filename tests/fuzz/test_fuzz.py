@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from tests.fuzz.readers import edit, only_own_errors, readers
 
 NAMES = (
-    "program", "goal", "question", "spec", "settings", "examples", "image", "npz", "idx",
-    "manifest", "weights", "cache", "cache body", "history", "metrics",
+    "goal", "question", "spec", "settings", "examples", "image", "npz", "idx", "manifest",
+    "weights", "cache", "cache body", "history", "metrics", "program",
 )  # fmt: skip
 # What Pillow and ProbLog say about odd files is no concern here.
 pytestmark = pytest.mark.filterwarnings("ignore")

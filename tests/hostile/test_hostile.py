@@ -2,10 +2,11 @@
 
 import pytest
 
+from tests.hostile.files import FILES
 from tests.hostile.harness import MARK, without_effect
 from tests.hostile.programs import PROGRAMS
 
-CASES = [*PROGRAMS]
+CASES = [*PROGRAMS, *FILES]
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
