@@ -56,7 +56,8 @@ class Checked(ShownAsPrinted):
             ]
         lines += [
             f"  network {name}: {facts['backbone']} with {facts['parameters']} parameters for "
-            f"{facts['symbols']} symbols, {facts['pool']} unlabelled images of {facts['data']}"
+            f"{facts['symbols']} symbols, {facts['pool']} unlabelled images of {facts['data']}, "
+            f"{'x'.join(map(str, facts['image_shape']))}"
             for name, facts in self.networks.items()
         ]
         return "\n".join(lines)
@@ -109,4 +110,5 @@ def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:
         "parameters": sum(p.numel() for p in model.parameters()),
         "data": task.examples.banks[name].name,
         "pool": len(pool),
+        "image_shape": list(pool.shape[1:]),
     }

@@ -174,7 +174,7 @@ def _write_pairs(table: Path, images: Path) -> None:
         picture.save(png, "PNG")
         write_atomically(images / f"{number:03}.png", png.getvalue())
     text = io.StringIO(newline="")
-    rows = csv.writer(text)
+    rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["X", "Y", "Z", "X.truth", "Y.truth"])
     for first, second in rng.integers(_IMAGES, size=(_ROWS, 2)):
         digits = data.target[chosen[first]], data.target[chosen[second]]

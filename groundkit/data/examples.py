@@ -66,6 +66,7 @@ class Examples:
         images: As named in ``roles.images`` -> ``(n,)`` positions in its network's bank.
         symbols: Observed variable -> the ``n`` printed values.
         truth: As ``images`` -> ``(n,)`` positions in the domain, ``UNKNOWN`` where not known.
+        places: Where each was read, for messages; empty for those that were drawn.
     """
 
     roles: Roles
@@ -73,6 +74,7 @@ class Examples:
     images: dict[str, Indices]
     symbols: dict[str, tuple[str, ...]]
     truth: dict[str, Indices]
+    places: tuple[Location, ...] = ()
 
     def __len__(self) -> int:
         first = next(iter(self.images.values()), None)
@@ -86,13 +88,19 @@ class Examples:
             {name: rows[where] for name, rows in self.images.items()},
             {name: tuple(values[i] for i in where) for name, values in self.symbols.items()},
             {name: rows[where] for name, rows in self.truth.items()},
+            tuple(self.places[i] for i in where) if self.places else (),
         )
+
+    def place(self, number: int) -> Location | None:
+        """Returns where an example was read, ``None`` if it was drawn."""
+        return self.places[number] if self.places else None
 
 
 def domain_classes(network: str, domain: Sequence[str], images: ImageSet) -> Indices:
     """Finds the data set's class of every symbol of a domain.
 
-    A symbol is a class by its name or, for whole numbers, by its number.
+    Symbols are classes by their names or, where none is a name and they are whole numbers, by
+    their numbers.
 
     Returns:
         ``(K,)`` class positions.
@@ -106,12 +114,13 @@ def domain_classes(network: str, domain: Sequence[str], images: ImageSet) -> Ind
             remedy="name a labelled data set, or give examples in [examples] file = ...",
         )
     by_name = {name: position for position, name in enumerate(images.classes)}
-    found = []
+    found: list[int] = []
+    named = any(symbol.strip("'\"") in by_name for symbol in domain)
     for symbol in domain:
         plain = symbol.strip("'\"")
         if plain in by_name:
             found.append(by_name[plain])
-        elif plain.isdigit() and int(plain) < len(images.classes):
+        elif not named and plain.isdigit() and int(plain) < len(images.classes):
             found.append(int(plain))
         else:
             raise DataError(
@@ -168,7 +177,8 @@ def draw(
             if not len(choices):
                 raise DataError(
                     f"'{banks[network].name}' has no image of the symbol "
-                    f"{roles.domains[network][symbol]} of network '{network}'"
+                    f"{roles.domains[network][symbol]} of network '{network}' to draw",
+                    remedy="give every symbol at least two images; one of them is held out",
                 )
             rows = np.flatnonzero(values == symbol)
             picked[rows] = rng.choice(choices, size=len(rows))
@@ -217,6 +227,7 @@ def read_examples(file: Path, roles: Roles, shapes: Mapping[str, tuple[int, ...]
         *_read_banks(file, roles, rows, shapes),
         {name: tuple(row[name] for row in rows) for name in roles.observed},
         {name: _read_truth(file, roles, rows, name) for name in roles.images},
+        tuple(Location(file, number) for number in range(2, len(rows) + 2)),
     )
 
 

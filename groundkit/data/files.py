@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import warnings
 import zipfile
 from pathlib import Path
@@ -23,7 +24,7 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
 # A real set of images unfolds to less than so many times its size on the disk.
 MAX_UNFOLDING = 100
-FOLDER_SIZE = 28
+FOLDER_SIZE, MOST_FOLDER_SIZE = 28, 64
 
 
 def read_image(
@@ -58,7 +59,7 @@ def read_image(
     except FileNotFoundError:
         raise DataError(
             f"there is no image '{path}'",
-            remedy="paths are relative to the file that names them",
+            remedy=f"paths are relative to {'the current folder' if at is None else at.file}",
             at=at,
         ) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -153,17 +154,17 @@ def load_folder(folder: Path, seed: int = 0) -> DataSource:
             f"the folder '{folder}' has images both beside and inside sub-folders",
             expected="either images only, or one sub-folder per class",
         )
-    shape = _common_shape(files)
+    shape = _common_shape([read_image_size(file) for file in files])
     pixels = torch.stack([read_image(file, shape) for file in files])
     whole = ImageSet(str(folder), pixels, labels, tuple(classes))
     return split(whole, seed)
 
 
-def _common_shape(files: list[Path]) -> tuple[int, int, int]:
-    """Takes the first image's size and colours for all, capped at the size of a symbol."""
-    first = read_image_size(files[0])
-    side = min(max(first[1:]), 64)
-    return (first[0], side, side) if side >= FOLDER_SIZE else (first[0], FOLDER_SIZE, FOLDER_SIZE)
+def _common_shape(shapes: list[tuple[int, int, int]]) -> tuple[int, int, int]:
+    """Takes the middle size for all, within those of a symbol, and colour if most have it."""
+    channels, height, width = np.median(shapes, axis=0)
+    side = int(np.clip(max(height, width), FOLDER_SIZE, MOST_FOLDER_SIZE))
+    return (3 if channels > 2 else 1, side, side)
 
 
 def read_image_size(path: Path, content: bytes | None = None) -> tuple[int, int, int]:
@@ -289,6 +290,13 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
             twice = next((name for name in header if header.count(name) > 1), None)
             if twice is not None:
                 raise DataError(f"the column '{twice}' stands twice", at=Location(path, 1))
+            if len(header) == 1 and (sign := re.search(r"[;\t]", header[0])):
+                raise DataError(
+                    f"the columns are separated by {'semicolons' if sign[0] == ';' else 'tabs'}",
+                    expected="commas",
+                    remedy="save the table as comma-separated values",
+                    at=Location(path, 1),
+                )
             rows = []
             for row in reader:
                 if not row:
@@ -300,7 +308,11 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
                     )
                 rows.append(dict(zip(header, (value.strip() for value in row), strict=True)))
     except FileNotFoundError:
-        raise DataError(f"there is no file '{path}'", at=Location(path)) from None
+        raise DataError(
+            f"there is no file '{path}'",
+            expected="a table with a column for every variable of the goal",
+            remedy="[examples] file is relative to the spec's folder",
+        ) from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         line = reader.line_num if isinstance(error, csv.Error) else None
         raise DataError(f"it cannot be read as CSV: {error}", at=Location(path, line)) from None

@@ -262,12 +262,13 @@ def _load_named(name: str) -> DataSource:
     return CARDS[name].load()
 
 
-def load(name: str, base: Path | None = None) -> DataSource:
+def load(name: str, base: Path | None = None, at: Location | None = None) -> DataSource:
     """Loads a data set by name, or a folder or ``.npz`` file by path.
 
     Args:
         name: A name of ``groundkit datasets``, or a path.
         base: Folder that relative paths start from.
+        at: Where it was named, for the message.
 
     Returns:
         The data set with its fixed split, ``train`` and ``test``: each has ``pixels``
@@ -288,7 +289,8 @@ def load(name: str, base: Path | None = None) -> DataSource:
     raise DataError(
         f"unknown data set '{name}'",
         expected="a name from `groundkit datasets`, a folder of images, or an .npz file",
-        remedy=choose_from(name, CARDS),
+        remedy=f"there is no '{path}' either; {choose_from(name, CARDS)}",
+        at=at,
     )
 
 

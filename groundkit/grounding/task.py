@@ -322,7 +322,10 @@ class Task:
             wanted = self.spec.network(name).data or self.spec.examples.data
             if wanted is None:
                 raise SpecError(f"network '{name}' has no data set", at=self.at("examples"))
-            found[name] = sources.load(wanted, self.sources.spec.parent)
+            key = (
+                ("networks", name, "data") if self.spec.network(name).data else ("examples", "data")
+            )
+            found[name] = sources.load(wanted, self.sources.spec.parent, self.at(*key))
         return found
 
     def banks(self, split: int) -> dict[str, ImageSet]:
@@ -368,6 +371,9 @@ class Task:
         }
         file = self.sources.spec.parent / self.spec.examples.file
         examples = read_examples(file, self.roles, shapes)
+        # Rows that are held out are looked at after training: their mistakes are told before.
+        self.answer_rows(examples)
+        self.observed_log_probs(examples)
         order = np.random.default_rng(self.spec.examples.seed).permutation(len(examples))
         cut = max(1, len(examples) // 5) if len(examples) > 1 else 0
         return examples.subset(order[cut:]), examples.subset(order[:cut])
@@ -443,7 +449,14 @@ class Task:
         if not columns:
             return torch.zeros(len(examples), dtype=torch.long)
         rows = list(zip(*columns, strict=True))
-        found = {values: self.reasoner.answer_index(values) for values in set(rows)}
+        found: dict[tuple[str, ...], int] = {}
+        for number, values in enumerate(rows):
+            if values not in found:
+                try:
+                    found[values] = self.reasoner.answer_index(values)
+                except DataError as error:
+                    error.at = examples.place(number)
+                    raise
         return torch.tensor([found[values] for values in rows], dtype=torch.long)
 
     def observed_log_probs(self, examples: Examples) -> dict[str, Tensor]:
@@ -461,6 +474,7 @@ class Task:
                         raise SpecError(
                             f"{call[0]} = {value} is no symbol of network '{network}'",
                             remedy=choose_from(value, position),
+                            at=examples.place(row),
                         )
                     rows[row, slot, position[value.strip("'")]] = 0.0
             found[network] = rows

@@ -83,6 +83,12 @@ def load_program(path: Path | str, trust: bool = False) -> Program:
         ProgramError: The file is missing or the program is not acceptable.
     """
     path = Path(path)
+    if path.suffix == ".toml":
+        raise ProgramError(
+            f"'{path}' is a spec",
+            expected="a .pl program",
+            remedy=f"name the program, such as {path.with_suffix('.pl')}; its spec is found beside",
+        )
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
