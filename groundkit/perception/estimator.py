@@ -127,7 +127,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             "augmentation": network.perception.augmentation,
             "cluster_steps": train.cluster_steps,
             "joint_steps": train.min_steps,
-            "batch_size": train.cluster_batch,
+            "batch_size": train.pool_batch,
             "learning_rate": train.learning_rate,
             "generative": bound.generative,
             "invariance": bound.invariance,

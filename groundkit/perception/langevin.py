@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from sklearn.decomposition import PCA
 from torch import Generator, Tensor, nn
 
 Energy = Callable[[Tensor], Tensor]
@@ -103,22 +105,23 @@ class Langevin:
 
 @torch.no_grad()
 def principal_components(flat: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The leading principal components of data ``(N, P)``.
-
-    Worked out in double precision: pixels that never change make the covariance singular, which
-    single precision does not always survive.
+    """The leading principal components of data ``(N, P)``, worked out on the CPU.
 
     Args:
         flat: ``(N, P)``.
-        count: Number of components, at most P.
+        count: Number of components, at most P; those that N images do not have are zero.
 
     Returns:
         Mean ``(P,)``, unit directions ``(count, P)``, and the variance along each ``(count,)``.
     """
-    mean = flat.double().mean(0)
-    covariance = torch.cov(flat.double().T, correction=0).reshape(flat.shape[1], flat.shape[1])
-    values, vectors = torch.linalg.eigh(covariance)
-    return mean, vectors[:, -count:].T, values[-count:].clamp_min(0)
+    rows = flat.cpu().numpy()
+    with np.errstate(invalid="ignore"):  # the shares of a variance of zero
+        found = PCA(min(count, *rows.shape), random_state=0).fit(rows)
+    directions = torch.zeros(count, rows.shape[1])
+    variances = torch.zeros(count)
+    directions[: found.n_components_] = torch.from_numpy(found.components_)
+    variances[: found.n_components_] = torch.from_numpy(found.explained_variance_)
+    return torch.from_numpy(found.mean_), directions, variances
 
 
 class InformativeStart(nn.Module):
