@@ -124,6 +124,9 @@ class PerceptionSpec(_Section):
     """Its temperature, in the clustering phase too."""
     assignment: float = Field(default=1.0, ge=0)
     """Weight of the self-labelling term, which holds on to the clusters of the clustering phase."""
+    assignment_fades: bool = True
+    """Whether that weight falls to 0 over the first half of joint training; no where the clusters
+    are of shapes that invariance and prior would cut, such as moons."""
     augmentation: Literal["none", "digits", "objects", "points"] = "digits"
     """``digits``: affine, elastic, stroke width; ``objects``: flips, crops, contrast; ``points``:
     small moves in the plane."""

@@ -48,6 +48,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         prior: Weight of the prior term, mean convention.
         contrastive: Weight of the contrastive term in joint training.
         assignment: Weight of the term that holds on to the clustering phase's clusters.
+        assignment_fades: Whether that weight falls to 0 over the first half of joint training.
         sampling: How the generative term samples.
         trust: Whether a ``module:`` backbone may be imported.
         device: Where to train, for instance ``"cuda"``.
@@ -79,6 +80,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         prior: float = 10.0,
         contrastive: float = 1.0,
         assignment: float = 1.0,
+        assignment_fades: bool = True,
         sampling: Sampling = Sampling(),  # noqa: B008  (frozen)
         trust: bool = False,
         device: str = "cpu",
@@ -100,6 +102,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.prior = prior
         self.contrastive = contrastive
         self.assignment = assignment
+        self.assignment_fades = assignment_fades
         self.sampling = sampling
         self.trust = trust
         self.device = device
@@ -134,6 +137,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             "prior": bound.prior,
             "contrastive": bound.contrastive,
             "assignment": bound.assignment,
+            "assignment_fades": bound.assignment_fades,
             "sampling": bound.sampling,
         }
         return cls(**(chosen | settings))
@@ -256,6 +260,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             prior=self.prior,
             contrastive=self.contrastive,
             assignment=self.assignment,
+            assignment_fades=self.assignment_fades,
             sampling=self.sampling,
         )
 

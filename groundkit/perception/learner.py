@@ -74,6 +74,7 @@ class BoundSettings:
         contrastive: Of the contrastive term in joint training.
         contrastive_temperature: Its temperature, in the clustering phase too.
         assignment: Of the self-labelling term, once there are clusters.
+        assignment_fades: Whether that weight falls to 0 over the first half of joint training.
         labels: Of the labels' term, where there are labelled images.
         sampling: How the generative term samples.
     """
@@ -85,6 +86,7 @@ class BoundSettings:
     contrastive: float = 0.0
     contrastive_temperature: float = 0.3
     assignment: float = 1.0
+    assignment_fades: bool = True
     labels: float = 1.0
     sampling: Sampling = field(default_factory=Sampling)
 
@@ -205,8 +207,14 @@ class Learner:
         first, second = self.model.classify(embedding).chunk(2)
         return Reading(first, second, embedding)
 
-    def clustering_terms(self, reading: Reading, places: Tensor) -> Terms:
-        """The terms that need no samples, of views of the images at ``places`` ``(b,)``."""
+    def clustering_terms(self, reading: Reading, places: Tensor, hold: float = 1.0) -> Terms:
+        """The terms that need no samples.
+
+        Args:
+            reading: Views of images.
+            places: The images' places ``(b,)`` in the pool.
+            hold: Factor of the self-labelling term's weight.
+        """
         weights, world = self.settings, self.world
         both = torch.cat([reading.first, reading.second])
         terms: Terms = {}
@@ -217,7 +225,7 @@ class Learner:
             terms["invariance"] = (weights.invariance, value)
         if weights.assignment > 0 and self.clusters is not None:
             value = bound.assignment(both, self.clusters[places].repeat(2))
-            terms["assignment"] = (weights.assignment, value)
+            terms["assignment"] = (weights.assignment * hold, value)
         if weights.contrastive > 0:
             terms["contrastive"] = (weights.contrastive, self.contrast(reading.embedding))
         return terms

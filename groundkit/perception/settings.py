@@ -23,6 +23,7 @@ def bound_settings(spec: PerceptionSpec) -> BoundSettings:
         contrastive=spec.contrastive,
         contrastive_temperature=spec.contrastive_temperature,
         assignment=spec.assignment,
+        assignment_fades=spec.assignment_fades,
         sampling=Sampling(
             kind=sampler.kind,
             langevin=langevin(sampler),

@@ -126,6 +126,7 @@ def test_two_moons_are_told_apart():
         generative=0,
         contrastive=0,
         assignment=10,
+        assignment_fades=False,
     )
     assert normalized_mutual_info_score(truth, model.fit_predict(points)) > 0.8
 
