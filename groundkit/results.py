@@ -81,6 +81,13 @@ def collect_metrics(outcome: Outcome) -> dict[str, Any]:
         "memory": {"peak_mb": _peak_mb()},
         "environment": environment(outcome.device),
         "seed": outcome.origin.seed,
+        "split": {
+            "seed": task.spec.examples.seed,
+            "networks": {
+                name: {"train": len(trainer.learners[name].pool), "held_out": len(one.images)}
+                for name, one in outcome.assessed.items()
+            },
+        },
         "program": str(task.sources.program),
     }
 

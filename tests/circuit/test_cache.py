@@ -67,14 +67,31 @@ def test_programs_that_may_load_files_are_not_kept(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_several_processes_share_a_folder(tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from tests.circuit.test_cache import *\n"
-        "for _ in range(3): prepare(shape_of(), Path(sys.argv[1]), None)"
-    )
-    running = [
-        subprocess.Popen([sys.executable, "-W", "error", "-c", code, str(tmp_path)])
-        for _ in range(3)
-    ]
-    assert [process.wait() for process in running] == [0, 0, 0]
-    assert [path.suffix for path in tmp_path.iterdir()] == [".shape"]
+SHARING = """
+import hashlib, json, sys, time
+from pathlib import Path
+from groundkit.circuit.codec import encode
+from tests.circuit.test_cache import TEXT, prepare, shape_of
+folder, start = map(Path, sys.argv[1:])
+print("ready", flush=True)
+while not start.exists():
+    time.sleep(0.001)
+for text in (TEXT, TEXT + "0.5::c."):
+    program, compiled = prepare(shape_of(text), folder, None)
+    found = encode(program, compiled)
+    plain = [found[name] for name in ("choices", "nodes", "answers", "roots", "circuit")]
+    print(hashlib.sha256(json.dumps(plain).encode()).hexdigest())
+"""
+
+
+def test_ten_processes_share_a_folder(tmp_path: Path) -> None:
+    folder, start = tmp_path / "cache", tmp_path / "start"
+    command = [sys.executable, "-W", "error", "-c", SHARING, str(folder), str(start)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(10)]
+    for process in running:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    start.touch()
+    told = {process.communicate()[0] for process in running}
+    assert {process.returncode for process in running} == {0}
+    assert len(told) == 1 and len(told.pop().split()) == 2
+    assert [path.suffix for path in folder.iterdir()] == [".shape", ".shape"]
