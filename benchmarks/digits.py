@@ -76,13 +76,13 @@ def page(rows: list[list[str]]) -> str:
     lines = ["| " + " | ".join(cells) + " |" for cells in [head, ["---"] * len(head), *rows]]
     return f"""# N-digit addition from observed sums, mnist5k
 
-`python -m benchmarks.digits {" ".join(sys.argv[1:])}`
+`{" ".join(["python -m benchmarks.digits", *sys.argv[1:]])}`
 {circumstances("torch", "problog")}.
 
 `programs/carry.pl` with N digits a number; no digit is ever labelled. `symbols %` is the accuracy
-of single held-out images, `sums %` the share of held-out sums, drawn from the same 1,000 images, of
-which all digits come out right: the likeliest symbols give the observed sum. `symbols^2N` is what
-independent errors of that accuracy would leave; medians over the seeds.
+of single held-out images, `sums %` the share of held-out sums, drawn from the same 1,000 images,
+that the likeliest symbols add up to. `symbols^2N` is what independent errors of that accuracy would
+leave; medians over the seeds.
 
 Seconds are wall-clock time of training, on a machine that other processes kept busy.
 
