@@ -2,9 +2,9 @@
 
     python -m benchmarks.stability
 
-Every run is a short training on digits8 without labels, with the preset's settings or with weights
-and the sampler's step multiplied or divided by three, four seeds each. The table
-goes to benchmarks/results/stability.md.
+Every run is a short training of a small network on digits8 without labels, with the preset's
+weights or with weights and the sampler's step multiplied or divided by three, four seeds each. The
+table goes to benchmarks/results/stability.md.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ def scaled(**factors: float) -> dict[str, Any]:
     return settings | {"sampling": dataclasses.replace(PRESET.sampling, langevin=faster)}
 
 
+SMALL = {"width": 16, "cluster_steps": 50, "joint_steps": 200, "batch_size": 128}
 CHANGES: dict[str, dict[str, Any]] = {
     "preset": scaled(),
     "generative x 3, prior / 3": scaled(generative=3.0, prior=1 / 3),
@@ -49,7 +50,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 def one(name: str, seed: int) -> str:
     """A row of the table: how a run ended."""
     data = load("digits8")
-    settings = CHANGES[name] | {"cluster_steps": 100, "joint_steps": 200}
+    settings = CHANGES[name] | SMALL
     model = SymbolPerception.from_preset("digits8", random_state=seed, **settings)
     try:
         model.fit(data.train.floats())

@@ -1,0 +1,187 @@
+"""Sampling, augmentation and joint training against the plain loops of a researcher, in one run.
+
+    python -m benchmarks.perception_speed
+    python -m benchmarks.perception_speed --device cuda --data cifar10
+
+The plain loop has JEM's structure: a buffer on the host that is indexed in every call, parameters
+that are not frozen while sampling, a graph that is kept, and torchvision's transforms image by
+image. Both sides have the same network, batch and number of steps. Seconds are the processor's own
+on a CPU, so that other processes do not count; the best of several rounds is taken. The table goes
+to benchmarks/results/perception_speed.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torchvision.transforms import v2
+
+from groundkit.data.sources import load
+from groundkit.perception import bound
+from groundkit.perception.augment import AUGMENTATIONS
+from groundkit.perception.backbones import build_backbone
+from groundkit.perception.estimator import SymbolPerception
+from groundkit.perception.generate import contrast_with_samples
+from groundkit.perception.langevin import ReplayBuffer
+from groundkit.perception.model import SymbolModel, energy
+from groundkit.presets import load_preset
+
+RESULT = Path(__file__).parent / "results" / "perception_speed.md"
+BATCH, CHAINS, ROUNDS = 256, 64, 3
+PLAIN_TRANSFORM = v2.Compose(
+    [
+        v2.RandomAffine(15, (0.07, 0.07), (0.87, 1.15), (-17, 17, 0, 0)),
+        v2.ElasticTransform(alpha=30.0, sigma=4.0),
+    ]
+)
+
+
+class Speed:
+    """Both sides of the comparison on one data set."""
+
+    def __init__(self, name: str, device: str) -> None:
+        self.device = torch.device(device)
+        self.images = load(name).train.floats(slice(0, 2000)).to(self.device)
+        preset, network = SymbolPerception.from_preset(name), load_preset(name).network
+        shape = tuple(self.images.shape[1:])
+        backbone = build_backbone(preset.backbone, shape, **network["options"])
+        self.model = SymbolModel(
+            backbone,
+            preset.n_symbols,
+            normalise=preset.normalise,
+            temperature=preset.temperature,
+        ).to(self.device)
+        self.augmentation = AUGMENTATIONS[preset.augmentation]
+        self.sampler = preset.sampling.langevin
+        self.generator = torch.Generator(self.device).manual_seed(0)
+        self.buffer = ReplayBuffer(shape, 1000).to(self.device)
+        self.host_buffer = torch.rand(1000, *shape) * 2 - 1
+        self.optimiser = torch.optim.AdamW(self.model.parameters(), 1e-3)
+
+    def seconds(self, work: Callable[[], object]) -> float:
+        """Seconds of a call, the best of some rounds after one to warm up."""
+        on_gpu = self.device.type == "cuda"
+        clock = time.perf_counter if on_gpu else time.process_time
+        work()
+        best = float("inf")
+        for _ in range(ROUNDS):
+            if on_gpu:
+                torch.cuda.synchronize()
+            start = clock()
+            work()
+            if on_gpu:
+                torch.cuda.synchronize()
+            best = min(best, clock() - start)
+        return best
+
+    def plain_samples(self) -> torch.Tensor:
+        """JEM's sampler."""
+        places = torch.randint(0, len(self.host_buffer), (CHAINS,))
+        fresh = torch.rand(CHAINS, *self.host_buffer.shape[1:]) * 2 - 1
+        anew = (torch.rand(CHAINS) < 0.05).float()[:, None, None, None]
+        start = (anew * fresh + (1 - anew) * self.host_buffer[places]).to(self.device)
+        x = start.clone().requires_grad_(True)
+        for _ in range(self.sampler.steps):
+            (slope,) = torch.autograd.grad(energy(self.model(x)).sum(), [x], retain_graph=True)
+            x.data += -self.sampler.step_size / 2 * slope + 0.01 * torch.randn_like(x)
+        self.host_buffer[places] = x.detach().cpu()
+        return x.detach()
+
+    def samples(self, half: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        """Ours, and the logits of both sides of the contrast."""
+        return contrast_with_samples(
+            self.model,
+            self.images[:CHAINS],
+            buffer=self.buffer,
+            sampler=dataclasses.replace(self.sampler, bfloat16=half),
+            generator=self.generator,
+        )
+
+    def plain_views(self, count: int) -> torch.Tensor:
+        """Transforms image by image on the host."""
+        batch = self.images[:count].cpu()
+        return torch.stack([PLAIN_TRANSFORM(image) for image in batch]).to(self.device)
+
+    def views(self, count: int) -> torch.Tensor:
+        """Ours."""
+        return self.augmentation(self.images[:count], self.generator)
+
+    def step(self, first: torch.Tensor, second: torch.Tensor, gap: torch.Tensor) -> None:
+        """The rest of a joint step: two views, all terms, the optimiser."""
+        embedding = self.model.embed(torch.cat([first, second]))
+        logits = self.model.classify(embedding)
+        a, b = self.model.project(embedding).chunk(2)
+        terms = bound.prior(logits) + bound.invariance(*logits.chunk(2))
+        self.optimiser.zero_grad()
+        (-(terms + bound.contrastive(a, b, 0.3) + gap)).backward()
+        self.optimiser.step()
+
+    def plain_joint(self) -> None:
+        """A joint step of the plain loop."""
+        samples = self.plain_samples()
+        gap = bound.generative(self.model(self.images[:CHAINS]), self.model(samples))
+        self.step(self.plain_views(BATCH), self.plain_views(BATCH), gap)
+
+    def joint(self, half: bool) -> None:
+        """A joint step of ours."""
+        gap = bound.generative(*self.samples(half))
+        self.step(self.views(BATCH), self.views(BATCH), gap)
+
+    def rows(self) -> list[tuple[str, float, float, float]]:
+        """What is measured, and units a second: plain, ours, ours with bfloat16."""
+        steps, half, single = self.sampler.steps, True, False
+        augmentation = BATCH / self.seconds(lambda: self.views(BATCH))
+        return [
+            (
+                f"SGLD steps/s, {CHAINS} chains, with the contrast's forward",
+                steps / self.seconds(lambda: self.model(self.plain_samples())),
+                steps / self.seconds(lambda: self.samples(single)),
+                steps / self.seconds(lambda: self.samples(half)),
+            ),
+            (
+                "augmentation, images/s",
+                BATCH / self.seconds(lambda: self.plain_views(BATCH)),
+                augmentation,
+                augmentation,
+            ),
+            (
+                "joint training, images/s, chains at every step",
+                BATCH / self.seconds(self.plain_joint),
+                BATCH / self.seconds(lambda: self.joint(single)),
+                BATCH / self.seconds(lambda: self.joint(half)),
+            ),
+        ]
+
+
+def main() -> None:
+    """Measures and writes the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default="mnist5k")
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    torch.manual_seed(0)
+    rows = Speed(options.data, options.device).rows()
+    table = "".join(
+        f"| {what} | {plain:,.0f} | {ours:,.0f} ({ours / plain:.1f}x) | "
+        f"{half:,.0f} ({half / plain:.1f}x) |\n"
+        for what, plain, ours, half in rows
+    )
+    text = (
+        f"# Speed of perception\n\nMade by `python -m benchmarks.perception_speed --data "
+        f"{options.data} --device {options.device}`, {torch.get_num_threads()} thread(s), torch "
+        f"{torch.__version__}; what the plain loop does stands in the program's docstring.\n\n"
+        "|  | plain loop | ours | with `sampler.bfloat16` |\n| --- | ---: | ---: | ---: |\n" + table
+    )
+    RESULT.write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
