@@ -14,6 +14,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -22,6 +23,7 @@ import torch
 from typer.testing import CliRunner
 
 from groundkit.cli import app
+from groundkit.demo.server import DemoServer
 from groundkit.errors import StoppedError
 from groundkit.run import run
 
@@ -89,6 +91,9 @@ def test_blocks_run_as_written(page, tmp_path, monkeypatch):
     torch.set_num_threads(1)
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "programs", tmp_path / "programs")
+    # A page that is served ends at once, and opens nowhere.
+    monkeypatch.setattr(DemoServer, "serve_forever", lambda self: None)
+    monkeypatch.setattr("webbrowser.open", lambda url: True)
     names = {"SMALL": SMALL}
     for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
         files = block["note"].split() if block["key"] == "file" else []
@@ -123,3 +128,18 @@ def test_the_script_for_slurm_is_sound():
     script = ROOT / "docs" / "slurm.sbatch"
     subprocess.run(["bash", "-n", script], check=True)
     assert "-m groundkit run" in script.read_text()
+
+
+def test_site_is_built_without_a_warning_and_shows_formulas_without_a_script(tmp_path):
+    pytest.importorskip("material", reason="no mkdocs-material")
+    pytest.importorskip("latex2mathml", reason="no latex2mathml")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", tmp_path]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = (tmp_path / "how-it-works" / "index.html").read_text(encoding="utf-8")
+    written = (ROOT / "docs" / "how-it-works.md").read_text(encoding="utf-8")
+    formulas = written.count("$$") // 2 + written.count(r"\(")
+    assert page.count("<math") == formulas > 0
+    assert "arithmatex" not in page and r"\frac" not in page
+    loaded = re.findall(r'<(?:script|img|link rel="stylesheet")[^>]*(?:src|href)="(.*?)"', page)
+    assert loaded and not [address for address in loaded if "//" in address]

@@ -4,6 +4,7 @@ import http.client
 import json
 import re
 import socket
+import struct
 import threading
 from contextlib import contextmanager
 
@@ -140,6 +141,15 @@ def test_only_this_machine_is_bound_and_a_taken_port_is_named(server):
     assert server.url == f"http://127.0.0.1:{server.server_port}/"
     with pytest.raises(RunError, match=f"port {server.server_port} cannot be used"):
         DemoServer(Echo(), server.server_port)
+
+
+def test_a_client_that_leaves_early_is_no_news(server, capfd):
+    leaving = socket.create_connection(("127.0.0.1", server.server_port))
+    leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    leaving.sendall(b"POST /answer HTTP/1.1\r\n")
+    leaving.close()
+    assert send(server, "GET", "/run.json")[0].status == 200
+    assert capfd.readouterr().err == ""
 
 
 def test_a_client_that_falls_silent_holds_up_nobody(server):
