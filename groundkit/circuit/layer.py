@@ -22,6 +22,10 @@ IMPOSSIBLE = 0
 CERTAIN = 1
 _CHEAP_PADDING = 128
 """Rows of padding that cost less than one more step: some 20 microseconds at a batch of 256."""
+_CACHED = 1 << 20
+"""Numbers that stay in a processor's cache: without gradients, a batch is evaluated in slices whose
+value matrix fits. 4,096 examples of 15-digit addition go 2.4 times as fast as at once."""
+_LEAST_AT_ONCE = 64
 CONSTANT_ROWS = 2
 """Rows 0 and 1 of the value matrix are log 0 and log 1, then come the input rows."""
 
@@ -104,7 +108,16 @@ class CircuitLayer(nn.Module):
         Returns:
             ``(R, B)`` log-probabilities of the roots.
         """
-        return cast(Tensor, _Evaluate.apply(self, *parts))
+        batch = max((len(part) for part in parts), default=1)
+        size = max(_LEAST_AT_ONCE, _CACHED // self.rows)
+        if torch.is_grad_enabled() or batch <= size or parts[0].device.type != "cpu":
+            return cast(Tensor, _Evaluate.apply(self, *parts))
+        roots = cast(Tensor, self.roots)
+        found = []
+        for low in range(0, batch, size):
+            some = [part[low : low + size] if len(part) == batch else part for part in parts]
+            found.append(self.values(some).index_select(0, roots))
+        return torch.cat(found, 1)
 
     def values(self, parts: Sequence[Tensor]) -> Tensor:
         """Evaluates every row: ``(rows, B)``, without gradient."""

@@ -154,3 +154,15 @@ def test_queries_need_numbers_for_their_networks() -> None:
         answer_queries(parse_program(SUM), "s(X,Y,Z)")
     with pytest.raises(ProgramError, match="asks nothing"):
         answer_queries(parse_program("0.4::a."))
+
+
+def test_a_large_batch_without_gradients_is_evaluated_in_slices(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = "nn(net,[X],Y,[0,1,2])::d(X,Y). t(0.2)::n. s(X,Y,Z) :- d(X,A), d(Y,B), n, Z is A+B."
+    reasoner = reasoner_of(text, "s(X,Y,Z)", ["X", "Y"])
+    rows = random_rows(reasoner, 200, seed=1)
+    at_once = reasoner(rows)
+    monkeypatch.setattr("groundkit.circuit.layer._CACHED", 1)
+    with torch.no_grad():
+        assert torch.equal(reasoner(rows), at_once)
