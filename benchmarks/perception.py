@@ -27,10 +27,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.clustering_baselines import clustering_runs, detection_runs
 from groundkit.data.images import ImageSet
 from groundkit.data.sources import MissingDataError, load, load_ood
 from groundkit.evaluate import generation
-from groundkit.evaluate.baselines import CLUSTERERS, DETECTORS, SEEDLESS, library_scores
+from groundkit.evaluate.baselines import library_scores
 from groundkit.evaluate.clustering import best_matching, confusion, score_clusters
 from groundkit.evaluate.ood import model_scores, score_ood
 from groundkit.perception.estimator import SymbolPerception
@@ -61,7 +62,7 @@ CLUSTERING = {
     "grounding.accuracy_matched": "matched accuracy",
     "grounding.nmi": "NMI",
     "grounding.ari": "ARI",
-    "grounding.seconds": "processor seconds",
+    "grounding.seconds": "seconds",
 }
 GENERATION = {
     "generation.agreement": "samples agree",
@@ -77,11 +78,16 @@ def images_of(images: ImageSet, limit: int | None = None) -> torch.Tensor:
     return to_model(images.pixels[:limit])
 
 
+def tells_foreign(name: str) -> bool:
+    """Whether foreign images are worth telling: 8 x 8 pixels or points against noise are not."""
+    return min(load(name).test.shape[-2:]) >= 16
+
+
 def foreign_sets(name: str, seed: int) -> Iterator[tuple[str, ImageSet]]:
-    """Foreign sets that are at hand, for data sets of images of at least 16 x 16 pixels."""
+    """Foreign sets that are at hand."""
+    if not tells_foreign(name):
+        return
     inside = load(name).test
-    if len(inside.shape) != 3 or inside.shape[-1] < 16:
-        return  # 8 x 8 pixels or points against noise prove nothing
     for foreign in FOREIGN:
         if foreign == name:
             continue
@@ -150,30 +156,6 @@ def scores_of(model: SymbolPerception, images: torch.Tensor) -> dict[str, np.nda
     return model_scores(model.model_, images) | library
 
 
-def baselines(name: str, seed: int, limit: int) -> Iterator[RunResult]:
-    """A run for every clusterer and detector on pixels."""
-    data = load(name)
-    train, test = (
-        x.flatten(1).double().numpy() for x in (images_of(data.train, limit), images_of(data.test))
-    )
-    for method, cluster in CLUSTERERS.items():
-        too_many = method == "ward" and len(train) + len(test) > 10_000  # its cost is quadratic
-        if not too_many and (seed == 0 or method not in SEEDLESS):
-            start = time.process_time()
-            clusters = cluster(train, test, len(data.classes), seed)
-            scores = score_clusters(data.test.labels, clusters).to_dict()
-            scores["seconds"] = time.process_time() - start
-            yield {"label": f"{name}: {method}", "seed": seed, "metrics": {"grounding": scores}}
-    foreign = {f: images_of(x).flatten(1).double().numpy() for f, x in foreign_sets(name, seed)}
-    for method, detector in DETECTORS.items() if foreign else ():
-        if seed == 0 or method not in SEEDLESS:
-            score = detector(train, seed)
-            inside = score(test)
-            found = {f: score_ood(inside, score(x)).to_dict() for f, x in foreign.items()}
-            label = f"{name}: {method} (pixels)"
-            yield {"label": label, "seed": seed, "metrics": {"ood": found}}
-
-
 def keep(run: RunResult) -> None:
     """Adds a run to the file of runs, in place of an earlier one of the same label and seed."""
     runs = json.loads(RUNS.read_text()) if RUNS.exists() else []
@@ -221,8 +203,11 @@ def main() -> None:
     for name in options.data:
         for seed in options.seeds:
             if options.baselines:
-                for run in baselines(name, seed, options.limit):
+                for run in clustering_runs(name, [seed], options.limit):
                     keep(run)
+                if tells_foreign(name):
+                    for run in detection_runs(name, [seed], options.limit):
+                        keep(run)
             for variant in () if options.baselines else options.variants:
                 for run in fit(
                     name,

@@ -27,8 +27,7 @@ Energy = Callable[[Tensor], Tensor]
 def frozen(network: nn.Module) -> Iterator[None]:
     """Switches off parameter gradients inside the block: sampling needs the input's alone.
 
-    This spares about a third of the backward pass, and no sampler step can leak into the
-    parameters' gradients.
+    No sampler step can leak into the parameters' gradients, and autograd keeps nothing for them.
     """
     parameters = [p for p in network.parameters() if p.requires_grad]
     for parameter in parameters:
