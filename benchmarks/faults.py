@@ -1,6 +1,6 @@
 """Lets every write of a run fail, one after the other, in every way it can.
 
-    python benchmarks/faults.py
+    python -m benchmarks.faults
 
 A small run is started once for each fault: the file cannot be opened, the disk is full at its
 first byte or half-way, flushing it fails, renaming it fails, a folder cannot be made. Then what is
@@ -12,19 +12,16 @@ programs. The table goes to benchmarks/results/faults.md.
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 import warnings
 from collections import defaultdict
 from pathlib import Path
 
+from benchmarks.machine import circumstances
+from tests.faults import WHOLE, blank_pictures
+from tests.test_faults import Runs, cache_survives
+
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
-
-from benchmarks.machine import circumstances  # noqa: E402 - found through the line above
-from tests.faults import WHOLE, blank_pictures  # noqa: E402
-from tests.test_faults import Runs, cache_survives  # noqa: E402
-
 KINDS = ("mkdir", *WHOLE)
 
 
@@ -66,7 +63,7 @@ def main() -> None:
     lines = [
         "# Failing writes",
         "",
-        f"Made by `python benchmarks/faults.py`, {circumstances('torch', 'safetensors')}.",
+        f"Made by `python -m benchmarks.faults`, {circumstances('torch', 'safetensors')}.",
         "",
         f"{total} faults injected: {len(lost)} runs lost or files read that were not good. After "
         "each one the message names the file and a remedy, every file that is there is whole, and "

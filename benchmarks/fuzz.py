@@ -1,7 +1,7 @@
 """Hands every reader of a user's file 100,000 inputs, and counts what comes out.
 
     pip install atheris
-    python benchmarks/fuzz.py [--inputs 100000] [--reader NAME]... [--keep FOLDER]
+    python -m benchmarks.fuzz [--inputs 100000] [--reader NAME]... [--keep FOLDER]
 
 atheris guides the inputs by the coverage of the reader's code; half of the changes are its own,
 half put in pieces of the reader's language. Each reader runs in a process of its own with 3 GiB
@@ -29,11 +29,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import circumstances
+
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
-
-from benchmarks.machine import circumstances  # noqa: E402 - found through the line above
-
 SECONDS = 10.0
 MEMORY = 3 << 30
 CODE = ["groundkit", "problog", "PIL", "csv", "tomllib", "tests.fuzz"]
@@ -155,7 +153,7 @@ def table(found: dict[str, dict[str, Any]], inputs: int) -> str:
     lines = [
         "# Fuzzing the readers",
         "",
-        f"Made by `python benchmarks/fuzz.py --inputs {inputs}`, one process, "
+        f"Made by `python -m benchmarks.fuzz --inputs {inputs}`, one process, "
         f"{circumstances(*packages)}. Coverage guides the inputs. Only groundkit's own errors may "
         f"come out; a hang is an input that took more than {SECONDS:g} s of computing; an effect "
         "is a file written elsewhere, a process, a connection or an unpickled object. A cache "
@@ -197,7 +195,11 @@ def main() -> None:
                 arguments += ["--keep", str(given.keep)]
             started = time.perf_counter()
             done = subprocess.run(
-                [sys.executable, __file__, *arguments], check=False, capture_output=True, text=True
+                [sys.executable, "-m", "benchmarks.fuzz", *arguments],
+                cwd=HERE.parent,
+                check=False,
+                capture_output=True,
+                text=True,
             )
             if not report.exists():
                 sys.exit(f"{name}: the fuzzer ended early\n{done.stderr[-2000:]}")
