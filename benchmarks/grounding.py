@@ -29,6 +29,7 @@ COLUMNS = {
     "grounding.nmi": "NMI",
     "grounding.collapse": "collapse",
     "query.accuracy": "query accuracy",
+    "identify.examples.count": "maps that the examples leave",
     "ood.fashion-mnist.auroc": "AUROC fashion",
     "ood.fashion-mnist.scores.max_softmax.auroc": "by max-softmax",
     "generation.agreement": "samples agree",

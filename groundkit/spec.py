@@ -202,6 +202,9 @@ class TrainSpec(_Section):
     """Unlabelled images per step in the bound's terms, beside the examples' images."""
     cluster_steps: int = Field(default=300, ge=0)
     """Steps of the clustering phase (contrastive embedding) before symbols are named."""
+    clusters_per_symbol: int = Field(default=1, ge=1)
+    """Clusters that a symbol may consist of at the start; above 1 the program names each of the
+    many clusters, several by one symbol, unless symbols would be left without any."""
     cluster_batch: int = Field(default=256, ge=2)
     """Images per step of the clustering phase."""
     cluster_learning_rate: float = Field(default=2e-3, gt=0)

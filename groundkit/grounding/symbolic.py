@@ -132,3 +132,8 @@ class SymbolicTerm:
             used, inverse = torch.unique(slots, return_inverse=True)
             found[name] = learner.log_probs(learner.pool[used])[inverse].double()
         return found
+
+    def gather(self, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Picks the examples' rows out of those of each pool: network -> ``(n, S, C)``."""
+        found = {name: given.double() for name, given in self._observed.items()}
+        return found | {name: rows[name][slots].double() for name, slots in self._slots.items()}

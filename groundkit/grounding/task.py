@@ -288,10 +288,21 @@ class Task:
                 at=at,
             )
         if len(call) > 1 and self.spec.examples.file is None:
-            self._check_alone(network, call)
+            self._check_stacked(network, call)
 
-    def _check_alone(self, network: str, call: tuple[str, ...]) -> None:
-        """A data set's stacked image belongs to one call, so none of its parts has another."""
+    def _check_stacked(self, network: str, call: tuple[str, ...]) -> None:
+        """A data set has stacked images, each for one call alone, so no part has another."""
+        at = self.program.networks[network].location
+        images = self.data[network].train
+        if images.shape[0] % len(call):
+            raise NetworkError(
+                f"network '{network}' reads {len(call)} images at once, those of '{images.name}' "
+                f"have {images.shape[0]} channel(s)",
+                expected=f"images of {len(call)} stacked along channels, labelled by the values of "
+                "the call",
+                remedy="name such a data set, or give examples of your own in [examples] file = ...",
+                at=at,
+            )
         calls = self.reasoner.slots[network]
         shared = [name for name in call if sum(name in other for other in calls) > 1]
         if shared:
@@ -299,7 +310,7 @@ class Task:
                 f"the image {shared[0]} is part of several calls of network '{network}', and a "
                 "data set has stacked images for one call each",
                 remedy="give examples of your own in [examples] file = ...",
-                at=self.program.networks[network].location,
+                at=at,
             )
 
     @property

@@ -15,7 +15,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Generator
 
 from groundkit.errors import CheckpointError, StoppedError
-from groundkit.grounding.clusters import find_splits
+from groundkit.grounding.clusters import find_splits, name_clusters
 from groundkit.grounding.networks import build_learner
 from groundkit.grounding.reground import Regrounder, Relabelling
 from groundkit.grounding.symbolic import SymbolicTerm, moment
@@ -171,8 +171,40 @@ class Trainer:
         self._named.append(name)
         self._embedding = None
         if len(self._named) == len(self.learners):
-            self._name_by_labels()
-            self._reground(0)
+            self._name()
+
+    def _name(self) -> None:
+        """Gives the clusters of all networks their first names."""
+        if self._symbolic is not None and self.task.spec.train.clusters_per_symbol > 1:
+            self._name_several(self._symbolic)
+        self._name_by_labels()
+        self._reground(0)
+
+    def _name_several(self, term: SymbolicTerm) -> None:
+        """Clusters finer than symbols, and starts symbols from the clusters that the program says.
+
+        A symbol whose images look different (sandals and boots, a seven with a bar or without) may
+        be several clusters, and a cluster between two symbols need not be given to one whole.
+        """
+        fine = {
+            name: learner.over_cluster(
+                self.task.spec.train.clusters_per_symbol * learner.model.symbols
+            )
+            for name, learner in self.learners.items()
+        }
+        found = name_clusters(
+            term.reasoner,
+            term.gather({name: clusters.log_probs for name, clusters in fine.items()}),
+            term.answers,
+            symbols={name: self.task.domains[name] for name in term.networks},
+            rng=self._rng,
+            domains={name: self.task.domains[name] for name in term.reasoner.slots},
+        )
+        names = self.world.agree(dict(found.names))
+        for name, chosen in names.items():
+            # Names under which symbols merge may be the likeliest, where the program admits that.
+            if name not in found.unnamed:
+                self.learners[name].start_named(fine[name], chosen)
 
     def _embedding_phase(self, name: str) -> EmbeddingPhase:
         train = self.task.spec.train

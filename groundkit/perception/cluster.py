@@ -9,9 +9,11 @@ two symbols may still touch. Prototypes are then fitted to the clusters in the e
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from groundkit.perception.model import SymbolModel
@@ -24,29 +26,67 @@ SMALLEST_SHARE = 0.2
 # Prototypes are fitted to "nine parts this cluster, one part any": one image in twenty or more is
 # in a wrong cluster, and joint training has to be able to move it.
 DOUBT = 0.1
+_CHUNK = 1000
 
 
-def start_prototypes(model: SymbolModel, images: Tensor, seed: int, chunk: int = 1000) -> Tensor:
+def start_prototypes(model: SymbolModel, images: Tensor, seed: int) -> Tensor:
     """Starts the prototypes from the clusters of the images' projections.
 
     Args:
         model: Its prototypes are changed in place.
         images: Unlabelled images, ``(N, C, H, W)`` with N at least the number of symbols.
         seed: Of the choice of images for the graph, and of the clustering.
-        chunk: Images embedded at a time.
 
     Returns:
         The most probable symbol of each image from now on, ``(N,)``.
     """
-    with torch.no_grad():
-        embedding = torch.cat([model.embed(part) for part in torch.split(images, chunk)])
-    order = torch.randperm(len(images), generator=Generator().manual_seed(seed))
-    sample = embedding[order[:GRAPH_IMAGES].to(embedding.device)]
+    embedding, sample = _embed(model, images, seed)
     with torch.no_grad():
         clusters = cluster_embedding(model.project(sample), model.symbols, seed)
-    _fit_prototypes(model, sample, clusters)
+    fit_prototypes(model, sample, clusters)
     with torch.no_grad():
         return model.classify(embedding).argmax(-1)
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """More clusters than symbols, before anyone knows which symbol each one shows.
+
+    Attributes:
+        sample: Embedding ``(M, F)`` of the images that were clustered.
+        members: The cluster of each of them ``(M,)``.
+        log_probs: Log-probability of each cluster for every image ``(N, C)``.
+    """
+
+    sample: Tensor
+    members: Tensor
+    log_probs: Tensor
+
+
+def over_cluster(model: SymbolModel, images: Tensor, count: int, seed: int) -> Clusters:
+    """Clusters the images' projections into any number of clusters.
+
+    Args:
+        model: Left as it is.
+        images: Unlabelled images ``(N, C, H, W)``.
+        count: Number of clusters.
+        seed: Of the choice of images for the graph, and of the clustering.
+    """
+    embedding, sample = _embed(model, images, seed)
+    with torch.no_grad():
+        members = cluster_embedding(model.project(sample), count, seed)
+    head = nn.Linear(embedding.shape[1], count).to(embedding)
+    _regress(head, head.parameters(), sample, members)
+    with torch.no_grad():
+        return Clusters(sample, members, functional.log_softmax(head(embedding), -1))
+
+
+def _embed(model: SymbolModel, images: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """Embeds all images ``(N, F)``, and picks those that a graph is made of ``(M, F)``."""
+    with torch.no_grad():
+        embedding = torch.cat([model.embed(part) for part in torch.split(images, _CHUNK)])
+    order = torch.randperm(len(images), generator=Generator().manual_seed(seed))
+    return embedding, embedding[order[:GRAPH_IMAGES].to(embedding.device)]
 
 
 def cluster_embedding(embedding: Tensor, count: int, seed: int) -> Tensor:
@@ -86,22 +126,35 @@ def cluster_embedding(embedding: Tensor, count: int, seed: int) -> Tensor:
     return labels.to(embedding.device)
 
 
-def _fit_prototypes(model: SymbolModel, embedding: Tensor, clusters: Tensor) -> None:
+def fit_prototypes(model: SymbolModel, embedding: Tensor, clusters: Tensor) -> None:
     """Fits the prototypes to clusters by regression.
 
     Free prototypes start at zero and so keep a sum of zero: the regression does not see what all
     logits have in common, but the energy does.
+
+    Args:
+        model: Its prototypes are changed in place.
+        embedding: ``(M, F)``.
+        clusters: The symbol of each row ``(M,)``.
     """
     membership = functional.one_hot(clusters, model.symbols).to(embedding)
     centres = membership.T @ embedding / membership.sum(0).clamp_min(1)[:, None]
     model.set_prototypes(centres, sharpness=0.0)
-    optimiser = torch.optim.LBFGS(
-        model.prototypes.parameters(), max_iter=100, line_search_fn="strong_wolfe"
-    )
+    _regress(model.classify, model.prototypes.parameters(), embedding, clusters)
+
+
+def _regress(
+    classify: Callable[[Tensor], Tensor],
+    parameters: Iterable[nn.Parameter],
+    embedding: Tensor,
+    clusters: Tensor,
+) -> None:
+    """Fits a classifier of the embedding to clusters, with some doubt."""
+    optimiser = torch.optim.LBFGS(parameters, max_iter=100, line_search_fn="strong_wolfe")
 
     def closure() -> float:
         optimiser.zero_grad()
-        logits = model.classify(embedding)
+        logits = classify(embedding)
         loss = functional.cross_entropy(logits, clusters, label_smoothing=DOUBT)
         torch.autograd.backward(loss)
         return loss.item()

@@ -11,7 +11,12 @@ from torch import Generator, Tensor
 
 from groundkit.perception import bound
 from groundkit.perception.augment import AUGMENTATIONS, Augmentation, Rows
-from groundkit.perception.cluster import start_prototypes
+from groundkit.perception.cluster import (
+    Clusters,
+    fit_prototypes,
+    over_cluster,
+    start_prototypes,
+)
 from groundkit.perception.generate import (
     contrast_with_perturbed,
     contrast_with_samples,
@@ -179,6 +184,17 @@ class Learner:
     def start_symbols(self) -> None:
         """Starts the prototypes from the clusters of the embedding, and remembers them."""
         start_prototypes(self.model, to_model(self.pool), self._seed)
+        self.world.share(self.model)
+        self.relabel()
+
+    def over_cluster(self, count: int) -> Clusters:
+        """Clusters the pool into more clusters than symbols; names are then to be found."""
+        return over_cluster(self.model, to_model(self.pool), count, self._seed)
+
+    def start_named(self, clusters: Clusters, names: Sequence[int]) -> None:
+        """Starts the prototypes from clusters of which several may be named by one symbol."""
+        symbols = torch.as_tensor(names, device=clusters.members.device)
+        fit_prototypes(self.model, clusters.sample, symbols[clusters.members])
         self.world.share(self.model)
         self.relabel()
 

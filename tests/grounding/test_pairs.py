@@ -97,6 +97,14 @@ def test_one_image_in_two_calls_needs_files(folder):
     assert set(examples.images) == {"X,Y", "Y,U"}
 
 
+def test_a_data_set_of_single_images_is_refused(folder):
+    with pytest.raises(
+        NetworkError, match=r"reads 2 images at once, those of .* 1 channel"
+    ) as info:
+        _ = load_task(folder / "pair.pl", settings=("examples.data=digits8",)).examples
+    assert "stacked along channels" in str(info.value)
+
+
 def test_an_input_that_is_no_image_is_named(folder):
     goal = ('query.goal="odd(X, Z)"', 'examples.images=["X"]')
     with pytest.raises(NetworkError, match="reads '3', which is no image"):

@@ -4,7 +4,7 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from groundkit.perception.augment import Augmentation
 from groundkit.perception.backbones import build_backbone
-from groundkit.perception.cluster import cluster_embedding, start_prototypes
+from groundkit.perception.cluster import cluster_embedding, over_cluster, start_prototypes
 from groundkit.perception.learner import BoundSettings, Learner
 from groundkit.perception.model import SymbolModel
 from groundkit.perception.phases import EmbeddingPhase, PhaseSettings
@@ -90,3 +90,17 @@ def test_a_few_images_are_enough_to_start(shapes):
     images, _ = shapes
     symbols = start_prototypes(fresh_model(), images[:5], seed=0)
     assert symbols.shape == (5,)
+
+
+def test_finer_clusters_are_of_one_kind_and_leave_the_model(shapes):
+    images, truth = shapes
+    model, _ = train(images)
+    before = model(images)
+    found = over_cluster(model, images, 2 * KINDS, seed=0)
+    assert torch.equal(model(images), before)
+    assert torch.allclose(found.log_probs.exp().sum(1), torch.ones(len(images)), atol=1e-5)
+    named = torch.zeros(len(images), dtype=torch.long)
+    for cluster in range(2 * KINDS):
+        members = found.log_probs.argmax(1) == cluster
+        named[members] = torch.mode(truth[members]).values if members.any() else 0
+    assert (named == truth).float().mean() > 0.95
