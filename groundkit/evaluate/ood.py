@@ -64,7 +64,7 @@ def gradient_score(
 def model_scores(
     logits: Callable[[Tensor], Tensor], images: Tensor, batch: int = 256
 ) -> dict[str, NDArray[np.float64]]:
-    """The scores that a symbol model has by itself: ``energy``, ``max_softmax``, ``gradient``.
+    """The scores that a symbol model has by itself.
 
     Args:
         logits: Images ``(B, C, H, W)`` -> logits ``(B, K)``.
@@ -72,7 +72,8 @@ def model_scores(
         batch: Images at a time.
 
     Returns:
-        Score's name -> ``(N,)``, higher = more foreign.
+        ``energy``, ``max_softmax``, ``entropy`` and ``gradient`` -> ``(N,)``, higher = more
+        foreign.
     """
 
     def energy(x: Tensor) -> Tensor:
@@ -80,9 +81,11 @@ def model_scores(
 
     with torch.no_grad():
         rows = torch.cat([logits(part).double() for part in torch.split(images, batch)])
+    probs = rows.softmax(-1).cpu().numpy()
     return {
         "energy": energy_score((-torch.logsumexp(rows, dim=-1)).cpu().numpy()),
-        "max_softmax": max_softmax_score(rows.softmax(-1).cpu().numpy()),
+        "max_softmax": max_softmax_score(probs),
+        "entropy": entropy_score(probs),
         "gradient": gradient_score(energy, images, batch),
     }
 

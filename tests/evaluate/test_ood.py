@@ -104,5 +104,6 @@ def test_scores_of_a_model_are_those_of_its_logits():
     rows = logits(images).detach()
     assert np.allclose(found["energy"], -rows.logsumexp(1), atol=1e-6)
     assert np.allclose(found["max_softmax"], -rows.softmax(1).max(1).values, atol=1e-6)
+    assert np.allclose(found["entropy"], entropy_score(rows.softmax(1)), atol=1e-6)
     slope = rows.softmax(1) @ layer.weight.detach()
     assert np.allclose(found["gradient"], slope.norm(dim=1), atol=1e-6)
