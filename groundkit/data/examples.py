@@ -6,6 +6,7 @@ is :attr:`Examples.images` and :attr:`Examples.symbols`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from groundkit.data.files import read_image, read_table
 from groundkit.data.images import ImageSet
-from groundkit.errors import DataError, Location, choose_from
+from groundkit.errors import DataError, Location, NetworkError, choose_from
 
 Indices = NDArray[np.int64]
 UNKNOWN = -1
@@ -140,6 +141,43 @@ def restrict(network: str, domain: Sequence[str], images: ImageSet) -> ImageSet:
     labels = position[images.labels]
     kept = np.flatnonzero(labels != UNKNOWN)
     return ImageSet(images.name, images.pixels[torch.from_numpy(kept)], labels[kept], tuple(domain))
+
+
+def check_stacked(
+    network: str, calls: Sequence[Sequence[str]], images: ImageSet, at: Location
+) -> None:
+    """Checks that a data set has images for calls that read several at once.
+
+    Args:
+        network: The network.
+        calls: The input variables of each of its calls.
+        images: Its data set.
+        at: Where the network stands in the program.
+
+    Raises:
+        NetworkError: Channels do not divide into that many images, or an image is part of several
+            calls, where a data set has stacked images for one call each.
+    """
+    width = len(calls[0]) if calls else 1
+    if width == 1:
+        return
+    if images.shape[0] % width:
+        raise NetworkError(
+            f"network '{network}' reads {width} images at once, those of '{images.name}' have "
+            f"{images.shape[0]} channel(s)",
+            expected=f"{width} images stacked along channels, labelled by the values of the call",
+            remedy="name such a data set, or give your own in [examples] file = ...",
+            at=at,
+        )
+    times = Counter(name for call in calls for name in call)
+    shared = [name for name, count in times.items() if count > 1]
+    if shared:
+        raise NetworkError(
+            f"the image {shared[0]} is part of several calls of network '{network}', and a data "
+            "set has stacked images for one call each",
+            remedy="give examples of your own in [examples] file = ...",
+            at=at,
+        )
 
 
 def draw(

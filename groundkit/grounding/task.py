@@ -18,6 +18,7 @@ from groundkit.data import sources
 from groundkit.data.examples import (
     Examples,
     Roles,
+    check_stacked,
     draw,
     input_of,
     parts_of,
@@ -269,7 +270,7 @@ class Task:
         return Roles({n: images[n] for n in ordered}, observed_names, self.domains, given)
 
     def _check_call(self, network: str, call: tuple[str, ...], *, observed: bool) -> None:
-        """A call reads one observed symbol, or images, each of which is drawn for it alone."""
+        """A call reads one observed symbol, or images."""
         at = self.program.networks[network].location
         if observed and len(call) != 1:
             raise NetworkError(
@@ -285,31 +286,6 @@ class Task:
                 expected=f"image variables: {', '.join(self.spec.examples.images)}",
                 remedy=f"name it in [examples] images, or set networks.{network}.backbone to "
                 '"observed"',
-                at=at,
-            )
-        if len(call) > 1 and self.spec.examples.file is None:
-            self._check_stacked(network, call)
-
-    def _check_stacked(self, network: str, call: tuple[str, ...]) -> None:
-        """A data set has stacked images, each for one call alone, so no part has another."""
-        at = self.program.networks[network].location
-        images = self.data[network].train
-        if images.shape[0] % len(call):
-            raise NetworkError(
-                f"network '{network}' reads {len(call)} images at once, those of '{images.name}' "
-                f"have {images.shape[0]} channel(s)",
-                expected=f"images of {len(call)} stacked along channels, labelled by the values of "
-                "the call",
-                remedy="name such a data set, or give examples of your own in [examples] file = ...",
-                at=at,
-            )
-        calls = self.reasoner.slots[network]
-        shared = [name for name in call if sum(name in other for other in calls) > 1]
-        if shared:
-            raise NetworkError(
-                f"the image {shared[0]} is part of several calls of network '{network}', and a "
-                "data set has stacked images for one call each",
-                remedy="give examples of your own in [examples] file = ...",
                 at=at,
             )
 
@@ -358,6 +334,10 @@ class Task:
         """Draws examples from labelled images of one split; without a goal there are none."""
         if not self.asks:
             return Examples(self.roles, self.banks(split), {}, {}, {})
+        for network, calls in self._drawer.slots.items():
+            if network in self.neural:
+                at = self.program.networks[network].location
+                check_stacked(network, calls, self.data[network].train, at)
         rng = np.random.default_rng([self.spec.examples.seed, split])
         worlds = self._drawer.sample(count, rng)
         values = {

@@ -129,7 +129,7 @@ def _is_proper_list(term: Any) -> bool:
 
 
 def check_networks(neural: Iterable[NeuralPredicate]) -> None:
-    """One network has one number of outputs, wherever it is used."""
+    """One network has one number of inputs and of outputs, wherever it is used."""
     first: dict[str, NeuralPredicate] = {}
     for predicate in neural:
         other = first.setdefault(predicate.network, predicate)
@@ -139,5 +139,13 @@ def check_networks(neural: Iterable[NeuralPredicate]) -> None:
                 f"{len(other.domain)} at {other.location}",
                 expected="one number of outputs per network",
                 remedy="use two networks, or give both predicates domains of one size",
+                at=predicate.location,
+            )
+        if len(other.inputs) != len(predicate.inputs):
+            raise ProgramError(
+                f"network '{predicate.network}' reads {len(predicate.inputs)} inputs here and "
+                f"{len(other.inputs)} at {other.location}",
+                expected="one number of inputs per network",
+                remedy="use two networks",
                 at=predicate.location,
             )

@@ -114,7 +114,8 @@ def test_an_input_that_is_no_image_is_named(folder):
 def test_arrays_are_stacked_and_their_shapes_agree(folder):
     grounder = Grounder(
         folder / "pair.pl", device="cpu",
-        **{"query__goal": "one(X, Y, Z)", "examples__images": ["X", "Y"]},
+        **{"query__goal": "one(X, Y, Z)", "examples__images": ["X", "Y"],
+           "examples__data": "digits8"},
     )  # fmt: skip
     images = np.tile((LEVELS * 1.0)[:, :, None, None, None], (1, 1, 1, 8, 8))
     columns = {"X": images[:, 0], "Y": images[:, 1], "Z": np.array(["same"] * len(images))}

@@ -191,6 +191,8 @@ def test_a_circuit_without_roots_does_not_reach_klay() -> None:
         to_klay(CircuitBuilder().finish([]), [])
 
 
-def test_networks_that_share_a_name_agree_on_their_outputs() -> None:
+def test_networks_that_share_a_name_agree_on_inputs_and_outputs() -> None:
     with pytest.raises(ProgramError, match="has 3 outputs here and 2 at"):
         parse_program("nn(n,[X],Y,[a,b])::p(X,Y).\nnn(n,[X],Y,[a,b,c])::q(X,Y).")
+    with pytest.raises(ProgramError, match="reads 2 inputs here and 1 at"):
+        parse_program("nn(n,[X],Y,[a,b])::p(X,Y).\nnn(n,[X,Z],Y,[a,b])::q(X,Z,Y).")
