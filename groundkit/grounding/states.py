@@ -22,6 +22,8 @@ from groundkit.grounding.checkpoint import read_manifest, read_tensors, save_ten
 KEPT = 2
 """States kept beside the best one: one that turns out to be damaged has another behind it."""
 _NAME = "training"
+_ODD = (KeyError, TypeError, ValueError, AttributeError)
+"""What reading raises when a manifest is whole but not of a state."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class States:
             try:
                 facts = read_manifest(path)["facts"]
                 state = _unpack(facts.pop("plain"), read_tensors(path, _NAME))
-            except (CheckpointError, KeyError, TypeError, ValueError, AttributeError) as error:
+            except (CheckpointError, RecursionError, *_ODD) as error:
                 damaged.append(f"{path}: {getattr(error, 'found', error)}")
                 continue
             return Saved(int(path.name), state, facts, tuple(damaged))

@@ -32,7 +32,9 @@ from groundkit.data.photos import prepare_image
 from groundkit.data.sources import read_idx
 from groundkit.errors import GroundkitError
 from groundkit.files import read_rows
+from groundkit.folder import RunFolder
 from groundkit.grounding.checkpoint import load_weights, read_manifest, read_tensors
+from groundkit.grounding.states import States
 from groundkit.program.engine import Shape
 from groundkit.program.query import check_goal, parse_goal
 from groundkit.program.question import pose
@@ -106,6 +108,16 @@ def _examples(path: Path) -> None:
 def _image(path: Path) -> None:
     read_image(path, (3, 8, 8))
     prepare_image(path, (1, 8, 8), 1.0)
+
+
+def _state(folder: Path, content: bytes) -> None:
+    """Reads a state whose manifest is the input; one that cannot be read is left out."""
+    path = folder / "00000001"
+    path.mkdir(exist_ok=True)
+    if not (path / "training.safetensors").exists():
+        (path / "training.safetensors").write_bytes(_saved())
+    (path / "manifest.json").write_bytes(content)
+    States(folder).latest()
 
 
 def _weights(folder: Path, content: bytes) -> None:
@@ -193,6 +205,15 @@ def readers(folder: Path) -> dict[str, Reader]:
         "files": {"net.safetensors": hashlib.sha256(_saved()).hexdigest()},
         "facts": {"program": "a.pl", "seed": 0, "networks": {"net": {"shape": [1, 8, 8]}}},
     }
+    state = {
+        "format": 1,
+        "files": {"training.safetensors": hashlib.sha256(_saved()).hexdigest()},
+        "facts": {
+            "score": 0.5,
+            "plain": {"items": [["a", {"tensor": "bias"}], [1, {"tuple": []}]]},
+        },
+    }
+    origin = b'{"seed": 0, "engine": "circuit", "command": "groundkit run a.pl"}'
     images = np.arange(256, dtype=np.uint8).reshape(4, 8, 8)
     pictures = [_picture(kind) for kind in ("PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM")]
     pictures += [_picture("JPEG", "RGB"), _picture("PNG", "RGBA")]
@@ -218,6 +239,13 @@ def readers(folder: Path) -> dict[str, Reader]:
         Reader("idx", (idx,), _file("a-idx", read_idx), (b"\xff\xff\xff\xff",)),
         Reader("manifest", (json.dumps(manifest).encode(),), _manifest, JSON),
         Reader("weights", (_saved(),), _weights, (*JSON, b"data_offsets", b"F32", b"F64")),
+        Reader("state", (json.dumps(state).encode(),), _state, (*JSON, b'"tensor"', b'"items"')),
+        Reader(
+            "run.json",
+            (origin,),
+            _file("run.json", lambda path: RunFolder.reopen(path.parent)),
+            JSON,
+        ),
         Reader("cache", (entry,), _entry),
         Reader("cache body", (body,), _entry_body, JSON),
         Reader("history", (rows,), _file("h.jsonl", read_rows), JSON),

@@ -8,7 +8,7 @@ from tests.fuzz.readers import edit, only_own_errors, readers
 
 NAMES = (
     "goal", "question", "spec", "settings", "examples", "image", "npz", "idx", "manifest",
-    "weights", "cache", "cache body", "history", "metrics", "program",
+    "weights", "state", "run.json", "cache", "cache body", "history", "metrics", "program",
 )  # fmt: skip
 # What Pillow and ProbLog say about odd files is no concern here.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -45,7 +45,9 @@ def test_only_our_own_errors_come_out(known, tmp_path, name, data):
         reader.read(tmp_path, content)
 
 
-@pytest.mark.parametrize("name", ["program", "goal", "spec", "history", "metrics", "manifest"])
+@pytest.mark.parametrize(
+    "name", ["program", "goal", "spec", "history", "metrics", "manifest", "state", "run.json"]
+)
 @pytest.mark.parametrize("bracket", ["(", "[", "{", '[{"a":', "- ", "\\+", "f("])
 def test_deep_nesting_is_refused_and_not_a_crash(known, tmp_path, name, bracket):
     with only_own_errors():
