@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from problog.logic import Constant, Term
+from problog.logic import And, Constant, Not, Or, Term
 from torch import Tensor, nn
 
 from groundkit.circuit.learnable import LearnableGroups
@@ -50,6 +50,7 @@ def build_deepproblog_reasoner(
     """
     refuse_ignored(program)
     refuse_tensors(program)
+    refuse_compound(goal)
     shape = Shape(program, goal, tuple(images), dict(observed_values or {}))
     return DeepProbLogReasoner(program, goal, *prepare(shape, cache, limits))
 
@@ -68,6 +69,16 @@ def refuse_ignored(program: Program) -> None:
             f"DeepProbLog has a tensor operation {shadowed[0]} that hides the program's own",
             remedy="rename the predicate, or use --engine circuit",
             at=Location(program.file),
+        )
+
+
+def refuse_compound(goal: Goal) -> None:
+    """Raises a ProgramError at a goal that is no call of one predicate."""
+    if isinstance(goal.term, And | Or | Not):
+        raise ProgramError(
+            f"DeepProbLog asks for one predicate, '{goal.text}' joins or negates goals",
+            remedy="put it into a clause of the program, and ask for its head",
+            at=goal.at,
         )
 
 

@@ -11,12 +11,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from problog.logic import Clause, Constant, Term
+from problog.errors import ProbLogError
+from problog.logic import Clause, Constant, Term, Var
 from torch import Tensor, nn
 
-from groundkit.circuit.deepproblog import make_model, parameters_in_order, refuse_ignored
+from groundkit.circuit.deepproblog import (
+    make_model,
+    parameters_in_order,
+    refuse_compound,
+    refuse_ignored,
+)
 from groundkit.circuit.learnable import LearnableGroups
 from groundkit.errors import DataError, NetworkError, ProgramError, choose_from
+from groundkit.program.blame import explain_failure
 from groundkit.program.neural import NeuralPredicate
 from groundkit.program.query import Binding, Goal, check_goal
 from groundkit.program.source import Program
@@ -152,6 +159,7 @@ class TensorProgram(nn.Module):
         from deepproblog.query import Query
 
         check_goal(self.program, goal)
+        refuse_compound(goal)
         columns = {**inputs, **values}
         counts = {name: len(column) for name, column in columns.items()}
         unknown = [name for name in columns if name not in goal.variables]
@@ -180,7 +188,10 @@ class TensorProgram(nn.Module):
                 name: Term.from_string(str(column[example])) for name, column in values.items()
             }
             queries.append(Query(goal.term.apply(Binding(bound))))
-        return [result.result for result in self._model.solve(queries)]
+        try:
+            return [result.result for result in self._model.solve(queries)]
+        except ProbLogError as error:
+            raise explain_failure(self.program, goal, error) from error
 
 
 class _Network(nn.Module):
@@ -259,9 +270,13 @@ def _neural_clause(statement: Any) -> int | None:
 
 def _instance(goal: Goal, free: Sequence[str], result: Any) -> str:
     """Prints a result with the goal's own names for the inputs."""
-    bound = {
-        str(mine): theirs
-        for mine, theirs in zip(goal.term.args, result.args, strict=True)
-        if str(mine) in free
-    }
+    bound: dict[str, Any] = {}
+    pairs = [(goal.term, result)]
+    while pairs:
+        mine, theirs = pairs.pop()
+        if isinstance(mine, Var):
+            if str(mine) in free:
+                bound[str(mine)] = theirs
+        elif isinstance(mine, Term):
+            pairs.extend(zip(mine.args, theirs.args, strict=True))
     return str(goal.term.apply(Binding(bound)))

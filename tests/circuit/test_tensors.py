@@ -76,6 +76,18 @@ def test_free_variables_give_the_distribution() -> None:
         assert found[f"total(X,Y,{total})"] == pytest.approx(expected, abs=1e-6)
 
 
+def test_inputs_in_lists_keep_their_names() -> None:
+    program = TensorProgram(
+        parse_program(DIGITS + "all([X,Y],[A,B]) :- digit(X,A), digit(Y,B)."),
+        {"encode": nn.Identity(), "classify": nn.Softmax(1)},
+    )
+    x, y = torch.randn(1, 3), torch.randn(1, 3)
+    (found,) = program.answers(parse_goal("all([X,Y],[A,B])"), {"X": x, "Y": y})
+    assert len(found) == 9 and sum(found.values()) == pytest.approx(1.0, abs=1e-5)
+    chance = float(x.softmax(1)[0, 2] * y.softmax(1)[0, 1])
+    assert found["all([X, Y],[2, 1])"] == pytest.approx(chance, abs=1e-6)
+
+
 def test_it_learns_from_sums() -> None:
     program, goal = addition(), parse_goal("total(X, Y, Z)")
     images = torch.eye(4)[[0, 1, 2]]
@@ -151,5 +163,16 @@ def test_wrong_outputs_and_inputs_are_named() -> None:
         program(goal, {"X": x})
     with pytest.raises(DataError, match="no proof"):
         program(goal, {"X": x}, {"Y": [7]})
+    with pytest.raises(ProgramError, match="asks for one predicate"):
+        program.answers(parse_goal("digit(X, Y), noise(N)"), {"X": x})
     with pytest.raises(DataError, match="no variable 'W'"):
         program.answers(goal, {"X": x, "W": x})
+
+
+def test_what_grounding_refuses_has_its_place() -> None:
+    program = TensorProgram(
+        parse_program(DIGITS + "late(X, Y) :- digit(X, Y),\n    missing(Y)."),
+        {"encode": nn.Identity(), "classify": nn.Softmax(1)},
+    )
+    with pytest.raises(ProgramError, match="no clause defines missing/1"):
+        program.answers(parse_goal("late(X, Y)"), {"X": torch.randn(1, 3)})
