@@ -124,8 +124,9 @@ class PerceptionSpec(_Section):
     """Weight of the contrastive term in joint training; the clustering phase has it alone."""
     contrastive_temperature: float = Field(default=0.3, gt=0)
     """Its temperature, in the clustering phase too."""
-    assignment: float = Field(default=1.0, ge=0)
-    """Weight of the self-labelling term, which holds on to the clusters of the clustering phase."""
+    assignment: float = Field(default=0.0, ge=0)
+    """Weight of the self-labelling term, which holds on to the clusters of the clustering phase;
+    1 where a program has few examples or there is none."""
     assignment_fades: bool = True
     """Whether that weight falls to 0 over the first half of joint training; no where the clusters
     are of shapes that invariance and prior would cut, such as moons."""

@@ -90,7 +90,7 @@ class BoundSettings:
     prior_probabilities: Sequence[float] | None = None
     contrastive: float = 0.0
     contrastive_temperature: float = 0.3
-    assignment: float = 1.0
+    assignment: float = 0.0
     assignment_fades: bool = True
     labels: float = 1.0
     sampling: Sampling = field(default_factory=Sampling)

@@ -60,7 +60,6 @@ def test_switched_off_terms_are_absent(small):
             "networks.net.perception.prior=0",
             "networks.net.perception.invariance=0",
             "networks.net.perception.generative=0",
-            "networks.net.perception.assignment=0",
             "train.reground=false",
         )
     )

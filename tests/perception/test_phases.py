@@ -62,10 +62,11 @@ def test_every_weight_switches_its_term():
         "generative",
         "energy_penalty",
     }
-    assert terms(contrastive=1.0) == everything
-    assert terms(contrastive=1.0, generative=0) == everything - {"generative", "energy_penalty"}
+    on = {"contrastive": 1.0, "assignment": 1.0}
+    assert terms(**on) == everything
+    assert terms(**on, generative=0) == everything - {"generative", "energy_penalty"}
     for name in ("prior", "invariance", "assignment", "contrastive"):
-        assert terms(**({"contrastive": 1.0} | {name: 0})) == everything - {name}
+        assert terms(**(on | {name: 0})) == everything - {name}
 
 
 def test_self_labelling_follows_a_renaming():
