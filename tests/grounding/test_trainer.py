@@ -144,7 +144,9 @@ def test_schedules_change_what_is_learnt(small, schedule):
 
 def labelled(small, *settings):
     """Trains without the search for names, on a goal that says nothing of them."""
-    task = small("train.reground=false", "train.symbolic=0", "train.cluster_steps=40", *settings)
+    held = "networks.net.perception.assignment=1"
+    switched_off = ("train.reground=false", "train.symbolic=0")
+    task = small(*switched_off, held, "train.cluster_steps=40", *settings)
     trainer, rows = train(task)
     bank = task.banks(1)["net"]
     predicted = trainer.learners["net"].log_probs(bank.pixels).argmax(1).numpy()
