@@ -1,9 +1,12 @@
-"""Every shell and Python block of README and docs runs, in order, page by page.
+"""Every shell, console and Python block of README and docs runs, in order, page by page.
 
 What a page needs beyond its blocks stands in HTML comments right above them:
 
-- ``file: NAME`` writes the block to a file; above a shell block it makes the named images;
+- ``file: NAME`` writes the block to a file; above commands it makes the named images;
 - ``small: LINE`` replaces the line of a Python block that assigns the same name.
+
+A console block shows commands with what they print: the same must come out, but for the numbers in
+it, and ``...`` stands for any lines. What it trains is the reader's own data.
 
 ``groundkit run`` trains at the size of ``SMALL``; lines that install or run the test suite are
 left to the continuous integration, which does just that; ``torchrun`` to ``test_world.py``.
@@ -46,6 +49,17 @@ SMALL = [
     "evaluate.samples=1",
     "evaluate.sample_steps=2",
 ]
+# Enough for the five symbols of `groundkit new --like own`.
+TRANSCRIPT = [
+    "networks.net.backbone=mlp",
+    "train.cluster_steps=60",
+    "train.min_steps=100",
+    "train.epochs=1",
+    "evaluate.ood_count=20",
+    "evaluate.samples=1",
+    "evaluate.sample_steps=2",
+]
+NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e-\d+)?")
 ELSEWHERE = {"pip", "pytest", "mkdocs", "torchrun"}
 BLOCK = re.compile(
     r"(?:^<!-- (?P<key>file|small): (?P<note>.*?) -->\n)?"
@@ -76,6 +90,26 @@ def run_shell(text):
             assert found.exit_code == 0, f"{part}\n{found.output}"
 
 
+def run_console(text):
+    """Runs the commands of a console block and holds what they print against what is shown."""
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        command, _, shown = part.partition("\n")
+        words = shlex.split(command)
+        assert words.pop(0) == "groundkit", f"a test cannot run: {command}"
+        if words[0] == "run":
+            words += [word for setting in TRANSCRIPT for word in ("--set", setting)]
+        found = CliRunner().invoke(app, words)
+        lines = [
+            r"(?:.*\n)*?" if line == "..." else re.escape(NUMBER.sub("#", line)) + "\n"
+            for line in shown.splitlines()
+        ]
+        printed = NUMBER.sub("#", "".join(f"{x.rstrip()}\n" for x in found.output.splitlines()))
+        assert re.fullmatch("".join(lines), printed), f"{command} prints\n{found.output}"
+
+
+RUNNERS = {"shell": run_shell, "console": run_console}
+
+
 def run_python(text, small, names):
     """Runs a Python block, with one assignment replaced where the page says so."""
     if small:
@@ -97,10 +131,11 @@ def test_blocks_run_as_written(page, tmp_path, monkeypatch):
     names = {"SMALL": SMALL}
     for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
         files = block["note"].split() if block["key"] == "file" else []
-        if block["language"] in ("shell", "sh", "bash"):
+        if block["language"] in RUNNERS:
             for number, file in enumerate(files):
+                (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
                 write_digit(tmp_path / file, number)
-            run_shell(block["text"])
+            RUNNERS[block["language"]](block["text"])
         elif block["language"] == "python":
             run_python(block["text"], block["note"] if block["key"] == "small" else None, names)
         elif files:
