@@ -177,7 +177,9 @@ def write_tables() -> None:
     text = "".join(f"\n## {title}\n\n{table.to_markdown()}" for title, table in parts.items())
     head = (
         "# Perception without a program\n\nMade by `python -m benchmarks.perception`, whose "
-        "docstring says how. Rows are `data set: method`; `full bound` is ours with its preset.\n"
+        "docstring says how. Rows are `data set: method`; `full bound` is ours with its preset, "
+        "`(short)` a quick look with a smaller network and 100 steps a phase. More baselines on "
+        "pixels, over three seeds: clustering_baselines.md.\n"
     )
     (RESULTS / "perception.md").write_text(head + text, encoding="utf-8")
 
