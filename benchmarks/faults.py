@@ -67,7 +67,8 @@ def main() -> None:
         "",
         f"{total} faults injected: {len(lost)} runs lost or files read that were not good. After "
         "each one the message names the file and a remedy, every file that is there is whole, and "
-        "the run that goes on ends with the weights, metrics and history of an undisturbed one.",
+        "the run that goes on ends with the weights, metrics and history of an undisturbed one. "
+        "Plots are written blank: drawing them takes nine tenths of the time.",
         "",
         "| written | " + " | ".join(KINDS) + " |",
         "|---|" + "---:|" * len(KINDS),
