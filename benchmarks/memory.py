@@ -81,16 +81,18 @@ def main() -> None:
             progress=watch,
         )
     resident = watch.resident
-    slope = float(np.polyfit(np.arange(len(resident) - 1), resident[1:], 1)[0])
+    late = resident[EPOCHS // 2 :]
+    slope = float(np.polyfit(np.arange(len(late)), late, 1)[0])
     lines = [
         "# Memory over epochs",
         "",
         f"Made by `python -m benchmarks.memory`, {circumstances('torch', 'numpy')}.",
         "",
         f"{EPOCHS} epochs of {IMAGES:,} images of Fashion-MNIST, {STEPS} steps of {BATCH:,} images "
-        f"each, all terms of the bound. From the second epoch on, resident memory changes by "
-        f"{slope:+.2f} MB an epoch; the run's peak, loading and evaluation with it, is "
-        f"{result.metrics['memory']['peak_mb']:.0f} MB.",
+        f"each, all terms of the bound. Resident memory is {resident[0]:.0f} MB after the first "
+        f"epoch and {resident[-1]:.0f} MB after the last; over the last {len(late)} it changes by "
+        f"{slope:+.2f} MB an epoch, {slope / BATCH * 2**20 / STEPS:+.1f} bytes an image. The run's "
+        f"peak, loading and evaluation with it, is {result.metrics['memory']['peak_mb']:.0f} MB.",
         "",
         "![resident memory against epochs](memory.png)",
         "",
