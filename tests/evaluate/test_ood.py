@@ -13,8 +13,8 @@ from groundkit.evaluate.ood import (
     energy_score,
     entropy_score,
     gradient_score,
-    model_scores,
     max_softmax_score,
+    model_scores,
     score_ood,
     unavailable,
 )
