@@ -22,11 +22,11 @@ from pathlib import Path
 import torch
 from torchvision.transforms import v2
 
+from groundkit.clusterer import SymbolPerception
 from groundkit.data.sources import load
 from groundkit.perception import bound
 from groundkit.perception.augment import AUGMENTATIONS
 from groundkit.perception.backbones import build_backbone
-from groundkit.perception.estimator import SymbolPerception
 from groundkit.perception.generate import contrast_with_samples
 from groundkit.perception.langevin import ReplayBuffer
 from groundkit.perception.model import SymbolModel, energy

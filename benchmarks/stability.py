@@ -17,10 +17,10 @@ from typing import Any
 
 import torch
 
+from groundkit.clusterer import SymbolPerception
 from groundkit.data.sources import load
 from groundkit.errors import GroundkitError
 from groundkit.evaluate.clustering import score_clusters
-from groundkit.perception.estimator import SymbolPerception
 
 RESULT = Path(__file__).parent / "results" / "stability.md"
 PRESET = SymbolPerception.from_preset("digits8")

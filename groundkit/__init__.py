@@ -46,10 +46,10 @@ from groundkit import errors
 if TYPE_CHECKING:
     from groundkit.check import check_program
     from groundkit.circuit.tensors import TensorProgram
+    from groundkit.clusterer import SymbolPerception
     from groundkit.data.sources import load as load_data
     from groundkit.data.sources import load_ood
     from groundkit.grounder import Grounder
-    from groundkit.perception.estimator import SymbolPerception
     from groundkit.planning import plan_program
     from groundkit.run import run
     from groundkit.session import open_run
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Grounder": "grounder.Grounder",
-    "SymbolPerception": "perception.estimator.SymbolPerception",
+    "SymbolPerception": "clusterer.SymbolPerception",
     "TensorProgram": "circuit.tensors.TensorProgram",
     "check_program": "check.check_program",
     "compare": "verbs.compare",

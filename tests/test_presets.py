@@ -2,10 +2,10 @@
 
 import pytest
 
+from groundkit.clusterer import SymbolPerception
 from groundkit.data.sources import CARDS
 from groundkit.errors import SpecError
 from groundkit.perception.backbones import build_backbone
-from groundkit.perception.estimator import SymbolPerception
 from groundkit.presets import ORIGINS, load_preset, preset_names
 from groundkit.spec import NetworkSpec, TrainSpec, parse_spec
 

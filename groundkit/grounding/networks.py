@@ -8,11 +8,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from groundkit.grounding.settings import bound_settings
 from groundkit.grounding.task import Task
 from groundkit.perception.backbones import build_backbone
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel
-from groundkit.perception.settings import bound_settings
 from groundkit.perception.world import World
 from groundkit.spec import NetworkSpec
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from groundkit.clusterer import SymbolPerception
 from groundkit.data import sources
 from groundkit.evaluate.clustering import score_clusters
 from groundkit.evaluate.ood import model_scores, score_ood
-from groundkit.perception.estimator import SymbolPerception
 from groundkit.perception.learner import Sampling
 
 TRAIN, TEST = 60, 20

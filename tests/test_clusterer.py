@@ -5,8 +5,8 @@ from sklearn.datasets import make_moons
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import normalized_mutual_info_score
 
+from groundkit.clusterer import SymbolPerception
 from groundkit.errors import DataError, NetworkError, SpecError
-from groundkit.perception.estimator import SymbolPerception
 from groundkit.perception.learner import Sampling
 
 

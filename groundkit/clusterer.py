@@ -15,13 +15,13 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Generator, Tensor
 
 from groundkit.errors import DataError, SpecError, choose_from
+from groundkit.grounding.settings import bound_settings
 from groundkit.perception.augment import AUGMENTATIONS, Augmentation
 from groundkit.perception.backbones import build_backbone
 from groundkit.perception.generate import sample_images
 from groundkit.perception.learner import BoundSettings, Learner, Sampling
 from groundkit.perception.model import SymbolModel, energy
 from groundkit.perception.phases import EmbeddingPhase, JointPhase, PhaseSettings, Row
-from groundkit.perception.settings import bound_settings
 from groundkit.presets import load_preset
 from groundkit.spec import NetworkSpec, TrainSpec
 
