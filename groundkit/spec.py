@@ -120,6 +120,9 @@ class PerceptionSpec(_Section):
     """Weight of L_PRIOR in the mean convention (10 here is 1 in the sum convention for 10)."""
     prior_probabilities: list[float] | None = None
     """Expected share of every symbol; uniform when absent."""
+    prior_queue: int = Field(default=0, ge=0, le=_MOST)
+    """Views of earlier steps that join L_PRIOR's marginal; with fewer images a step than some ten a
+    symbol, that of one step is biased against confident predictions."""
     contrastive: float = Field(default=0.0, ge=0)
     """Weight of the contrastive term in joint training; the clustering phase has it alone."""
     contrastive_temperature: float = Field(default=0.3, gt=0)

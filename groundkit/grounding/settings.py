@@ -22,6 +22,7 @@ def bound_settings(spec: PerceptionSpec) -> BoundSettings:
         invariance=spec.invariance,
         prior=spec.prior,
         prior_probabilities=spec.prior_probabilities,
+        prior_queue=spec.prior_queue,
         contrastive=spec.contrastive,
         contrastive_temperature=spec.contrastive_temperature,
         assignment=spec.assignment,

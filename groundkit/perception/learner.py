@@ -76,6 +76,7 @@ class BoundSettings:
         invariance: Of the invariance term.
         prior: Of the prior term, mean convention.
         prior_probabilities: Expected share of each symbol; uniform if ``None``.
+        prior_queue: Views of earlier steps that join the prior's marginal.
         contrastive: Of the contrastive term in joint training.
         contrastive_temperature: Its temperature, in the clustering phase too.
         assignment: Of the self-labelling term, once there are clusters.
@@ -88,6 +89,7 @@ class BoundSettings:
     invariance: float = 1.0
     prior: float = 10.0
     prior_probabilities: Sequence[float] | None = None
+    prior_queue: int = 0
     contrastive: float = 0.0
     contrastive_temperature: float = 0.3
     assignment: float = 0.0
@@ -148,6 +150,7 @@ class Learner:
         self.sampler = settings.sampling.langevin
         shares = settings.prior_probabilities
         self._prior = None if shares is None else torch.tensor(shares, device=pool.device)
+        self._queue = torch.zeros(0, model.symbols, device=pool.device)
         channels, height, width = pool.shape[1:]
         shape = (channels, height, width)
         start = InformativeStart(shape).to(pool.device)
@@ -208,6 +211,7 @@ class Learner:
         if self.clusters is not None:
             order = torch.as_tensor(permutation, device=self.clusters.device)
             self.clusters = torch.argsort(order)[self.clusters]
+        self._queue = self._queue[:, list(permutation)]
 
     def views(self, places: Tensor, generator: Generator, among: Rows | None = None) -> Reading:
         """Reads two augmented views of images.
@@ -235,7 +239,7 @@ class Learner:
         both = torch.cat([reading.first, reading.second])
         terms: Terms = {}
         if weights.prior > 0:
-            terms["prior"] = (weights.prior, bound.prior(world.gather(both), self._prior))
+            terms["prior"] = (weights.prior, self._prior_term(world.gather(both)))
         if weights.invariance > 0:
             value = bound.invariance(reading.first, reading.second)
             terms["invariance"] = (weights.invariance, value)
@@ -245,6 +249,14 @@ class Learner:
         if weights.contrastive > 0:
             terms["contrastive"] = (weights.contrastive, self.contrast(reading.embedding))
         return terms
+
+    def _prior_term(self, logits: Tensor) -> Tensor:
+        """The prior term of all processes' views, with those of earlier steps in the marginal."""
+        value = bound.prior(logits, self._prior, self._queue if len(self._queue) else None)
+        if self.settings.prior_queue:
+            known = torch.cat([self._queue, log_probs(logits.detach())])
+            self._queue = known[-self.settings.prior_queue :]
+        return value
 
     def label_terms(self, generator: Generator) -> Terms:
         """The labels' term: ``mean_i sum_y t_y log p(y|x'_i)`` over labelled images in one view.
@@ -339,6 +351,7 @@ class Learner:
             "model": self.model.state_dict(),
             "buffer": self.buffer.state_dict(),
             "clusters": self.clusters,
+            "queue": self._queue,
             "step_size": self.sampler.step_size,
             "generator": self.generator.get_state(),
         }
@@ -347,6 +360,7 @@ class Learner:
         """Sets back what :meth:`state_dict` returned."""
         self.model.load_state_dict(state["model"])
         self.buffer.load_state_dict(state["buffer"])
+        self._queue = state["queue"].to(self.pool.device)
         clusters = state["clusters"]
         self.clusters = None if clusters is None else clusters.to(self.pool.device)
         self.sampler = self.sampler.with_step(state["step_size"])

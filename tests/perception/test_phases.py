@@ -78,9 +78,26 @@ def test_self_labelling_follows_a_renaming():
     assert torch.equal(torch.tensor([2, 0, 1])[before], one.clusters)
 
 
+def test_the_prior_s_queue_holds_the_latest_views_and_follows_a_renaming():
+    one = learner(generative=0, prior_queue=50)
+    phase = JointPhase({"net": one}, PhaseSettings(9, 2e-3), 16, rng())
+    alone = JointPhase({"net": learner(generative=0)}, PhaseSettings(9, 2e-3), 16, rng())
+    for _ in range(3):
+        phase.step()
+        alone.step()
+    queue = one.state_dict()["queue"]
+    assert queue.shape == (50, SYMBOLS)
+    assert torch.allclose(queue.exp().sum(1), torch.ones(50))
+    assert not torch.equal(
+        one.model.prototypes.weight, alone.learners["net"].model.prototypes.weight
+    )
+    one.permute_symbols((2, 0, 1))
+    assert torch.equal(one.state_dict()["queue"], queue[:, [2, 0, 1]])
+
+
 def test_both_phases_go_on_from_a_state_as_if_they_had_not_stopped():
     def run(stops: bool) -> tuple[Learner, JointPhase]:
-        one, shared = learner(), rng(3)
+        one, shared = learner(prior_queue=40), rng(3)
         embedding = EmbeddingPhase(one, PhaseSettings(6, 2e-3), 16, shared)
         for step in range(6):
             if stops and step == 3:
@@ -95,7 +112,7 @@ def test_both_phases_go_on_from_a_state_as_if_they_had_not_stopped():
         return one, joint
 
     def moved(one: Learner, shared: torch.Generator) -> tuple[Learner, torch.Generator]:
-        other, generator = learner(), rng(99)
+        other, generator = learner(prior_queue=40), rng(99)
         other.load_state_dict(one.state_dict())
         generator.set_state(shared.get_state())
         return other, generator
