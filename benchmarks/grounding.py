@@ -176,11 +176,13 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--ceiling-seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "benchmark")
+    parser.add_argument("--finished", action="store_true", help="make the table of what is there")
     wanted = parser.parse_args()
     work = [
         (CASES[name], seed, wanted.out / name / str(seed))
         for name in wanted.cases
         for seed in range(min(wanted.seeds, CASES[name].seeds or wanted.seeds))
+        if not wanted.finished or (wanted.out / name / str(seed) / "metrics.json").exists()
     ]
     with ThreadPoolExecutor(wanted.jobs) as workers:
         runs = [run for run in workers.map(lambda job: run_case(*job), work) if run is not None]
