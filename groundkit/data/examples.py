@@ -21,6 +21,7 @@ from groundkit.errors import DataError, Location, NetworkError, choose_from
 
 Indices = NDArray[np.int64]
 UNKNOWN = -1
+TARGET = "probability"
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Examples:
         symbols: Observed variable -> the ``n`` printed values.
         truth: As ``images`` -> ``(n,)`` positions in the domain, ``UNKNOWN`` where not known.
         places: Where each was read, for messages; empty for those that were drawn.
+        targets: The probability ``(n,)`` that each query is to have; 1 for all if ``None``.
     """
 
     roles: Roles
@@ -76,6 +78,7 @@ class Examples:
     symbols: dict[str, tuple[str, ...]]
     truth: dict[str, Indices]
     places: tuple[Location, ...] = ()
+    targets: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         first = next(iter(self.images.values()), None)
@@ -90,6 +93,7 @@ class Examples:
             {name: tuple(values[i] for i in where) for name, values in self.symbols.items()},
             {name: rows[where] for name, rows in self.truth.items()},
             tuple(self.places[i] for i in where) if self.places else (),
+            None if self.targets is None else self.targets[where],
         )
 
     def place(self, number: int) -> Location | None:
@@ -234,6 +238,9 @@ def draw(
 def read_examples(file: Path, roles: Roles, shapes: Mapping[str, tuple[int, ...]]) -> Examples:
     """Reads the user's own examples from a CSV file, a column a variable.
 
+    The column ``probability`` may say how probable each query is to be: 0 for one that does not
+    hold, anything between for one that may.
+
     Args:
         file: The CSV; image paths are relative to its folder and may not leave it.
         roles: What each variable stands for.
@@ -244,7 +251,7 @@ def read_examples(file: Path, roles: Roles, shapes: Mapping[str, tuple[int, ...]
     """
     header, rows = read_table(file)
     variables = [*roles.image_variables, *roles.observed]
-    known = {*variables, *(f"{variable}.truth" for variable in roles.images)}
+    known = {*variables, TARGET, *(f"{variable}.truth" for variable in roles.images)}
     for name in variables:
         if name not in header:
             raise DataError(
@@ -266,7 +273,26 @@ def read_examples(file: Path, roles: Roles, shapes: Mapping[str, tuple[int, ...]
         {name: tuple(row[name] for row in rows) for name in roles.observed},
         {name: _read_truth(file, roles, rows, name) for name in roles.images},
         tuple(Location(file, number) for number in range(2, len(rows) + 2)),
+        _read_targets(file, rows) if TARGET in header else None,
     )
+
+
+def _read_targets(file: Path, rows: Sequence[Mapping[str, str]]) -> NDArray[np.float64]:
+    """Reads the probability that each query is to have; an empty field is 1."""
+    found = np.ones(len(rows))
+    for number, row in enumerate(rows):
+        text = row[TARGET]
+        try:
+            found[number] = float(text) if text else 1.0
+        except ValueError:
+            found[number] = np.nan
+        if not 0 <= found[number] <= 1:
+            raise DataError(
+                f"{TARGET} is '{text}'",
+                expected="a number from 0 to 1, or nothing for 1",
+                at=Location(file, number + 2),
+            )
+    return found
 
 
 def _read_banks(

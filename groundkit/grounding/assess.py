@@ -20,6 +20,7 @@ from groundkit.evaluate.grounding import GroundingScores, score_grounding
 from groundkit.grounding.identification import Identification
 from groundkit.grounding.identify import identify
 from groundkit.grounding.learnt import LearntMap, learnt_map
+from groundkit.grounding.symbolic import cross_entropy
 from groundkit.grounding.task import EXCLUDED, Task
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import energy, log_probs
@@ -162,7 +163,8 @@ def assess_queries(
     """Scores queries: negative log-likelihood, and accuracy.
 
     With observed answers a query is right when the likeliest answer is the observed one; where
-    nothing is observed, when the likeliest symbols satisfy the goal.
+    nothing is observed, when the likeliest symbols satisfy the goal; a query that is not to hold is
+    right when it is otherwise.
     """
     device = next(iter(learners.values())).pool.device
     answers = task.answer_rows(examples).to(device)
@@ -179,9 +181,13 @@ def assess_queries(
     else:
         certain = {name: _one_hot(t) for name, t in rows.items()}
         right = task.reasoner.log_likelihood(certain, answers) > -1.0
+    targets = None
+    if examples.targets is not None:
+        targets = torch.from_numpy(examples.targets).to(device)
+        right = right == (targets > 0.5)
     return {
         "accuracy": float(right.double().mean()),
-        "nll": float(-likelihood.mean()),
+        "nll": float(-cross_entropy(likelihood, targets).mean()),
         "n": len(examples),
         "goal": task.goal.text,
     }

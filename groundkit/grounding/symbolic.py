@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from groundkit.perception.learner import Learner
 from groundkit.perception.phases import Queried, Views
 from groundkit.perception.world import World
 
+_SURE = 1e-12
 SOFTEST = 4.0
 """Temperature at which the tempered schedule starts."""
 
@@ -50,6 +52,23 @@ def moment(schedule: str, progress: float) -> Moment:
     return Moment(temperature=SOFTEST + (1 - SOFTEST) * progress)
 
 
+def cross_entropy(log_p: Tensor, targets: Tensor | None) -> Tensor:
+    """Log-likelihood ``(n,)`` of queries that are to hold with given probabilities.
+
+    With log-probabilities ``log_p`` and targets ``t``, ``(n,)`` each, or all targets 1, it is
+    ``t log P + (1 - t) log(1 - P)``; its second part is computed without cancellation (Maechler,
+    "Accurately computing log(1 - exp(-|a|))", 2012) and is finite at P = 1.
+    """
+    if targets is None:
+        return log_p
+    below = log_p.clamp_max(-_SURE)
+    small = torch.log1p(-below.exp())
+    large = torch.log(-torch.expm1(below))
+    complement = torch.where(below < -math.log(2), small, large)
+    # A query that cannot hold has log P of minus infinity, and 0 times that is no number.
+    return torch.where(targets > 0, targets * log_p, 0.0) + (1 - targets) * complement
+
+
 class SymbolicTerm:
     """What training may see of a task's examples, and the exact likelihood of their queries.
 
@@ -60,12 +79,17 @@ class SymbolicTerm:
 
     Attributes:
         reasoner: The compiled goal.
-        answers: The observed answer of each example ``(n,)``.
+        answers: The answer of each example ``(m,)`` whose query holds rather than not: those are
+            what names are searched by.
     """
 
     def __init__(self, task: Task, device: torch.device, world: World) -> None:
         self.reasoner = task.reasoner.to(device)
-        self.answers = task.answer_rows(task.examples).to(device)
+        self._all_answers = task.answer_rows(task.examples).to(device)
+        targets = task.examples.targets
+        self._targets = None if targets is None else torch.from_numpy(targets).to(device)
+        self._holds = slice(None) if self._targets is None else self._targets > 0.5
+        self.answers = self._all_answers[self._holds]
         self._batch = task.spec.train.batch
         self._own = world.own(self._batch, "train.batch")
         self._observed = {
@@ -83,9 +107,9 @@ class SymbolicTerm:
 
     def draw(self, generator: torch.Generator) -> Tensor:
         """Draws this process's examples ``(b,)`` of a batch, with replacement."""
-        device = self.answers.device
-        size = (self._batch,)
-        return torch.randint(len(self.answers), size, generator=generator, device=device)[self._own]
+        count, device = len(self._all_answers), self._all_answers.device
+        drawn = torch.randint(count, (self._batch,), generator=generator, device=device)
+        return drawn[self._own]
 
     def queried(self, chosen: Tensor) -> dict[str, Queried]:
         """Returns the images of the chosen examples ``(b,)``: network -> places in its pool."""
@@ -99,7 +123,7 @@ class SymbolicTerm:
     def likelihood(
         self, chosen: Tensor, views: Mapping[str, Views], temperature: float = 1.0
     ) -> Tensor:
-        """Mean log P(query) of the chosen examples, averaged over the two views.
+        """Mean log-likelihood of the chosen examples' queries, averaged over the two views.
 
         Args:
             chosen: The examples ``(b,)``.
@@ -107,7 +131,8 @@ class SymbolicTerm:
             temperature: Above 1, the program reads softer probabilities than the networks give.
         """
         observed = {name: rows[chosen].double() for name, rows in self._observed.items()}
-        answers = self.answers[chosen]
+        answers = self._all_answers[chosen]
+        targets = None if self._targets is None else self._targets[chosen]
         both = [
             self.reasoner.log_likelihood(
                 {
@@ -119,21 +144,23 @@ class SymbolicTerm:
                 }
                 | observed,
                 answers,
-            ).mean()
+            )
             for view in range(2)
         ]
-        return (both[0] + both[1]) / 2
+        return cross_entropy(torch.cat(both), None if targets is None else targets.repeat(2)).mean()
 
     def read(self, learners: Mapping[str, Learner]) -> dict[str, Tensor]:
-        """Reads the images of all examples as they are: network -> ``(n, S, K)``."""
-        found = {name: rows.double() for name, rows in self._observed.items()}
+        """Reads the images that names are searched by, as they are: network -> ``(m, S, K)``."""
+        found = {name: rows[self._holds].double() for name, rows in self._observed.items()}
         for name, slots in self._slots.items():
             learner = learners[name]
-            used, inverse = torch.unique(slots, return_inverse=True)
+            used, inverse = torch.unique(slots[self._holds], return_inverse=True)
             found[name] = learner.log_probs(learner.pool[used])[inverse].double()
         return found
 
     def gather(self, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Picks the examples' rows out of those of each pool: network -> ``(n, S, C)``."""
-        found = {name: given.double() for name, given in self._observed.items()}
-        return found | {name: rows[name][slots].double() for name, slots in self._slots.items()}
+        """Picks the same images' rows out of those of each pool: network -> ``(m, S, C)``."""
+        found = {name: given[self._holds].double() for name, given in self._observed.items()}
+        return found | {
+            name: rows[name][slots[self._holds]].double() for name, slots in self._slots.items()
+        }

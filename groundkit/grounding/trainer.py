@@ -91,8 +91,9 @@ class Trainer:
         self._joint = self._joint_phase()
 
     def _make_regrounder(self, rivals: Sequence[Mapping[str, Sequence[int]]]) -> Regrounder | None:
-        """Makes the search for names, ``None`` where it is switched off or there is no program."""
-        if self._symbolic is None or not self.task.spec.train.reground:
+        """Makes the search for names, ``None`` where it is off, or no query says anything."""
+        named = self._symbolic is not None and len(self._symbolic.answers) > 0
+        if self._symbolic is None or not named or not self.task.spec.train.reground:
             return None
         reasoner, domains = self._symbolic.reasoner, self.task.domains
         return Regrounder(
@@ -175,7 +176,8 @@ class Trainer:
 
     def _name(self) -> None:
         """Gives the clusters of all networks their first names."""
-        if self._symbolic is not None and self.task.spec.train.clusters_per_symbol > 1:
+        several = self.task.spec.train.clusters_per_symbol > 1
+        if self._symbolic is not None and self._regrounder is not None and several:
             self._name_several(self._symbolic)
         self._name_by_labels()
         self._reground(0)

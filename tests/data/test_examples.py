@@ -66,6 +66,13 @@ def test_tables_bind_images_symbols_and_truth(folder):
     assert read.subset(np.array([1])).symbols["Z"] == ("2",)
 
 
+def test_tables_may_say_how_probable_a_query_is_to_be(folder):
+    read = table(folder, "X,Y,Z,probability\na.png,b.png,1,\nb.png,b.png,2,0\na.png,b.png,0,0.5\n")
+    assert read.targets.tolist() == [1, 0, 0.5]
+    assert read.subset(np.array([2, 1])).targets.tolist() == [0.5, 0]
+    assert table(folder, "X,Y,Z\na.png,b.png,1\n").targets is None
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -77,6 +84,8 @@ def test_tables_bind_images_symbols_and_truth(folder):
         ("X,Y,Z\na.png,../b.png,1\n", "t.csv:2: the path '../b.png' leaves"),
         ("X,Y,Z\na.png,/etc/passwd,1\n", "leaves the folder"),
         ("X,Y,Z,X.truth\na.png,a.png,1,7\n", "t.csv:2: X.truth is '7'"),
+        ("X,Y,Z,probability\na.png,a.png,1,2\n", "t.csv:2: probability is '2'"),
+        ("X,Y,Z,probability\na.png,a.png,1,no\n", "t.csv:2: probability is 'no'"),
     ],
 )
 def test_wrong_tables_name_their_line(folder, text, said):
