@@ -68,7 +68,7 @@ def read_image(
             expected=f"at most {MAX_PIXELS} pixels",
             at=at,
         ) from None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, MemoryError) as error:
         raise DataError(
             f"'{path}' cannot be read as an image: {error}",
             expected=f"one of the formats {', '.join(FORMATS)}",

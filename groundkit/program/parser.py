@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from problog.errors import ProbLogError
 from problog.parser import ParseError
 from problog.program import DefaultPrologFactory, DefaultPrologParser, PrologString
 
 MOST_TOKENS = 5_000
 """Tokens of one statement; it takes about two seconds."""
+
+_ODD = (ValueError, LookupError, AttributeError, TypeError, AssertionError)
+"""What ProbLog's parser raises, beside its own errors and bare exceptions, at odd terms."""
 
 
 class _Parser(DefaultPrologParser):  # type: ignore[misc]
@@ -31,6 +35,11 @@ def parse_statements(text: str) -> list[Any]:
     """Parses a text into ProbLog's terms, one a statement.
 
     Raises:
-        ParseError: ProbLog cannot read it, or a statement is too long.
+        ProbLogError: ProbLog cannot read it, or a statement is too long.
     """
-    return list(PrologString(text, parser=_Parser(DefaultPrologFactory())))
+    try:
+        return list(PrologString(text, parser=_Parser(DefaultPrologFactory())))
+    except Exception as error:
+        if isinstance(error, _ODD) or type(error) is Exception:
+            raise ProbLogError(f"{type(error).__name__}: {error}") from None
+        raise

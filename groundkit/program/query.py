@@ -68,7 +68,7 @@ def parse_goal(text: str, at: Location | None = None) -> Goal:
     remedy = "write one goal, such as addition(X, Y, Z)"
     try:
         parsed = parse_statements(f"'$goal' :- {stripped}.")
-    except (ProbLogError, RecursionError, ValueError, IndexError, AttributeError) as error:
+    except (ProbLogError, RecursionError) as error:
         message = getattr(error, "base_message", str(error))
         raise ProgramError(
             f"the goal '{stripped}' cannot be parsed: {message}", remedy=remedy, at=at
@@ -78,6 +78,8 @@ def parse_goal(text: str, at: Location | None = None) -> Goal:
     term = parsed[0].body
     if not isinstance(term, Term) or isinstance(term, Var):
         raise ProgramError(f"'{stripped}' is not a goal", remedy=remedy, at=at)
+    if any(inner.probability is not None for inner in walk(term)):
+        raise ProgramError(f"there is a probability in the goal '{stripped}'", remedy=remedy, at=at)
     called = _called(term)
     return Goal(
         text=stripped,

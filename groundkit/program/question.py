@@ -53,7 +53,7 @@ def pose(text: str | Question, suffixes: Collection[str]) -> Question:
 
     def take(match: re.Match[str]) -> str:
         path = match[0][1:-1]
-        if Path(path).suffix.lower() not in suffixes and not Path(path).is_file():
+        if Path(path).suffix.lower() not in suffixes and not _is_file(path):
             return match[0]
         for name, known in images.items():
             if known == path:
@@ -65,3 +65,11 @@ def pose(text: str | Question, suffixes: Collection[str]) -> Question:
         return name
 
     return Question(given.text, parse_goal(_QUOTED.sub(take, given.text)), images)
+
+
+def _is_file(path: str) -> bool:
+    """Whether a text names a file; one that cannot be a path does not."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False

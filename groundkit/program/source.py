@@ -140,7 +140,7 @@ def _parse(text: str, places: Places) -> list[Any]:
             remedy="every clause ends in a full stop; brackets and quotes come in pairs",
             at=at,
         ) from None
-    except (ProbLogError, RecursionError, ValueError, IndexError, AttributeError) as error:
+    except (ProbLogError, RecursionError) as error:
         raise ProgramError(f"the program cannot be parsed: {error}", at=places.at(None)) from None
 
 

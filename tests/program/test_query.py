@@ -36,3 +36,9 @@ def test_refuses_what_is_not_one_goal(text: str) -> None:
 
 def test_prints_a_goal_with_values() -> None:
     assert parse_goal("sum(X,Y,Z)").with_values({"Z": "7"}).replace(" ", "") == "sum(X,Y,7)"
+
+
+@pytest.mark.parametrize("text", ["0.5::a(X)", "a(X), (0.5::b, c)", "i.\n().//////-1", "a(", ""])
+def test_what_is_no_goal_is_refused(text):
+    with pytest.raises(ProgramError):
+        parse_goal(text)
