@@ -104,7 +104,14 @@ class RunFolder:
                 f"'{path}' is not the folder of a run",
                 expected="a folder that `groundkit run` has made",
             ) from None
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            ArithmeticError,
+            RecursionError,
+        ) as error:
             raise CheckpointError(f"'{path / _ORIGIN}' cannot be read: {error}") from None
         if has_ended(path):
             raise CheckpointError(

@@ -52,7 +52,7 @@ class Familiar:
                 float(values["energy_limit"]),
                 float(values["dark_border"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise CheckpointError(
                 f"the checkpoint's facts of its images are damaged: {error!r}"
             ) from None
