@@ -80,10 +80,9 @@ def test_two_processes_learn_what_one_does(folder):
 
 def test_two_processes_have_chains_and_states_of_their_own(folder):
     process = start(folder, "--out", "two", "--set", "train.min_steps=5000", two=True)
-    deadline = time.monotonic() + 300
     history = folder / "two" / "history.jsonl"
     while not (history.exists() and '"generative"' in history.read_text()):
-        assert time.monotonic() < deadline
+        assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     printed, _ = process.communicate(timeout=300)

@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Generator
 
 from groundkit.errors import CheckpointError, StoppedError
-from groundkit.grounding.clusters import find_splits, name_clusters
+from groundkit.grounding.namer import Namer, name_by_labels
 from groundkit.grounding.networks import build_learner
-from groundkit.grounding.reground import Regrounder, Relabelling
+from groundkit.grounding.reground import Relabelling
 from groundkit.grounding.symbolic import SymbolicTerm, moment
 from groundkit.grounding.task import Task
 from groundkit.perception.learner import Learner
@@ -74,8 +73,6 @@ class Trainer:
         self.device = device
         self.world = world or World()
         self.clock = Clock()
-        self.relabellings: list[tuple[int, Relabelling]] = []
-        self.score: float | None = None  # mean log P(query) when names were last searched
         self._on_row, self._on_step, self._on_state, self._stop = on_row, on_step, on_state, stop
         self._rng = np.random.default_rng(seed)
         torch.manual_seed(seed)
@@ -85,22 +82,24 @@ class Trainer:
             for name in task.neural
         }
         self._symbolic = SymbolicTerm(task, device, self.world) if task.asks else None
-        self._regrounder = self._make_regrounder(rivals)
+        self._namer = self._make_namer(rivals)
         self._named: list[str] = []
         self._embedding: EmbeddingPhase | None = None
         self._joint = self._joint_phase()
 
-    def _make_regrounder(self, rivals: Sequence[Mapping[str, Sequence[int]]]) -> Regrounder | None:
+    def _make_namer(self, rivals: Sequence[Mapping[str, Sequence[int]]]) -> Namer | None:
         """Makes the search for names, ``None`` where it is off, or no query says anything."""
-        named = self._symbolic is not None and len(self._symbolic.answers) > 0
-        if self._symbolic is None or not named or not self.task.spec.train.reground:
+        term = self._symbolic
+        if term is None or len(term.answers) == 0 or not self.task.spec.train.reground:
             return None
-        reasoner, domains = self._symbolic.reasoner, self.task.domains
-        return Regrounder(
-            reasoner,
-            {name: domains[name] for name in self._symbolic.networks},
-            {name: domains[name] for name in reasoner.slots},
-            rivals,
+        return Namer(
+            self.learners,
+            self.task.domains,
+            term,
+            rivals=rivals,
+            rng=self._rng,
+            world=self.world,
+            on_row=self._on_row,
         )
 
     def _joint_phase(self) -> JointPhase:
@@ -130,6 +129,16 @@ class Trainer:
     def total_steps(self) -> int:
         """Number of steps of both phases."""
         return len(self.learners) * self.task.spec.train.cluster_steps + self.joint_steps
+
+    @property
+    def relabellings(self) -> list[tuple[int, Relabelling]]:
+        """Joint step and finding of each search for names, in order."""
+        return [] if self._namer is None else self._namer.relabellings
+
+    @property
+    def score(self) -> float | None:
+        """Mean log P(query) when names were last searched, ``None`` before."""
+        return None if self._namer is None else self._namer.score
 
     @property
     def rollbacks(self) -> int:
@@ -176,37 +185,11 @@ class Trainer:
 
     def _name(self) -> None:
         """Gives the clusters of all networks their first names."""
-        several = self.task.spec.train.clusters_per_symbol > 1
-        if self._symbolic is not None and self._regrounder is not None and several:
-            self._name_several(self._symbolic)
-        self._name_by_labels()
+        per_symbol = self.task.spec.train.clusters_per_symbol
+        if self._namer is not None and per_symbol > 1:
+            self._namer.start_from_several(per_symbol)
+        name_by_labels(self.learners, self.world)
         self._reground(0)
-
-    def _name_several(self, term: SymbolicTerm) -> None:
-        """Clusters finer than symbols, and starts symbols from the clusters that the program says.
-
-        A symbol whose images look different (sandals and boots, a seven with a bar or without) may
-        be several clusters, and a cluster between two symbols need not be given to one whole.
-        """
-        fine = {
-            name: learner.over_cluster(
-                self.task.spec.train.clusters_per_symbol * learner.model.symbols
-            )
-            for name, learner in self.learners.items()
-        }
-        found = name_clusters(
-            term.reasoner,
-            term.gather({name: clusters.log_probs for name, clusters in fine.items()}),
-            term.answers,
-            symbols={name: self.task.domains[name] for name in term.networks},
-            rng=self._rng,
-            domains={name: self.task.domains[name] for name in term.reasoner.slots},
-        )
-        names = self.world.agree(dict(found.names))
-        for name, chosen in names.items():
-            # Names under which symbols merge may be the likeliest, where the program admits that.
-            if name not in found.unnamed:
-                self.learners[name].start_named(fine[name], chosen)
 
     def _embedding_phase(self, name: str) -> EmbeddingPhase:
         train = self.task.spec.train
@@ -260,67 +243,11 @@ class Trainer:
         )
 
     def _reground(self, step: int) -> None:
-        """Searches for better names and moves the prototypes' rows."""
-        if self._regrounder is None or self._symbolic is None:
-            return
-        with self.clock("reground"):
-            level = EARLY_LEVEL if 2 * step < self.joint_steps else LATE_LEVEL
-            read = self._symbolic.read(self.learners)
-            found = self._regrounder(read, self._symbolic.answers, rng=self._rng, level=level)
-            found = self.world.agree(self._against_labels(found))
-        for name, permutation in found.permutations.items():
-            self.learners[name].permute_symbols(permutation)
-        self.relabellings.append((step, found))
-        self.score = found.after
-        self._on_row(
-            {
-                "phase": "joint",
-                "step": step,
-                "reground": found.to_dict(),
-                "words": found.describe(self.task.domains),
-            }
-        )
-        self._split(step, self._symbolic)
-
-    def _split(self, step: int, term: SymbolicTerm) -> None:
-        """Gives symbols that are never predicted half of a crowded cluster, where queries gain.
-
-        No permutation undoes such a collapse; training then pulls the halves apart.
-        """
-        splits = find_splits(
-            term.reasoner,
-            term.read(self.learners),
-            term.answers,
-            searchable={name: self.task.domains[name] for name in term.networks},
-            rng=self._rng,
-        )
-        for split in self.world.agree(splits):
-            self.learners[split.network].model.split_symbol(split.dead, split.source)
-            domain = self.task.domains[split.network]
-            words = (
-                f"{domain[split.dead]} was never predicted, it takes half of "
-                f"{domain[split.source]}: log-likelihood +{split.gain:.2f}"
-            )
-            found = {"network": split.network, "symbol": split.dead, "of": split.source}
-            self._on_row({"phase": "joint", "step": step, "split": found, "words": words})
-
-    def _name_by_labels(self) -> None:
-        """Gives clusters the names of the labelled images in them, where there are any."""
-        for learner in self.learners.values():
-            evidence = learner.label_evidence()
-            if evidence is not None:
-                _, permutation = linear_sum_assignment(evidence.cpu().numpy(), maximize=True)
-                learner.permute_symbols(self.world.agree(permutation.tolist()))
-
-    def _against_labels(self, found: Relabelling) -> Relabelling:
-        """Keeps the names if the labelled images speak more against new ones than queries for."""
-        gain = found.queries * (found.after - found.before)
-        for name, permutation in found.permutations.items():
-            evidence = self.learners[name].label_evidence()
-            if evidence is not None:
-                moved = evidence[torch.arange(len(permutation)), torch.tensor(permutation)].sum()
-                gain += float(moved - evidence.trace())
-        return found if gain > 0 or not found.accepted else found.rejected()
+        """Searches for better names."""
+        if self._namer is not None:
+            with self.clock("reground"):
+                early = 2 * step < self.joint_steps
+                self._namer.search(step, EARLY_LEVEL if early else LATE_LEVEL)
 
     def state_dict(self) -> State:
         """Everything that the rest of training depends on."""
@@ -358,5 +285,6 @@ class Trainer:
             self._embedding.load_state_dict(state["embedding"])
         self.generator.set_state(state["generator"])
         self._rng.bit_generator.state = state["search"]
-        self.score = state["score"]
+        if self._namer is not None:
+            self._namer.score = state["score"]
         self.clock.seconds.update(state["seconds"])

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from groundkit.data.images import ImageSet
+from groundkit.grounding.namer import name_by_labels
 from groundkit.grounding.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -123,13 +124,13 @@ def test_training_that_blows_up_ends_in_finite_weights_or_a_message(small, setti
 
 def test_names_move_on_weak_evidence_early_and_on_clear_evidence_late(small):
     trainer = Trainer(small("train.min_steps=40"), CPU, 0)
-    search, levels = trainer._regrounder, []
+    search, levels = trainer._namer._search, []
 
     def watched(*arguments, level, **options):
         levels.append(level)
         return search(*arguments, level=level, **options)
 
-    trainer._regrounder = watched
+    trainer._namer._search = watched
     trainer.train()
     steps = [step for step, _ in trainer.relabellings]
     assert steps == [0, 5, 10, 20, 30, 40]
@@ -173,16 +174,16 @@ def test_labels_outweigh_a_renaming_that_queries_barely_favour(small):
     trainer = Trainer(small("networks.net.labels.per_symbol=2"), CPU, 0)
     trainer._embedding = trainer._embedding_phase("net")
     trainer.learners["net"].start_symbols()
-    trainer._name_by_labels()
+    name_by_labels(trainer.learners, trainer.world)
     trainer._reground(0)
     found = trainer.relabellings[0][1]
     moves = {"net": (1, 0, 2, 3, 4)}
     barely = dataclasses.replace(
         found, accepted=True, permutations=moves, after=found.before + 1e-4
     )
-    assert not trainer._against_labels(barely).accepted
+    assert not trainer._namer._against_labels(barely).accepted
     clearly = dataclasses.replace(barely, after=found.before + 100)
-    assert trainer._against_labels(clearly).accepted
+    assert trainer._namer._against_labels(clearly).accepted
 
 
 def test_symbols_may_start_from_several_clusters_that_the_program_names(small):
