@@ -16,6 +16,7 @@ from groundkit.terminal import (
     Terminal,
     TrustOption,
     headlines,
+    interruptible,
     reported,
 )
 
@@ -154,6 +155,7 @@ def demo(
         def say(url: str) -> None:
             typer.echo(json.dumps({"url": url}) if as_json else f"draw at {url} (Ctrl-C ends it)")
 
+        interruptible()
         serve(run, port=port, open_browser=not no_open, trust=trust, device=device, say=say)
 
 

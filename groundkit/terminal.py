@@ -81,6 +81,15 @@ def asked_to_stop() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
+def interruptible() -> None:
+    """Lets Ctrl-C and SIGTERM interrupt, also a process that a shell has started in its background.
+
+    Such a process inherits that Ctrl-C is ignored.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+
+
 def leads() -> bool:
     """Whether this process is the one of several that prints; torchrun numbers them."""
     return os.environ.get("RANK", "0") == "0"

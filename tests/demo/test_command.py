@@ -6,21 +6,28 @@ import subprocess
 import sys
 import urllib.request
 
+import pytest
 from typer.testing import CliRunner
 
 from groundkit.cli import app
 from groundkit.demo import server as server_module
 
 
-def test_command_serves_until_interrupted(finished):
-    command = [sys.executable, "-m", "groundkit", "demo", finished, "--no-open", "--json"]
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_command_serves_until_interrupted(finished, number):
+    """Also where the shell that started it has Ctrl-C ignored."""
+    deaf = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
+    command = [*deaf, sys.executable, "-m", "groundkit", "demo", finished, "--no-open", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as started:
-        url = json.loads(started.stdout.readline())["url"]
-        with urllib.request.urlopen(f"{url}run.json", timeout=10) as reply:
-            assert json.load(reply)["goal"] == "sum(X, Y, Z)"
-        started.send_signal(signal.SIGINT)
-        assert started.wait(timeout=30) == 0
-        assert started.stderr.read() == b""
+        try:
+            url = json.loads(started.stdout.readline())["url"]
+            with urllib.request.urlopen(f"{url}run.json", timeout=60) as reply:
+                assert json.load(reply)["goal"] == "sum(X, Y, Z)"
+            started.send_signal(number)
+            assert started.wait(timeout=60) == 0
+            assert started.stderr.read() == b""
+        finally:
+            started.kill()
 
 
 def test_browser_is_opened_unless_told_otherwise(finished, monkeypatch):
