@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from problog.logic import Term, Var, is_list, term2list
+from problog.logic import Term, Var, term2list
 
 from groundkit.errors import Location, ProgramError
 from groundkit.program.terms import text_of, walk
@@ -125,7 +125,9 @@ def _domain(term: Any, network: str, at: Location) -> tuple[str, ...]:
 
 
 def _is_proper_list(term: Any) -> bool:
-    return isinstance(term, Term) and (bool(is_list(term)) or str(term) == "[]")
+    while isinstance(term, Term) and term.functor == "." and term.arity == 2:
+        term = term.args[1]
+    return isinstance(term, Term) and str(term) == "[]"
 
 
 def check_networks(neural: Iterable[NeuralPredicate]) -> None:

@@ -86,3 +86,9 @@ def test_a_binary_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.pl").write_bytes(b"\xff\xfe\x00a")
     with pytest.raises(ProgramError, match="UTF-8"):
         load_program(tmp_path / "mine.pl")
+
+
+@pytest.mark.parametrize("text", ["nn(n,[X],Y,[0,1|T])::d(X,Y).", "nn(n,[X|T],Y,[0,1])::d(X,Y)."])
+def test_a_list_without_end_is_no_list(text):
+    with pytest.raises(ProgramError, match="not a list"):
+        parse_program(text)
