@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from sklearn.decomposition import PCA
 from torch import Generator, Tensor, nn
 
 Energy = Callable[[Tensor], Tensor]
@@ -119,6 +118,9 @@ def principal_components(flat: Tensor, count: int) -> tuple[Tensor, Tensor, Tens
     """
     rows = flat.cpu().numpy()
     with np.errstate(invalid="ignore"):  # the shares of a variance of zero
+        # Loading scikit-learn takes a second, which commands that do not train can save.
+        from sklearn.decomposition import PCA
+
         found = PCA(min(count, *rows.shape), random_state=0).fit(rows)
     directions = torch.zeros(count, rows.shape[1])
     variances = torch.zeros(count)
