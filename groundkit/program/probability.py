@@ -10,9 +10,10 @@ from problog.errors import ProbLogError
 from problog.logic import Term, Var
 
 from groundkit.errors import Location, ProgramError
-from groundkit.program.terms import walk
+from groundkit.program.terms import text_of, walk
 
 _ABOVE_ONE = 1e-9
+_QUICK = frozenset("+-*/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +93,18 @@ def learnable_group(heads: Sequence[Any], chosen: Sequence[int], at: Location) -
 
 
 def _constant(probability: Any) -> float | None:
-    """Evaluates a probability without variables; ``None`` when it depends on the clause."""
+    """Evaluates a probability without variables; ``None`` when it depends on the clause.
+
+    Powers and functions are left to grounding, which has limits: 9**9**9 is a number without end.
+    """
     if probability is None or any(isinstance(inner, Var) for inner in walk(probability)):
+        return None
+    if any(inner.arity and text_of(inner.functor) not in _QUICK for inner in walk(probability)):
         return None
     try:
         value = probability.compute_value() if isinstance(probability, Term) else probability
         return float(value)
-    except (ProbLogError, TypeError, ValueError, ZeroDivisionError):
+    except (ProbLogError, TypeError, ValueError, ArithmeticError):
         return None
 
 
