@@ -103,6 +103,7 @@ ENDLESS = [
         ("a range without end", "q :- between(1, 1000000000000, X), X < 0.", "between"),
         ("a list without end", "q :- length(L, 1000000000000).", "length"),
         ("a number without end", "q :- X is 9**(9**9), X > 0.", "is/2"),
+        ("a probability without end", "9**(9**9)::q.", "probability"),
         ("a circuit without end",
          "0.5::e(X,Y) :- between(1,14,X), between(1,14,Y).\n"
          "q :- path(1,14).\npath(X,X).\npath(X,Y) :- e(X,Z), path(Z,Y).", "path/2"),
