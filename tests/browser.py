@@ -22,6 +22,7 @@ def opened(browser, url, width=1280, scheme="light"):
     """Opens a page; ``page.troubles`` and ``page.addresses`` fill while it is open."""
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page = context.new_page()
+    page.set_default_timeout(120_000)  # a machine that is busy is slow, not wrong
     page.troubles, page.addresses = [], []
     page.on("console", lambda message: page.troubles.append(message.text))
     page.on("pageerror", lambda error: page.troubles.append(str(error)))
