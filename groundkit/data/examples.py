@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from groundkit.data.files import read_image, read_table
+from groundkit.data.files import read_image, read_probability, read_table
 from groundkit.data.images import ImageSet
 from groundkit.errors import DataError, Location, NetworkError, choose_from
 
@@ -281,17 +281,14 @@ def _read_targets(file: Path, rows: Sequence[Mapping[str, str]]) -> NDArray[np.f
     """Reads the probability that each query is to have; an empty field is 1."""
     found = np.ones(len(rows))
     for number, row in enumerate(rows):
-        text = row[TARGET]
-        try:
-            found[number] = float(text) if text else 1.0
-        except ValueError:
-            found[number] = np.nan
-        if not 0 <= found[number] <= 1:
+        target = read_probability(row[TARGET] or "1")
+        if target is None:
             raise DataError(
-                f"{TARGET} is '{text}'",
+                f"{TARGET} is '{row[TARGET]}'",
                 expected="a number from 0 to 1, or nothing for 1",
                 at=Location(file, number + 2),
             )
+        found[number] = target
     return found
 
 

@@ -271,6 +271,15 @@ def split(whole: ImageSet, seed: int, test_share: float = 0.2) -> DataSource:
     )
 
 
+def read_probability(text: str) -> float | None:
+    """Reads a number from 0 to 1; ``None`` when the text is something else."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 <= value <= 1 else None
+
+
 def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     """Reads a CSV with a header line.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 
 from groundkit.data.examples import inside
-from groundkit.data.files import read_image, read_table
+from groundkit.data.files import read_image, read_probability, read_table
 from groundkit.data.images import ImageSet
 from groundkit.errors import DataError, Location, choose_from
 
@@ -115,11 +114,8 @@ def _soft(row: dict[str, str], names: Sequence[str], at: Location) -> list[float
     shares = []
     for name in names:
         text = row.get(name) or "0"
-        try:
-            share = float(text)
-        except ValueError:
-            share = math.nan
-        if not 0 <= share <= 1:
+        share = read_probability(text)
+        if share is None:
             raise DataError(f"{name} has '{text}'", expected="a probability, 0 to 1", at=at)
         shares.append(share)
     if abs(sum(shares) - 1) > 1e-3:
