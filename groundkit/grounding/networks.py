@@ -57,7 +57,6 @@ def build_learner(
     symbols = len(task.domains[name])
     model = build_model(spec, tuple(pool.shape[1:]), symbols, trust=trust).to(device)
     learner = learner_of(model, spec, pool, seed, world)
-    labelled = task.labelled(name)
-    if labelled is not None:
-        learner.teach(labelled.pixels, labelled.targets)
+    if name in task.labelled:
+        learner.teach(task.labelled[name].pixels, task.labelled[name].targets)
     return learner

@@ -107,9 +107,7 @@ class Task:
         if self.asks:
             self.answer_rows(self.examples)
             self.observed_log_probs(self.examples)
-        _ = self.examples, self.held_out
-        for name in self.neural:
-            self.labelled(name)
+        _ = self.examples, self.held_out, self.labelled
 
     @property
     def asks(self) -> bool:
@@ -405,12 +403,17 @@ class Task:
         rows = [used[v] for v, name in self.roles.images.items() if name == network]
         return np.unique(np.concatenate(rows))
 
-    def labelled(self, network: str) -> Labelled | None:
-        """Returns the images of a network whose labels training may use.
+    @cached_property
+    def labelled(self) -> dict[str, Labelled]:
+        """The images whose labels training may use, of every network that has any.
 
         Raises:
             DataError: The spec names symbols or files that do not fit.
         """
+        found = {name: self._labelled(name) for name in self.neural}
+        return {name: known for name, known in found.items() if known is not None}
+
+    def _labelled(self, network: str) -> Labelled | None:
         wanted = self.spec.network(network).labels
         if wanted.file is not None:
             shape = self.examples.banks[network].shape
