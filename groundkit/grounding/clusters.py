@@ -158,7 +158,7 @@ def find_splits(
     sizes = {network: len(domain) for network, domain in searchable.items()}
     queries = floored(log_probs, answers, Layout(sizes, sizes))
     seen, held_out = _split(len(queries), rng)
-    logs = _ask(reasoner, queries)
+    logs: FloatArray | None = None
     found: list[Split] = []
     for network, size in sizes.items():
         shares = _shares(queries.log_probs[network])
@@ -168,6 +168,7 @@ def find_splits(
             scores = {source: _ask(reasoner, trial) for source, trial in trials.items()}
             if not scores:
                 break
+            logs = _ask(reasoner, queries) if logs is None else logs
             source = max(scores, key=lambda place: float(scores[place][seen].mean()))
             gain, interval = paired(scores[source] - logs, held_out, level)
             if interval[0] > 0:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
+from torch import Tensor
 
 from groundkit.grounding.clusters import find_splits, name_clusters
 from groundkit.grounding.reground import Regrounder, Relabelling
@@ -104,7 +105,11 @@ class Namer:
         self.score = found.after
         words = found.describe(self._searchable)
         self._on_row({"phase": "joint", "step": step, "reground": found.to_dict(), "words": words})
-        self._split(step)
+        renamed = {
+            name: rows[..., list(found.permutations[name])] if name in found.permutations else rows
+            for name, rows in read.items()
+        }
+        self._split(step, renamed)
 
     def _against_labels(self, found: Relabelling) -> Relabelling:
         """Keeps the names if the labelled images speak more against new ones than queries for."""
@@ -116,14 +121,18 @@ class Namer:
                 gain += float(moved - evidence.trace())
         return found if gain > 0 or not found.accepted else found.rejected()
 
-    def _split(self, step: int) -> None:
+    def _split(self, step: int, read: Mapping[str, Tensor]) -> None:
         """Gives symbols that are never predicted half of a crowded cluster, where queries gain.
 
         No permutation undoes such a collapse; training then pulls the halves apart.
+
+        Args:
+            step: Joint steps so far.
+            read: Network -> log-probabilities ``(m, S, K)`` of the examples, under present names.
         """
         splits = find_splits(
             self._term.reasoner,
-            self._term.read(self._learners),
+            read,
             self._term.answers,
             searchable=self._searchable,
             rng=self._rng,
