@@ -456,11 +456,9 @@ class Session:
         return scaled.reshape(model.symbols, per_symbol, *shape).cpu().numpy()
 
     def learner(self, name: str, seed: int = 0) -> Learner:
-        """Returns a network as training left it, with its pool and chains, for evaluation."""
+        """Returns a network as training left it, with its pool, for evaluation."""
         pool = self.task.pool(name).to(self.device)
-        learner = learner_of(self.model(name), self.spec.network(name), pool, seed)
-        load_weights(self.folder / "checkpoint", {f"{name}.buffer": learner.buffer})
-        return learner
+        return learner_of(self.model(name), self.spec.network(name), pool, seed)
 
     def _repr_html_(self) -> str:
         return f"<p>Run <code>{escape(str(self.folder))}</code>, networks {self.networks}</p>"

@@ -127,7 +127,7 @@ class SymbolicTerm:
 
         Args:
             chosen: The examples ``(b,)``.
-            views: Network -> log-probabilities of the images that :meth:`queried` named.
+            views: Network -> logits of the images that :meth:`queried` named.
             temperature: Above 1, the program reads softer probabilities than the networks give.
         """
         observed = {name: rows[chosen].double() for name, rows in self._observed.items()}

@@ -193,7 +193,7 @@ class Queried:
 
 
 Views = tuple[Tensor, Tensor]
-"""log p(y|x) of a network's queried images in both views, ``(q, K)`` each."""
+"""Logits of a network's queried images in both views, ``(q, K)`` each."""
 
 
 class JointPhase:
@@ -249,7 +249,7 @@ class JointPhase:
 
         Args:
             queried: Network -> its images that the program asks about.
-            program: Maps their log-probabilities to the program's terms.
+            program: Maps their logits to the program's terms.
 
         Raises:
             RunError: The objective is not a finite number.
@@ -282,10 +282,7 @@ class JointPhase:
                 own = learner.clustering_terms(reading, places, self._hold(learner))
                 own |= learner.label_terms(self._generator)
                 if asked:
-                    views[name] = (
-                        reading.first[:asked].log_softmax(-1),
-                        reading.second[:asked].log_softmax(-1),
-                    )
+                    views[name] = (reading.first[:asked], reading.second[:asked])
             samples = None
             if self._samples(learner):
                 with self._clock("sample"):
