@@ -218,7 +218,8 @@ def _train(
     """Trains, from the newest state in the folder if there is one."""
     newest = folder.state()
     step = world.least(0 if newest is None else newest.step)
-    saved = folder.state(step) if step else None
+    # Where another process is behind, this one goes back to the state that all have.
+    saved = newest if newest is None or newest.step == step else folder.state(step)
     if saved is not None:
         for one in saved.damaged:
             progress.say(f"left out a damaged state: {one}")

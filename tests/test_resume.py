@@ -15,7 +15,7 @@ import torch
 
 from groundkit.errors import CheckpointError, SpecError, StoppedError
 from groundkit.grounding.states import States
-from groundkit.run import run
+from groundkit.run import Silent, run
 from tests.grounding.conftest import PROGRAM, SPEC
 
 HERE = os.environ | {"PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1"}
@@ -81,6 +81,16 @@ def test_a_stopped_run_goes_on_bit_for_bit(folder, undisturbed, steps):
     assert result.metrics["seed"] == 3
 
 
+class Told(Silent):
+    """Keeps what a run says."""
+
+    def __init__(self):
+        self.texts = []
+
+    def say(self, text):
+        self.texts.append(text)
+
+
 def test_a_damaged_state_is_left_out_and_an_earlier_one_used(folder, undisturbed):
     stopped_after(folder, "damaged", 30)
     path = folder / "damaged"
@@ -88,7 +98,9 @@ def test_a_damaged_state_is_left_out_and_an_earlier_one_used(folder, undisturbed
     newest.write_bytes(newest.read_bytes()[:-10])
     with (path / "history.jsonl").open("a") as stream:
         stream.write('{"phase": "jo')
-    run(folder / "add.pl", resume=path)
+    told = Told()
+    run(folder / "add.pl", resume=path, progress=told)
+    assert [text for text in told.texts if text.startswith("left out a damaged state")]
     assert left_behind(path) == undisturbed
 
 
