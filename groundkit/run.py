@@ -23,6 +23,7 @@ from groundkit.grounding.assess import (
     assess_network,
     assess_queries,
     identify_task,
+    symbol_starts,
 )
 from groundkit.grounding.checkpoint import save_weights
 from groundkit.grounding.familiar import measure
@@ -267,15 +268,12 @@ def _finish(
 ) -> RunResult:
     """Saves the weights, evaluates on held-out images and writes the report."""
     task, path, origin, learners = trainer.task, folder.path, folder.origin, trainer.learners
+    starts = symbol_starts(learners)
     save_weights(
         path / "checkpoint",
         {name: learner.model for name, learner in learners.items()}
         | {f"{name}.buffer": learner.buffer for name, learner in learners.items()}
-        | {
-            f"{name}.start": learner.symbol_start()
-            for name, learner in learners.items()
-            if learner.settings.generative > 0
-        }
+        | {f"{name}.start": start for name, start in starts.items()}
         | ({"program": task.reasoner} if task.asks else {}),
         {
             "program": str(task.sources.program),
@@ -295,7 +293,7 @@ def _finish(
     queries = assess_queries(task, learners, task.held_out) if task.asks else None
     times.lap("evaluate")
     for name, learner in learners.items():
-        assess_generation(task, name, learner, assessed[name])
+        assess_generation(task, name, learner, starts.get(name), assessed[name])
     times.lap("generate")
     outcome = Outcome(
         task, trainer, rows, assessed, queries, found, times.seconds, trainer.device, origin

@@ -23,6 +23,7 @@ from groundkit.grounding.assess import (
     assess_network,
     assess_queries,
     identify_task,
+    symbol_starts,
 )
 from groundkit.grounding.identification import Identification
 from groundkit.grounding.task import read_task
@@ -144,10 +145,11 @@ def evaluate(
     """
     session = open_run(run, trust=trust, device=device, settings=settings)
     task, learners = session.task, {name: session.learner(name, seed) for name in session.networks}
+    starts = symbol_starts(learners) if task.spec.evaluate.samples else {}
     networks = {}
     for name, learner in learners.items():
         found = assess_network(task, name, learner, seed=seed)
-        assess_generation(task, name, learner, found)
+        assess_generation(task, name, learner, starts.get(name), found)
         networks[name] = found.to_dict()
     metrics: dict[str, Any] = {
         "networks": networks,

@@ -25,6 +25,7 @@ from groundkit.grounding.task import EXCLUDED, Task
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import energy, log_probs
 from groundkit.perception.pixels import to_model
+from groundkit.perception.symbol_start import SymbolStart
 from groundkit.program.ground import NeuralSource
 
 Floats = NDArray[np.float64]
@@ -108,18 +109,37 @@ def assess_network(task: Task, name: str, learner: Learner, *, seed: int) -> Net
     return found
 
 
-def assess_generation(task: Task, name: str, learner: Learner, found: NetworkAssessment) -> None:
-    """Generates images by symbol and lets a classifier trained on labels judge them."""
+def symbol_starts(learners: Mapping[str, Learner]) -> dict[str, SymbolStart]:
+    """Fits where chains of each symbol start, for the networks that have an energy."""
+    return {
+        name: learner.symbol_start()
+        for name, learner in learners.items()
+        if learner.settings.generative > 0
+    }
+
+
+def assess_generation(
+    task: Task, name: str, learner: Learner, start: SymbolStart | None, found: NetworkAssessment
+) -> None:
+    """Generates images by symbol and lets a classifier trained on labels judge them.
+
+    Args:
+        task: The task.
+        name: The network.
+        learner: The network as training left it.
+        start: Where chains start; ``None`` for a network that was trained without an energy.
+        found: The network's assessment, changed in place.
+    """
     settings = task.spec.evaluate
     if settings.samples == 0:
         found.generation = generation.no_generation("evaluate.samples is 0")
         return
-    if task.spec.network(name).perception.generative == 0:
+    if start is None:
         found.generation = generation.no_generation("trained without the generative term")
         return
     domain = task.domains[name]
     per_symbol = max(settings.samples, -(-generation.MOST_IMAGES // len(domain)))
-    made = learner.sample(per_symbol, settings.sample_steps).cpu()
+    made = learner.sample(start, per_symbol, settings.sample_steps).cpu()
     asked = np.repeat(np.arange(len(domain)), per_symbol)
     shown = np.concatenate(
         [np.flatnonzero(asked == k)[: settings.samples] for k in range(len(domain))]
@@ -215,7 +235,7 @@ def identify_task(task: Task, *, seconds: float = 20.0) -> Identification:
         kept=[name for name in task.domains if name not in task.neural],
         log_likelihood=task.reasoner.log_likelihood if _has_chances(task) else None,
         prior={name: p for name, p in priors.items() if p is not None},
-        labelled={name: known.symbols() for name in task.neural if (known := task.labelled(name))},
+        labelled={name: known.symbols() for name, known in task.labelled.items()},
         seconds=seconds,
     )
 

@@ -186,9 +186,9 @@ class Learner:
 
     def start_symbols(self) -> None:
         """Starts the prototypes from the clusters of the embedding, and remembers them."""
-        start_prototypes(self.model, to_model(self.pool), self._seed)
+        clusters = start_prototypes(self.model, to_model(self.pool), self._seed)
         self.world.share(self.model)
-        self.relabel()
+        self.clusters = self.world.agree(clusters)
 
     def over_cluster(self, count: int) -> Clusters:
         """Clusters the pool into more clusters than symbols; names are then to be found."""
@@ -333,12 +333,18 @@ class Learner:
         start = SymbolStart((channels, height, width), self.model.symbols).to(some.device)
         return start.fit(to_model(some), self.read(some))
 
-    def sample(self, per_symbol: int, steps: int) -> Tensor:
-        """Generates ``(K * per_symbol, C, H, W)`` images in [-1, 1], symbol by symbol."""
+    def sample(self, start: SymbolStart, per_symbol: int, steps: int) -> Tensor:
+        """Generates ``(K * per_symbol, C, H, W)`` images in [-1, 1], symbol by symbol.
+
+        Args:
+            start: Where chains start, see :meth:`symbol_start`.
+            per_symbol: Images of each symbol.
+            steps: Largest number of steps of a chain.
+        """
         symbols = torch.arange(self.model.symbols, device=self.pool.device)
         return sample_images(
             self.model,
-            self.symbol_start(),
+            start,
             symbols.repeat_interleave(per_symbol),
             sampler=self.sampler,
             generator=self.generator,
