@@ -89,8 +89,6 @@ class SamplerSpec(_Section):
     """Standard deviation of the noise added in every step."""
     clip_gradient: float = Field(default=0.2, gt=0)
     """Largest absolute gradient of a pixel in one step."""
-    bfloat16: bool = False
-    """Whether SGLD computes with bfloat16: about twice as fast where the hardware has it."""
     buffer: int = Field(default=1000, ge=1)
     """Number of persistent images in the replay buffer."""
     reinit: float = Field(default=0.05, ge=0, le=1)
@@ -175,6 +173,9 @@ class NetworkSpec(_Section):
     """Whether embeddings have unit length, which bounds logits and energy by 1/temperature."""
     temperature: float = Field(default=1.0, gt=0)
     """Divides the logits."""
+    bfloat16: bool = False
+    """Whether the backbone computes with bfloat16, in training, sampling and use: about twice as
+    fast where the hardware has it."""
     data: str | None = None
     """Data set of this network's images, when not that of ``[examples]``."""
     image_shape: tuple[int, int, int] | None = None

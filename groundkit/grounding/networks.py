@@ -23,7 +23,13 @@ def build_model(
     """Builds the symbol model that a network's settings describe, untrained."""
     channels, height, width = shape
     backbone = build_backbone(spec.backbone, (channels, height, width), trust=trust, **spec.options)
-    return SymbolModel(backbone, symbols, normalise=spec.normalise, temperature=spec.temperature)
+    return SymbolModel(
+        backbone,
+        symbols,
+        normalise=spec.normalise,
+        temperature=spec.temperature,
+        bfloat16=spec.bfloat16,
+    )
 
 
 def learner_of(

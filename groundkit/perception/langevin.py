@@ -48,15 +48,12 @@ class Langevin:
         noise: Standard deviation of the noise added at each step.
         clip_gradient: Largest absolute gradient of a pixel, before the step; bounds the move of
             one step when an energy has grown steep.
-        bfloat16: Whether gradients are worked out with bfloat16, about twice as fast where the
-            processor or the GPU has it; the chains themselves stay in single precision.
     """
 
     steps: int = 10
     step_size: float = 2.0
     noise: float = 0.01
     clip_gradient: float = 0.2
-    bfloat16: bool = False
 
     def __call__(
         self,
@@ -81,8 +78,7 @@ class Langevin:
         x = start.detach().clone()
         for _ in range(self.steps if steps is None else steps):
             x.requires_grad_(True)
-            with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bfloat16):
-                energies = energy(x).float()
+            energies = energy(x)
             (gradient,) = torch.autograd.grad(energies.sum(), x)
             with torch.no_grad():
                 gradient.clamp_(-self.clip_gradient, self.clip_gradient)

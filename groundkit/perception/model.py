@@ -40,6 +40,8 @@ class SymbolModel(nn.Module):
         temperature: ``tau``; every logit is divided by it. 0.1 is the authors' with
             ``normalise``; free logits learn their own scale and want 1.
         projection: Width D of the projector's output.
+        bfloat16: Whether the backbone computes with bfloat16; its weights, the embedding and all
+            that follows stay in single precision.
 
     Raises:
         NetworkError: If there are fewer than two symbols or the temperature is not positive.
@@ -53,13 +55,16 @@ class SymbolModel(nn.Module):
         normalise: bool = False,
         temperature: float = 1.0,
         projection: int = 64,
+        bfloat16: bool = False,
     ) -> None:
         super().__init__()
         if symbols < 2:
             raise NetworkError(f"a symbol model with {symbols} symbol(s)", expected="at least 2")
         if temperature <= 0:
             raise NetworkError(f"temperature {temperature}", expected="a number above 0")
-        self.backbone = backbone
+        # Convolutions are faster with the channels of a pixel side by side.
+        self.backbone = backbone.to(memory_format=torch.channels_last)
+        self.bfloat16 = bfloat16
         self.symbols = symbols
         self.normalise = normalise
         self.temperature = temperature
@@ -72,7 +77,10 @@ class SymbolModel(nn.Module):
 
     def embed(self, x: Tensor) -> Tensor:
         """Embedding ``g(x)``, ``(B, F)``; of unit norm if the model normalises."""
-        features: Tensor = self.backbone(x)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bfloat16):
+            features: Tensor = self.backbone(x)
+        if self.bfloat16:
+            features = features.float()
         return functional.normalize(features, dim=-1) if self.normalise else features
 
     def project(self, embedding: Tensor) -> Tensor:

@@ -47,18 +47,6 @@ def test_chains_stand_still_at_their_level_of_energy():
     assert torch.equal(moved[3], start[3])
 
 
-def test_chains_in_bfloat16_end_near_those_in_single_precision():
-    torch.manual_seed(0)
-    network = nn.Sequential(nn.Flatten(), nn.Linear(16, 32), nn.SiLU(), nn.Linear(32, 1))
-    start = torch.zeros(8, *SHAPE)
-    ends = [
-        Langevin(steps=20, noise=0.0, bfloat16=half)(lambda x: network(x)[:, 0], start)
-        for half in (False, True)
-    ]
-    assert ends[1].dtype == torch.float32
-    assert not torch.equal(*ends) and torch.allclose(*ends, atol=0.05)
-
-
 def test_a_start_is_fitted_to_pixels_that_never_change():
     images = torch.full((300, 1, 12, 12), -1.0)
     images[:, :, 4:8, 4:8] = 2 * torch.rand(300, 1, 4, 4, generator=rng()) - 1

@@ -26,6 +26,23 @@ def test_all_readings_come_from_the_same_logits(normalise):
     assert torch.allclose(log_probs(logits) - energy(logits)[:, None], logits, atol=1e-5)
 
 
+def test_a_backbone_in_bfloat16_reads_and_learns_nearly_the_same():
+    torch.manual_seed(0)
+    images = (2 * torch.rand(7, 1, 12, 12) - 1).requires_grad_()
+    exact = SymbolModel(build_backbone("convnet", (1, 12, 12), width=8, features=12), 5)
+    half = SymbolModel(exact.backbone, 5, bfloat16=True)
+    half.load_state_dict(exact.state_dict())
+    found = []
+    for model in (exact, half):
+        logits = model(images)
+        weights = next(model.backbone.parameters())
+        found.append((logits, *torch.autograd.grad(energy(logits).sum(), (images, weights))))
+    for precise, rough in zip(*found, strict=True):
+        assert rough.dtype == torch.float32
+        assert not torch.equal(precise, rough)
+        assert (precise - rough).abs().max() < 0.03 * precise.abs().max()
+
+
 def test_normalised_logits_are_bounded_by_the_temperature():
     model = make(normalise=True, temperature=0.1)
     assert model(100 * IMAGES).abs().max() <= 10 + 1e-4
