@@ -25,8 +25,9 @@ from groundkit.errors import CheckpointError, DataError, LimitError, NetworkErro
 from groundkit.grounding.checkpoint import load_weights, read_manifest, read_tensors
 from groundkit.grounding.familiar import Familiar, measure
 from groundkit.grounding.networks import build_model, learner_of
+from groundkit.grounding.roles import OBSERVED
 from groundkit.grounding.settings import langevin
-from groundkit.grounding.task import EXCLUDED, OBSERVED, Sources, Task
+from groundkit.grounding.task import EXCLUDED, Sources, Task
 from groundkit.perception.generate import sample_images
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel, energy, log_probs

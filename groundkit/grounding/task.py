@@ -21,20 +21,25 @@ from groundkit.data.examples import (
     check_stacked,
     draw,
     input_of,
-    parts_of,
     read_examples,
     restrict,
 )
 from groundkit.data.images import DataSource, ImageSet
 from groundkit.data.labels import Labelled, draw_labelled, read_labelled
 from groundkit.data.sources import check_ood
-from groundkit.errors import DataError, Location, NetworkError, SpecError, choose_from
+from groundkit.errors import DataError, Location, SpecError, choose_from
+from groundkit.grounding.roles import (
+    OBSERVED,
+    check_networks,
+    check_variables,
+    find_roles,
+    given_variables,
+)
 from groundkit.program.limits import Limits
 from groundkit.program.query import Goal, check_goal, parse_goal
 from groundkit.program.source import Program, load_program
 from groundkit.spec import Spec, line_of, load_spec
 
-OBSERVED = "observed"
 # Log-probability of a symbol that an observation excludes: finite, so that gradients are.
 EXCLUDED = -1e4
 _TRAIN, _TEST = 0, 1
@@ -83,12 +88,12 @@ class Task:
         self.sources = sources
         self._cache = cache
         self._limits = limits
-        self._check_networks()
+        check_networks(program, spec, sources.program, self.at)
         for name in spec.evaluate.ood:
             check_ood(name, sources.spec.parent, self.at("evaluate", "ood"))
         if self.asks:
             check_goal(program, self.goal)
-            self._check_variables()
+            check_variables(self.goal, spec, self.at)
             self._drawn_goal = self._read_drawn_goal()
         elif spec.examples.file is not None or spec.examples.images:
             raise SpecError(
@@ -137,46 +142,6 @@ class Task:
             text = ""
         return Location(self.sources.spec, line_of(text, path))
 
-    def _check_networks(self) -> None:
-        networks = self.program.networks
-        if not networks:
-            raise SpecError(
-                f"the program '{self.sources.program}' has no neural predicate",
-                expected="nn(NAME, [X], Y, [symbols]) :: predicate(X, Y).",
-                remedy="`groundkit query FILE.pl` answers programs without networks",
-            )
-        for name, settings in self.spec.networks.items():
-            if name not in networks:
-                raise SpecError(
-                    f"the program has no network '{name}'",
-                    remedy=choose_from(name, networks),
-                    at=self.at("networks", name),
-                )
-            prior = settings.perception.prior_probabilities
-            if prior is not None and len(prior) != len(networks[name].domain):
-                raise SpecError(
-                    f"networks.{name}.perception.prior_probabilities has {len(prior)} numbers",
-                    expected=f"one for each of the {len(networks[name].domain)} symbols in "
-                    f"{networks[name].location}",
-                    at=self.at("networks", name, "perception", "prior_probabilities"),
-                )
-
-    def _check_variables(self) -> None:
-        images = self.spec.examples.images
-        for name in images:
-            if name not in self.goal.variables:
-                raise SpecError(
-                    f"the image variable '{name}' is not in the goal {self.goal.text}",
-                    remedy=choose_from(name, self.goal.variables),
-                    at=self.at("examples", "images"),
-                )
-        if not images:
-            raise SpecError(
-                f"no variable of the goal {self.goal.text} is an image",
-                remedy=f"set [examples] images to some of: {', '.join(self.goal.variables)}",
-                at=self.at("examples"),
-            )
-
     def _read_drawn_goal(self) -> Goal:
         """Returns the goal that examples are drawn from."""
         text = self.spec.examples.goal
@@ -204,13 +169,14 @@ class Task:
         return self.reasoner if self._drawn_goal is self.goal else self._compile(self._drawn_goal)
 
     def _compile(self, goal: Goal) -> Reasoner:
-        assert self.spec.query is not None  # checked by __init__
+        assert self.spec.query is not None  # nobody asks for a goal otherwise
         answers = {
             name: [str(value) for value in values]
             for name, values in self.spec.query.answers.items()
         }
         # Inputs of "observed" networks are placeholders of the ground program, like images.
-        placeholders = [*self.spec.examples.images, *self._given_variables()]
+        given = given_variables(self.program, self.spec, self.goal)
+        placeholders = [*self.spec.examples.images, *given]
         return self._build(
             self.program,
             goal,
@@ -220,72 +186,16 @@ class Task:
             limits=self._limits,
         )
 
-    def _given_variables(self) -> list[str]:
-        """Names the goal's variables that `observed` networks read.
-
-        When the spec has such a network, every variable that is not an image feeds it or is a
-        logical argument; a variable named in ``query.answers`` is the latter.
-        """
-        assert self.spec.query is not None
-        if not any(self.spec.network(name).backbone == OBSERVED for name in self.program.networks):
-            return []
-        logical = {*self.spec.examples.images, *self.spec.query.answers}
-        return [name for name in self.goal.variables if name not in logical]
-
     @cached_property
     def roles(self) -> Roles:
-        """What each variable stands for."""
+        """What each variable stands for.
+
+        Raises:
+            InputError: The spec says otherwise than the program.
+        """
         if not self.asks:
             return Roles({}, (), self.domains, {})
-        images: dict[str, str] = {}
-        given: dict[str, str] = {}
-        reader: dict[str, str] = {}
-        for network, calls in self.reasoner.slots.items():
-            observed = self.spec.network(network).backbone == OBSERVED
-            for call in calls:
-                self._check_call(network, call, observed=observed)
-                for name in call:
-                    other = reader.setdefault(name, network)
-                    if other != network:
-                        raise NetworkError(
-                            f"'{name}' is read by two networks, '{other}' and '{network}'",
-                            expected="one network an image",
-                            at=self.program.networks[network].location,
-                        )
-                (given if observed else images)[input_of(call)] = network
-        for name in self.spec.examples.images:
-            if name in given:
-                raise SpecError(
-                    f"the image variable '{name}' is read by the observed network '{given[name]}'",
-                    remedy=f"take '{name}' out of images, or give the network a backbone",
-                    at=self.at("examples", "images"),
-                )
-        place = {name: number for number, name in enumerate(self.spec.examples.images)}
-        ordered = sorted(images, key=lambda name: [place[part] for part in parts_of(name)])
-        observed_names = tuple(
-            n for n in self.goal.variables if n in given or n in self.reasoner.observed
-        )
-        return Roles({n: images[n] for n in ordered}, observed_names, self.domains, given)
-
-    def _check_call(self, network: str, call: tuple[str, ...], *, observed: bool) -> None:
-        """A call reads one observed symbol, or images."""
-        at = self.program.networks[network].location
-        if observed and len(call) != 1:
-            raise NetworkError(
-                f"the observed network '{network}' reads {len(call)} inputs at once",
-                expected="one symbol a call",
-                remedy="give every symbol a predicate of its own and join them in a rule",
-                at=at,
-            )
-        strange = [name for name in call if name not in self.spec.examples.images]
-        if not observed and strange:
-            raise NetworkError(
-                f"network '{network}' reads '{strange[0]}', which is no image",
-                expected=f"image variables: {', '.join(self.spec.examples.images)}",
-                remedy=f"name it in [examples] images, or set networks.{network}.backbone to "
-                '"observed"',
-                at=at,
-            )
+        return find_roles(self.program, self.spec, self.goal, self.reasoner, self.at)
 
     @property
     def domains(self) -> dict[str, tuple[str, ...]]:

@@ -64,7 +64,7 @@ class SymbolModel(nn.Module):
             raise NetworkError(f"temperature {temperature}", expected="a number above 0")
         # Convolutions are faster with the channels of a pixel side by side.
         self.backbone = backbone.to(memory_format=torch.channels_last)
-        self.bfloat16 = bfloat16
+        self._bfloat16 = bfloat16
         self.symbols = symbols
         self.normalise = normalise
         self.temperature = temperature
@@ -77,9 +77,9 @@ class SymbolModel(nn.Module):
 
     def embed(self, x: Tensor) -> Tensor:
         """Embedding ``g(x)``, ``(B, F)``; of unit norm if the model normalises."""
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bfloat16):
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self._bfloat16):
             features: Tensor = self.backbone(x)
-        if self.bfloat16:
+        if self._bfloat16:
             features = features.float()
         return functional.normalize(features, dim=-1) if self.normalise else features
 
