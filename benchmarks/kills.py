@@ -3,14 +3,13 @@
     python -m benchmarks.kills --kills 50
 
 trains a small program (8x8 digits), kills the process with SIGKILL at a random moment of the run,
-goes on with it, and compares weights and metrics byte for byte with those of an undisturbed run.
+goes on with it, and compares weights, metrics and history with those of an undisturbed run.
 Writes ``benchmarks/results/kills.md``.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import shutil
@@ -19,43 +18,15 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from benchmarks.machine import circumstances
 from groundkit.run import run
+from tests.small import left_behind, write_task
 
 ROOT = Path(__file__).resolve().parent.parent
-PROGRAM = """nn(net, [X], Y, [0,1,2,3,4]) :: digit(X, Y).
-add(X, Y, Z) :- digit(X, A), digit(Y, B), digit(Z, C), C is A+B.
-"""
-SPEC = """[query]
-goal = "add(X, Y, Z)"
-[examples]
-data = "digits8"
-images = ["X", "Y", "Z"]
-count = 60
-held_out = 40
-[networks.net]
-backbone = "mlp"
-[networks.net.perception.sampler]
-steps = 2
-buffer = 50
-batch = 8
-[train]
-epochs = 1
-min_steps = 60
-cluster_steps = 30
-cluster_batch = 64
-reground_every = 20
-checkpoint_every = 5
-[evaluate]
-ood = ["noise"]
-samples = 2
-sample_steps = 3
-"""
-UNTIMED = ("seconds", "timing", "memory", "environment")
+SETTINGS = ("train.min_steps=60", "train.cluster_steps=30", "train.checkpoint_every=5")
 
 
 def start(folder: Path, out: Path) -> int:
@@ -65,26 +36,14 @@ def start(folder: Path, out: Path) -> int:
         return process
     try:
         begun = (out / "run.json").exists()
-        run(folder / "add.pl", **({"resume": out} if begun else {"out": out, "seed": 1}))
+        run(
+            folder / "add.pl",
+            **({"resume": out} if begun else {"out": out, "seed": 1, "settings": SETTINGS}),
+        )
     except BaseException as error:  # a forked process must not go on as its parent
         print(f"{out.name}: {error}", file=sys.stderr, flush=True)
         os._exit(1)
     os._exit(0)
-
-
-def timeless(value: Any) -> Any:
-    """Leaves out what depends on the time a run took."""
-    if isinstance(value, list):
-        return [timeless(one) for one in value]
-    if not isinstance(value, dict):
-        return value
-    return {key: timeless(one) for key, one in value.items() if key not in UNTIMED}
-
-
-def left_behind(out: Path) -> tuple[dict[str, bytes], Any]:
-    """Returns a run's weights and what it measured."""
-    weights = {file.name: file.read_bytes() for file in (out / "checkpoint").glob("*.safetensors")}
-    return weights, timeless(json.loads((out / "metrics.json").read_text()))
 
 
 def main() -> None:
@@ -97,9 +56,7 @@ def main() -> None:
     rng = random.Random(wanted.seed)
     killed = equal = before_folder = while_writing = 0
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "add.pl").write_text(PROGRAM)
-        (folder / "add.toml").write_text(SPEC)
+        folder = write_task(Path(name))
         os.waitpid(start(folder, folder / "warm"), 0)
         begun = time.perf_counter()
         os.waitpid(start(folder, folder / "alone"), 0)
@@ -129,8 +86,8 @@ def main() -> None:
         f"{killed} runs were killed with SIGKILL at random moments of the {seconds:.1f} s that an "
         f"undisturbed run takes ({before_folder} of them before their folder was made, "
         f"{while_writing} in the middle of writing a file). "
-        f"{equal} of {killed} ended with the undisturbed run's weights, byte for byte, and its "
-        "metrics.\n"
+        f"{equal} of {killed} ended with the undisturbed run's weights, byte for byte, its metrics "
+        "and its history.\n"
     )
     (ROOT / "benchmarks" / "results" / "kills.md").write_text(text)
     print(text)

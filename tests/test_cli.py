@@ -9,16 +9,14 @@ import pytest
 from typer.testing import CliRunner
 
 from groundkit.cli import app
-from tests.grounding.conftest import PROGRAM, SPEC
+from tests.small import PROGRAM, SPEC, write_task
 
 runner = CliRunner()
 
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "add.pl").write_text(PROGRAM)
-    (tmp_path / "add.toml").write_text(SPEC)
-    return tmp_path
+    return write_task(tmp_path)
 
 
 def refused(*words):

@@ -4,15 +4,12 @@ import pytest
 
 from groundkit.run import run
 from tests.faults import blank_pictures
-from tests.grounding.conftest import PROGRAM, SPEC
-from tests.test_resume import left_behind
+from tests.small import left_behind, write_task
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("seeds")
-    (folder / "add.pl").write_text(PROGRAM)
-    (folder / "add.toml").write_text(SPEC)
+    folder = write_task(tmp_path_factory.mktemp("seeds"))
     found = {}
     with blank_pictures():
         for name, seed in (("one", 3), ("again", 3), ("other", 4)):

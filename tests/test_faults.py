@@ -8,8 +8,7 @@ from groundkit.errors import RunError
 from groundkit.run import run
 from tests.circuit.test_cache import shape_of
 from tests.faults import WHOLE, Disk, blank_pictures, check_whole
-from tests.grounding.conftest import PROGRAM, SPEC
-from tests.test_resume import left_behind
+from tests.small import left_behind, write_task
 
 SETTINGS = [
     "train.min_steps=6", "train.cluster_steps=2", "train.checkpoint_every=3", "train.batch=30",
@@ -22,8 +21,7 @@ class Runs:
 
     def __init__(self, folder):
         self.folder = folder
-        (folder / "add.pl").write_text(PROGRAM)
-        (folder / "add.toml").write_text(SPEC)
+        write_task(folder)
         with Disk(folder).used() as disk:
             self.start("undisturbed")
         self.writes = disk.writes

@@ -1,7 +1,6 @@
 """A run that is stopped or killed goes on, and ends as if nothing had happened."""
 
 import itertools
-import json
 import os
 import signal
 import subprocess
@@ -16,7 +15,7 @@ import torch
 from groundkit.errors import CheckpointError, SpecError, StoppedError
 from groundkit.grounding.states import States
 from groundkit.run import Silent, run
-from tests.grounding.conftest import PROGRAM, SPEC
+from tests.small import PROGRAM, left_behind, write_task
 
 HERE = os.environ | {"PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1"}
 SETTINGS = ["train.min_steps=40", "train.checkpoint_every=7", "evaluate.samples=2"]
@@ -24,36 +23,13 @@ SETTINGS = ["train.min_steps=40", "train.checkpoint_every=7", "evaluate.samples=
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("resume")
-    (folder / "add.pl").write_text(PROGRAM)
-    (folder / "add.toml").write_text(SPEC)
-    return folder
+    return write_task(tmp_path_factory.mktemp("resume"))
 
 
 @pytest.fixture(scope="module")
 def undisturbed(folder):
     run(folder / "add.pl", out=folder / "undisturbed", seed=3, settings=SETTINGS)
     return left_behind(folder / "undisturbed")
-
-
-def timeless(value):
-    """Leaves out what depends on the time a run took."""
-    if isinstance(value, list):
-        return [timeless(one) for one in value]
-    if not isinstance(value, dict):
-        return value
-    timed = ("seconds", "timing", "memory", "environment")
-    return {key: timeless(one) for key, one in value.items() if key not in timed}
-
-
-def left_behind(path):
-    """What a run leaves that does not depend on the time it took."""
-    metrics = timeless(json.loads((path / "metrics.json").read_text()))
-    rows = [timeless(json.loads(line)) for line in (path / "history.jsonl").open()]
-    weights = {
-        file.name: file.read_bytes() for file in sorted((path / "checkpoint").glob("*.safetensors"))
-    }
-    return weights, metrics, rows
 
 
 def stopped_after(folder, name, steps):

@@ -11,15 +11,12 @@ from groundkit.data import sources
 from groundkit.errors import ProgramError, SpecError
 from groundkit.run import choose_device, run
 from groundkit.spec import Spec
-from tests.grounding.conftest import PROGRAM, SPEC
+from tests.small import write_task
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
-    (folder / "add.pl").write_text(PROGRAM)
-    (folder / "add.toml").write_text(SPEC)
-    return folder
+    return write_task(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="module")

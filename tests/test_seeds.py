@@ -6,15 +6,12 @@ import pytest
 from typer.testing import CliRunner
 
 from groundkit.cli import app
-from tests.grounding.conftest import PROGRAM, SPEC
+from tests.small import write_task
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("seeds")
-    (folder / "add.pl").write_text(PROGRAM)
-    (folder / "add.toml").write_text(SPEC)
-    return folder
+    return write_task(tmp_path_factory.mktemp("seeds"))
 
 
 def invoke(folder, *arguments):

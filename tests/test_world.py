@@ -14,16 +14,14 @@ import torch
 from groundkit.errors import SpecError
 from groundkit.folder import RunFolder
 from groundkit.perception.world import World
-from tests.grounding.conftest import PROGRAM, SPEC
+from tests.small import write_task
 
 TWO = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "add.pl").write_text(PROGRAM)
-    (tmp_path / "add.toml").write_text(SPEC)
-    return tmp_path
+    return write_task(tmp_path)
 
 
 def start(folder, *arguments, two=False):

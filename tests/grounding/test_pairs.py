@@ -4,12 +4,12 @@ import csv
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from groundkit.errors import DataError, NetworkError
 from groundkit.grounder import Grounder
 from groundkit.grounding.task import load_task
 from groundkit.grounding.trainer import Trainer
+from tests.small import LEVELS, write_pairs
 
 PROGRAM = """nn(net, [X,Y], Z, [same,different]) :: pair(X, Y, Z).
 one(X, Y, Z) :- pair(X, Y, Z).
@@ -36,18 +36,11 @@ pool_batch = 4
 cluster_steps = 2
 cluster_batch = 8
 """
-LEVELS = np.random.default_rng(0).integers(0, 2, size=(60, 2))
 
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "pair.pl").write_text(PROGRAM)
-    (tmp_path / "pair.toml").write_text(SPEC)
-    images = np.tile((LEVELS * 255).astype(np.uint8)[:, :, None, None], (1, 1, 8, 8))
-    labels = np.where(LEVELS[:, 0] == LEVELS[:, 1], "same", "different")
-    np.savez(tmp_path / "pairs.npz", images=images, labels=labels)
-    for level in (0, 255):
-        Image.fromarray(np.full((8, 8), level, np.uint8)).save(tmp_path / f"{level}.png")
+    write_pairs(tmp_path, PROGRAM, SPEC)
     return tmp_path
 
 

@@ -1,11 +1,10 @@
 """A finished run whose network reads two images in one call answers questions about files."""
 
-import numpy as np
 import pytest
-from PIL import Image
 
 import groundkit
 from groundkit.errors import DataError
+from tests.small import write_pairs
 
 PROGRAM = """nn(net, [X,Y], Z, [same,different]) :: pair(X, Y, Z).
 one(X, Y, Z) :- pair(X, Y, Z).
@@ -33,14 +32,7 @@ ood = ["noise"]
 @pytest.fixture(scope="module")
 def session(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pairs")
-    (folder / "pair.pl").write_text(PROGRAM)
-    (folder / "pair.toml").write_text(SPEC)
-    levels = np.random.default_rng(0).integers(0, 2, size=(60, 2))
-    images = np.tile((levels * 255).astype(np.uint8)[:, :, None, None], (1, 1, 8, 8))
-    labels = np.where(levels[:, 0] == levels[:, 1], "same", "different")
-    np.savez(folder / "pairs.npz", images=images, labels=labels)
-    for level in (0, 255):
-        Image.fromarray(np.full((8, 8), level, np.uint8)).save(folder / f"{level}.png")
+    write_pairs(folder, PROGRAM, SPEC)
     result = groundkit.run(folder / "pair.pl", out=folder / "run", device="cpu")
     return groundkit.open_run(result.folder, device="cpu")
 
