@@ -109,3 +109,31 @@ def test_alone_everything_is_one_s_own():
     assert world.gather(rows) is rows
     assert world.own(3, "x").tolist() == [0, 1, 2]
     assert (world.least(4), world.agree("x")) == (4, "x")
+
+
+OUTLIVED = """
+import os, sys, torch
+from groundkit.perception.world import World
+world = World.join(torch.device("cpu"))
+torch.optim.AdamW([torch.nn.Parameter(torch.zeros(3))])
+world.agree("something")
+world.leave()
+names = [open(f"/proc/self/task/{task}/comm").read() for task in os.listdir("/proc/self/task")]
+sys.exit(any("gloo" in name for name in names))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are seen in /proc")
+def test_no_thread_of_the_group_outlives_it(tmp_path):
+    """Such a thread crashes its process now and then, when the interpreter ends."""
+    (tmp_path / "leave.py").write_text(OUTLIVED)
+    done = subprocess.run(
+        [sys.executable, *TWO, "leave.py"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

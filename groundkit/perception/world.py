@@ -7,6 +7,7 @@ gradients is then the gradient of the whole batch, so two processes learn what o
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -37,6 +38,10 @@ class World:
         """Joins the processes that ``torchrun`` has started; alone without it."""
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return cls()
+        # Functions of this module have the group as a default that exists when it is loaded. Loaded
+        # later, by an optimiser, they would keep the group's threads alive after `leave`, until
+        # one of them crashes the process at its end.
+        importlib.import_module("torch.distributed.nn.functional")
         if not distributed.is_initialized():
             distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
         return cls(distributed.get_rank(), distributed.get_world_size())
