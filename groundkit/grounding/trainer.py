@@ -33,6 +33,8 @@ from groundkit.perception.world import World
 # Names that are kept are learnt, right or wrong, so in the first half of joint training the
 # likelier ones are taken on weak evidence; later only a clear gain may move a symbol.
 EARLY_LEVEL, LATE_LEVEL = 0.5, 0.95
+_STRANGE = (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError)
+"""What setting back raises when a state is whole but not of this training."""
 
 State = dict[str, Any]
 """Nested dicts and lists of tensors and plain values."""
@@ -267,13 +269,21 @@ class Trainer:
         """Sets back what :meth:`state_dict` returned, to go on from there.
 
         Raises:
-            CheckpointError: It is the state of other networks.
+            CheckpointError: It is the state of another training.
         """
-        if set(state["learners"]) != set(self.learners):
+        try:
+            self._restore(state)
+        except _STRANGE as error:
             raise CheckpointError(
-                f"the state is of the networks {', '.join(sorted(state['learners']))}",
-                expected=", ".join(sorted(self.learners)),
-            )
+                f"the state is not of this training: {type(error).__name__}: {error}",
+                expected=f"one of the networks {', '.join(sorted(self.learners))}, as this version "
+                "of groundkit writes it",
+                remedy="begin a new run",
+            ) from error
+
+    def _restore(self, state: State) -> None:
+        if set(state["learners"]) != set(self.learners):
+            raise ValueError(f"it has the networks {', '.join(sorted(state['learners']))}")
         for name, learner in self.learners.items():
             learner.load_state_dict(state["learners"][name])
         if self._symbolic is not None:

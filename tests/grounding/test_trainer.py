@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from groundkit.data.images import ImageSet
+from groundkit.errors import CheckpointError
 from groundkit.grounding.namer import name_by_labels
 from groundkit.grounding.trainer import Trainer
 
@@ -203,3 +204,25 @@ def test_symbols_may_start_from_several_clusters_that_the_program_names(small):
         trainer.learners["net"].clusters,
         trainer.learners["net"].log_probs(trainer.learners["net"].pool).argmax(1),
     )
+
+
+def _without(part):
+    return lambda state: state.pop(part)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (_without("joint"), "joint"),
+        (lambda state: state["learners"].update(other=state["learners"]["net"]), "net, other"),
+        (lambda state: state["learners"]["net"]["model"].clear(), "Missing key"),
+        (lambda state: state.update(generator=torch.zeros(3)), "ByteTensor|dtype|state"),
+        (lambda state: state.update(search={"bit_generator": "other"}), "state"),
+    ],
+)
+def test_a_state_of_something_else_is_refused(small, spoil, told):
+    state = Trainer(small(), CPU, 0).state_dict()
+    spoil(state)
+    with pytest.raises(CheckpointError, match=told) as error:
+        Trainer(small(), CPU, 0).load_state_dict(state)
+    assert error.value.remedy
