@@ -51,6 +51,8 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         contrastive: Weight of the contrastive term in joint training.
         assignment: Weight of the term that holds on to the clustering phase's clusters.
         assignment_fades: Whether that weight falls to 0 over the first half of joint training.
+        ema: Decay of the moving average of the weights that training ends with; 0 for the last
+            weights as they are.
         sampling: How the generative term samples.
         trust: Whether a ``module:`` backbone may be imported.
         device: Where to train, for instance ``"cuda"``.
@@ -84,6 +86,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         contrastive: float = 1.0,
         assignment: float = 1.0,
         assignment_fades: bool = True,
+        ema: float = 0.0,
         sampling: Sampling = Sampling(),  # noqa: B008  (frozen)
         trust: bool = False,
         device: str = "cpu",
@@ -107,6 +110,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.contrastive = contrastive
         self.assignment = assignment
         self.assignment_fades = assignment_fades
+        self.ema = ema
         self.sampling = sampling
         self.trust = trust
         self.device = device
@@ -143,6 +147,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             "contrastive": bound.contrastive,
             "assignment": bound.assignment,
             "assignment_fades": bound.assignment_fades,
+            "ema": bound.ema,
             "sampling": bound.sampling,
         }
         return cls(**(chosen | settings))
@@ -266,6 +271,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             contrastive=self.contrastive,
             assignment=self.assignment,
             assignment_fades=self.assignment_fades,
+            ema=self.ema,
             sampling=self.sampling,
         )
 

@@ -131,6 +131,9 @@ class PerceptionSpec(_Section):
     assignment_fades: bool = True
     """Whether that weight falls to 0 over the first half of joint training; no where the clusters
     are of shapes that invariance and prior would cut, such as moons."""
+    ema: float = Field(default=0.0, ge=0, lt=1)
+    """Decay of the moving average of the weights in joint training, such as 0.99, which training
+    ends with; 0 ends with the last weights as they are."""
     augmentation: Literal["none", "digits", "objects", "points"] = "digits"
     """``digits``: affine, elastic, stroke width; ``objects``: flips, crops, contrast; ``points``:
     small moves in the plane."""

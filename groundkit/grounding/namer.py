@@ -89,12 +89,15 @@ class Namer:
             if name not in found.unnamed:
                 self._learners[name].start_named(fine[name], chosen)
 
-    def search(self, step: int, level: float) -> None:
+    def search(self, step: int, level: float) -> bool:
         """Searches for better names and moves the prototypes' rows.
 
         Args:
             step: Joint steps so far.
             level: Level of the interval that a gain has to clear.
+
+        Returns:
+            Whether any were moved.
         """
         read = self._term.read(self._learners)
         found = self._search(read, self._term.answers, rng=self._rng, level=level)
@@ -109,7 +112,7 @@ class Namer:
             name: rows[..., list(found.permutations[name])] if name in found.permutations else rows
             for name, rows in read.items()
         }
-        self._split(step, renamed)
+        return self._split(step, renamed) or found.accepted
 
     def _against_labels(self, found: Relabelling) -> Relabelling:
         """Keeps the names if the labelled images speak more against new ones than queries for."""
@@ -121,7 +124,7 @@ class Namer:
                 gain += float(moved - evidence.trace())
         return found if gain > 0 or not found.accepted else found.rejected()
 
-    def _split(self, step: int, read: Mapping[str, Tensor]) -> None:
+    def _split(self, step: int, read: Mapping[str, Tensor]) -> bool:
         """Gives symbols that are never predicted half of a crowded cluster, where queries gain.
 
         No permutation undoes such a collapse; training then pulls the halves apart.
@@ -129,16 +132,21 @@ class Namer:
         Args:
             step: Joint steps so far.
             read: Network -> log-probabilities ``(m, S, K)`` of the examples, under present names.
+
+        Returns:
+            Whether there was such a symbol.
         """
-        splits = find_splits(
-            self._term.reasoner,
-            read,
-            self._term.answers,
-            searchable=self._searchable,
-            rng=self._rng,
+        splits = self._world.agree(
+            find_splits(
+                self._term.reasoner,
+                read,
+                self._term.answers,
+                searchable=self._searchable,
+                rng=self._rng,
+            )
         )
-        for split in self._world.agree(splits):
-            self._learners[split.network].model.split_symbol(split.dead, split.source)
+        for split in splits:
+            self._learners[split.network].split_symbol(split.dead, split.source)
             symbols = self._searchable[split.network]
             words = (
                 f"{symbols[split.dead]} was never predicted, it takes half of "
@@ -146,6 +154,7 @@ class Namer:
             )
             found = {"network": split.network, "symbol": split.dead, "of": split.source}
             self._on_row({"phase": "joint", "step": step, "split": found, "words": words})
+        return bool(splits)
 
 
 def name_by_labels(learners: Mapping[str, Learner], world: World) -> None:

@@ -25,6 +25,7 @@ def bound_settings(spec: PerceptionSpec) -> BoundSettings:
         contrastive_temperature=spec.contrastive_temperature,
         assignment=spec.assignment,
         assignment_fades=spec.assignment_fades,
+        ema=spec.ema,
         sampling=Sampling(
             kind=sampler.kind,
             langevin=langevin(sampler),

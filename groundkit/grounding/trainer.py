@@ -192,6 +192,7 @@ class Trainer:
             self._namer.start_from_several(per_symbol)
         name_by_labels(self.learners, self.world)
         self._reground(0)
+        self._joint.renew()
 
     def _embedding_phase(self, name: str) -> EmbeddingPhase:
         train = self.task.spec.train
@@ -249,7 +250,9 @@ class Trainer:
         if self._namer is not None:
             with self.clock("reground"):
                 early = 2 * step < self.joint_steps
-                self._namer.search(step, EARLY_LEVEL if early else LATE_LEVEL)
+                moved = self._namer.search(step, EARLY_LEVEL if early else LATE_LEVEL)
+            if moved:
+                self._joint.renew()
 
     def state_dict(self) -> State:
         """Everything that the rest of training depends on."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Generator, Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from groundkit.perception import bound
 from groundkit.perception.augment import AUGMENTATIONS, Augmentation, Rows
@@ -82,6 +83,8 @@ class BoundSettings:
         assignment: Of the self-labelling term, once there are clusters.
         assignment_fades: Whether that weight falls to 0 over the first half of joint training.
         labels: Of the labels' term, where there are labelled images.
+        ema: Decay of the moving average of the weights that training ends with; 0 for the last
+            weights as they are.
         sampling: How the generative term samples.
     """
 
@@ -95,6 +98,7 @@ class BoundSettings:
     assignment: float = 0.0
     assignment_fades: bool = True
     labels: float = 1.0
+    ema: float = 0.0
     sampling: Sampling = field(default_factory=Sampling)
 
 
@@ -143,6 +147,7 @@ class Learner:
         self.pool = pool
         self.world = world or World()
         self.clusters: Tensor | None = None
+        self._average: AveragedModel | None = None
         self._labelled: tuple[Tensor, Tensor] | None = None
         self._seed = seed
         # Chains are each process's own, so their randomness is too.
@@ -160,9 +165,10 @@ class Learner:
             shape, settings.sampling.buffer, settings.sampling.reinitialise, start, self.generator
         ).to(pool.device)
 
-    def slow_sampler(self) -> None:
-        """Halves the sampler's step, after a divergence."""
+    def calm(self) -> None:
+        """Halves the sampler's step and averages weights anew, after a divergence."""
         self.sampler = self.sampler.halved()
+        self._average = None
 
     def images(self, places: Tensor) -> Tensor:
         """Images ``(b, C, H, W)`` in [-1, 1] at places ``(b,)`` of the pool."""
@@ -208,10 +214,33 @@ class Learner:
     def permute_symbols(self, permutation: Sequence[int]) -> None:
         """Renames symbols: the new symbol k is the old ``permutation[k]``."""
         self.model.permute_symbols(permutation)
+        if self._average is not None:
+            cast(SymbolModel, self._average.module).permute_symbols(permutation)
         if self.clusters is not None:
             order = torch.as_tensor(permutation, device=self.clusters.device)
             self.clusters = torch.argsort(order)[self.clusters]
         self._queue = self._queue[:, list(permutation)]
+
+    def split_symbol(self, dead: int, source: int) -> None:
+        """Lets a symbol that is never predicted take half of another's cluster."""
+        self.model.split_symbol(dead, source)
+        self._average = None
+
+    def average(self) -> None:
+        """Moves the averaged weights towards those of this step, where the settings want them."""
+        if self.settings.ema > 0:
+            self._average = self._average or self._new_average()
+            self._average.update_parameters(self.model)
+
+    def settle(self) -> None:
+        """Ends training: takes the averaged weights, where there are any."""
+        if self._average is not None:
+            self.model.load_state_dict(self._average.module.state_dict())
+            self._average = None
+
+    def _new_average(self) -> AveragedModel:
+        rule = get_ema_multi_avg_fn(self.settings.ema)  # type: ignore[no-untyped-call]
+        return AveragedModel(self.model, multi_avg_fn=rule)
 
     def views(self, places: Tensor, generator: Generator, among: Rows | None = None) -> Reading:
         """Reads two augmented views of images.
@@ -356,6 +385,7 @@ class Learner:
         return {
             "model": self.model.state_dict(),
             "buffer": self.buffer.state_dict(),
+            "average": None if self._average is None else self._average.state_dict(),
             "clusters": self.clusters,
             "queue": self._queue,
             "step_size": self.sampler.step_size,
@@ -366,6 +396,10 @@ class Learner:
         """Sets back what :meth:`state_dict` returned."""
         self.model.load_state_dict(state["model"])
         self.buffer.load_state_dict(state["buffer"])
+        self._average = None
+        if state["average"] is not None:
+            self._average = self._new_average()
+            self._average.load_state_dict(state["average"])
         self._queue = state["queue"].to(self.pool.device)
         clusters = state["clusters"]
         self.clusters = None if clusters is None else clusters.to(self.pool.device)

@@ -240,6 +240,11 @@ class JointPhase:
         """How often training went back to an earlier state."""
         return sum(guard.rollbacks for guard in self._guards.values())
 
+    def renew(self) -> None:
+        """Says that weights were changed from outside: a rollback must not undo that."""
+        for guard in self._guards.values():
+            guard.renew()
+
     def step(
         self,
         queried: Mapping[str, Queried] | None = None,
@@ -261,7 +266,12 @@ class JointPhase:
             with self._clock("reason"):
                 terms |= program(views)
             self._climb(terms, health)
+            for learner in self.learners.values():
+                learner.average()
         self._ascent.advance()
+        if self.done == self.steps:
+            for learner in self.learners.values():
+                learner.settle()
 
     def _perceive(
         self, queried: Mapping[str, Queried]
@@ -292,7 +302,7 @@ class JointPhase:
                     generative, samples = learner.generative_terms(places[mine])
                 gap = self._world.mean(generative["generative"][1].detach())
                 if self._guards[name].update(float(gap)):
-                    learner.slow_sampler()
+                    learner.calm()
                     self._on_row(self._rolled_back(name, learner))
                     return None
                 own |= generative

@@ -79,6 +79,14 @@ class Safeguard:
         self.interval = interval
         self.watch = watch or DivergenceWatch()
         self.rollbacks = 0
+        self.renew()
+
+    def renew(self) -> None:
+        """Takes the present state for a good one and forgets the others.
+
+        To be called when the parts were changed otherwise than by training, which a rollback would
+        undo: symbols that start from clusters, or get other names.
+        """
         self._copies: deque[list[Any]] = deque([self._copy()], maxlen=2)
         self._since_copy = 0
 

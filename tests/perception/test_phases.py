@@ -45,6 +45,51 @@ def test_an_energy_that_diverges_rolls_back_and_goes_on_with_half_the_sampler_s_
     assert all(torch.isfinite(p).all() for p in one.model.parameters())
 
 
+def test_a_rollback_keeps_what_was_changed_from_outside(monkeypatch):
+    """Such as names that a search has put right."""
+    genuine, calls = learner_module.contrast_with_samples, []
+
+    def diverges_once(*args, **settings):
+        of_data, of_samples = genuine(*args, **settings)
+        calls.append(of_data)
+        return (of_data * math.nan if len(calls) == 3 else of_data), of_samples
+
+    monkeypatch.setattr(learner_module, "contrast_with_samples", diverges_once)
+    one = learner()
+    phase = JointPhase({"net": one}, PhaseSettings(40, 2e-3), 16, rng())
+    for _ in range(25):
+        phase.step()
+    one.permute_symbols((1, 2, 0))
+    phase.renew()
+    renamed = one.read(one.pool)
+    for _ in range(3):
+        phase.step()
+    assert phase.rollbacks == 1
+    assert torch.equal(one.read(one.pool), renamed)
+
+
+def test_training_ends_with_the_moving_average_of_the_weights():
+    """By the definition: a_1 = w_1, a_n = d a_(n-1) + (1 - d) w_n, through a renaming."""
+    decay, weights, order = 0.95, [], [1, 2, 0]
+    one = learner(ema=decay)
+    phase = JointPhase({"net": one}, PhaseSettings(30, 2e-3), 16, rng())
+    for step in range(30):
+        if step == 12:
+            one.permute_symbols(order)
+            weights = [w[order] for w in weights]
+        last = one.model.prototypes.weight.detach().clone()
+        phase.step()
+        weights.append(one.model.prototypes.weight.detach().clone())
+    ended = weights.pop()
+    average = weights[0]
+    for weight in weights[1:]:
+        average = decay * average + (1 - decay) * weight
+    # The last step's own weights are gone; the rate is nearly zero there.
+    assert torch.allclose(ended, decay * average + (1 - decay) * last, atol=1e-5)
+    assert not torch.allclose(ended, last, atol=1e-3)  # far from the weights themselves
+    assert one.state_dict()["average"] is None
+
+
 def test_every_weight_switches_its_term():
     def terms(**weights):
         rows, one = [], learner(**weights)
@@ -97,7 +142,7 @@ def test_the_prior_s_queue_holds_the_latest_views_and_follows_a_renaming():
 
 def test_both_phases_go_on_from_a_state_as_if_they_had_not_stopped():
     def run(stops: bool) -> tuple[Learner, JointPhase]:
-        one, shared = learner(prior_queue=40), rng(3)
+        one, shared = learner(prior_queue=40, ema=0.9), rng(3)
         embedding = EmbeddingPhase(one, PhaseSettings(6, 2e-3), 16, shared)
         for step in range(6):
             if stops and step == 3:
@@ -112,7 +157,7 @@ def test_both_phases_go_on_from_a_state_as_if_they_had_not_stopped():
         return one, joint
 
     def moved(one: Learner, shared: torch.Generator) -> tuple[Learner, torch.Generator]:
-        other, generator = learner(prior_queue=40), rng(99)
+        other, generator = learner(prior_queue=40, ema=0.9), rng(99)
         other.load_state_dict(one.state_dict())
         generator.set_state(shared.get_state())
         return other, generator
