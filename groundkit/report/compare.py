@@ -221,7 +221,7 @@ def flatten(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
         elif (
             isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         ):
-            found[name] = float(value)
+            found[name] = value
     return found
 
 

@@ -33,7 +33,7 @@ def number(value: float | None, digits: int = 3) -> str:
         return UNKNOWN
     if isinstance(value, int):
         return f"{value:,}"
-    shown = digits if abs(value) < 100 else min(digits, 1) if abs(value) < 1000 else 0
+    shown = digits if abs(value) < 10 else min(digits, 1) if abs(value) < 1000 else 0
     return f"{value:,.{shown}f}"
 
 

@@ -4,8 +4,8 @@ from groundkit.report.words import listing, number, percent, seconds
 
 
 def test_numbers_for_people():
-    assert [number(v) for v in (None, 3, 12345, 0.12345, 1234.5)] == [
-        "\u2013", "3", "12,345", "0.123", "1,234",
+    assert [number(v) for v in (None, 3, 12345, 0.12345, 64.62, 1234.5)] == [
+        "\u2013", "3", "12,345", "0.123", "64.6", "1,234",
     ]  # fmt: skip
     assert [seconds(v) for v in (0.42, 12.3, 200, 7500)] == [
         "0.4 s", "12 s", "3 min 20 s", "2 h 5 min",
