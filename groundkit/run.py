@@ -253,6 +253,7 @@ def _train(
         except StoppedError as error:
             again = shlex.join(["groundkit", "run", str(task.sources.program)])
             remedy = f"go on with: {again} --resume {shlex.quote(str(folder.path))}"
+            world.leave()  # all processes stop together
             raise StoppedError(error.found, remedy=remedy) from None
     return trainer, history
 
