@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -137,24 +137,27 @@ class Augmentation:
         return grid
 
 
+_OBJECTS = Augmentation(
+    rotation=5,
+    scale=0.2,
+    shear=0.05,
+    translate=0.1,
+    elastic=0,
+    thickness=0,
+    flip=0.5,
+    contrast=0.4,
+)
 AUGMENTATIONS: dict[str, Augmentation] = {
     "none": Augmentation(rotation=0, scale=0, shear=0, translate=0, elastic=0, thickness=0),
     "digits": Augmentation(),
     "points": Augmentation(
         rotation=0, scale=0, shear=0, translate=0, elastic=0, thickness=0, noise=0.05
     ),
-    "objects": Augmentation(
-        rotation=5,
-        scale=0.2,
-        shear=0.05,
-        translate=0.1,
-        elastic=0,
-        thickness=0,
-        flip=0.5,
-        contrast=0.4,
-    ),
+    "objects": _OBJECTS,
+    "garments": replace(_OBJECTS, noise=0.3),
 }
-"""Augmentations by name: for written characters, photographs, points of a plane, and none."""
+"""Augmentations by name: for written characters, points of a plane, photographs, cut-out objects in
+grey whose fine texture says little, and none."""
 
 
 def change_thickness(x: Tensor, amount: Tensor) -> Tensor:
