@@ -134,8 +134,11 @@ class PerceptionSpec(_Section):
     ema: float = Field(default=0.0, ge=0, lt=1)
     """Decay of the moving average of the weights in joint training, such as 0.99, which training
     ends with; 0 ends with the last weights as they are."""
-    augmentation: Literal["none", "digits", "objects", "garments", "points"] = "digits"
-    """``digits``: affine, elastic, stroke width; ``objects``: flips, crops, contrast;
+    augmentation: Literal["none", "digits", "small-digits", "objects", "garments", "points"] = (
+        "digits"
+    )
+    """``digits``: affine, elastic, stroke width; ``small-digits``: affine, elastic, noise, for
+    images of some ten pixels a side; ``objects``: flips, crops, contrast;
     ``garments``: these and noise; ``points``: small moves in the plane."""
     sampler: SamplerSpec = SamplerSpec()
     """SGLD settings."""

@@ -150,14 +150,15 @@ _OBJECTS = Augmentation(
 AUGMENTATIONS: dict[str, Augmentation] = {
     "none": Augmentation(rotation=0, scale=0, shear=0, translate=0, elastic=0, thickness=0),
     "digits": Augmentation(),
+    "small-digits": Augmentation(thickness=0, noise=0.3),
     "points": Augmentation(
         rotation=0, scale=0, shear=0, translate=0, elastic=0, thickness=0, noise=0.05
     ),
     "objects": _OBJECTS,
     "garments": replace(_OBJECTS, noise=0.3),
 }
-"""Augmentations by name: for written characters, points of a plane, photographs, cut-out objects in
-grey whose fine texture says little, and none."""
+"""Augmentations by name: for written characters, those whose strokes are a pixel wide, points of a
+plane, photographs, cut-out objects in grey whose fine texture says little, and none."""
 
 
 def change_thickness(x: Tensor, amount: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ def test_no_augmentation_changes_nothing():
     assert torch.allclose(NOTHING(x, rng()), x, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["digits", "objects", "garments"])
+@pytest.mark.parametrize("name", ["digits", "small-digits", "objects", "garments"])
 def test_every_image_of_a_batch_gets_a_draw_of_its_own(name):
     y = AUGMENTATIONS[name](stroke(), rng())
     assert len({tuple(image.flatten().tolist()) for image in y}) == len(y)
