@@ -316,7 +316,10 @@ def _spread(values: Sequence[float | None]) -> Spread | None:
     known = [v for v in values if v is not None]
     if not known:
         return None
-    return Spread(median(known), min(known), max(known), len(known))
+    middle = median(known)
+    if all(isinstance(v, int) for v in known) and middle == int(middle):
+        middle = int(middle)  # counts look like counts
+    return Spread(middle, min(known), max(known), len(known))
 
 
 def _cell(cell: Spread) -> dict[str, float]:

@@ -35,6 +35,12 @@ def test_markdown_cannot_be_broken_by_a_label():
     assert lines[3].startswith("| no \\| \\<b\\> |")
 
 
+def test_counts_look_like_counts():
+    runs = [run("full", seed, 0.9, identify={"count": 2 + seed % 2}) for seed in range(4)]
+    texts = [compare(chosen, ["identify.count"]).to_markdown() for chosen in (runs[:3], runs)]
+    assert "| 2 (2 to 3) |" in texts[0] and "| 2.500 (2 to 3) |" in texts[1]
+
+
 def test_html_escapes_and_json_is_json():
     table = compare(RUNS)
     page = table.to_html("t <script>", "groundkit compare a b")
