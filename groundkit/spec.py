@@ -89,6 +89,8 @@ class SamplerSpec(_Section):
     """Standard deviation of the noise added in every step."""
     clip_gradient: float = Field(default=0.2, gt=0)
     """Largest absolute gradient of a pixel in one step."""
+    anneal: float = Field(default=1.0, gt=0, le=1)
+    """What remains of step size and noise at a call's last step; 1 keeps them as they are."""
     buffer: int = Field(default=1000, ge=1)
     """Number of persistent images in the replay buffer."""
     reinit: float = Field(default=0.05, ge=0, le=1)

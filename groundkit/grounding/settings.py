@@ -9,7 +9,7 @@ from groundkit.spec import PerceptionSpec, SamplerSpec
 
 def langevin(spec: SamplerSpec) -> Langevin:
     """Returns the sampler that the spec describes."""
-    return Langevin(spec.steps, spec.step_size, spec.noise, spec.clip_gradient)
+    return Langevin(spec.steps, spec.step_size, spec.noise, spec.clip_gradient, anneal=spec.anneal)
 
 
 def bound_settings(spec: PerceptionSpec) -> BoundSettings:

@@ -47,13 +47,17 @@ class Langevin:
         step_size: See the module's formula; the gradient is multiplied by half of it.
         noise: Standard deviation of the noise added at each step.
         clip_gradient: Largest absolute gradient of a pixel, before the step; bounds the move of
-            one step when an energy has grown steep.
+            one step when an energy has grown steep, as the proximal steps of JEM++ do (Yang and
+            Ji, 2021).
+        anneal: What remains of step size and noise at a call's last step; they fall by the same
+            factor from step to step. 1 keeps them.
     """
 
     steps: int = 10
     step_size: float = 2.0
     noise: float = 0.01
     clip_gradient: float = 0.2
+    anneal: float = 1.0
 
     def __call__(
         self,
@@ -76,16 +80,19 @@ class Langevin:
             ``(B, C, H, W)`` in [-1, 1], without gradient.
         """
         x = start.detach().clone()
-        for _ in range(self.steps if steps is None else steps):
+        count = self.steps if steps is None else steps
+        for number in range(count):
+            share = self.anneal ** (number / max(count - 1, 1))
             x.requires_grad_(True)
             energies = energy(x)
             (gradient,) = torch.autograd.grad(energies.sum(), x)
             with torch.no_grad():
-                gradient.clamp_(-self.clip_gradient, self.clip_gradient)
-                before, x = x.detach(), x.detach().sub(gradient, alpha=0.5 * self.step_size)
+                gradient = gradient.clamp(-self.clip_gradient, self.clip_gradient)
+                before = x.detach()
+                x = before.sub(gradient, alpha=0.5 * share * self.step_size)
                 if self.noise > 0:
                     draw = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-                    x.add_(draw, alpha=self.noise)
+                    x.add_(draw, alpha=share * self.noise)
                 x.clamp_(-1, 1)
                 if levels is not None:
                     arrived = (energies <= levels)[:, None, None, None]

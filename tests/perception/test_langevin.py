@@ -37,6 +37,25 @@ def test_a_step_moves_no_pixel_beyond_the_clipped_gradient():
     assert moved.max() == pytest.approx(0.05)
 
 
+def test_steps_and_noise_shrink_to_what_annealing_leaves_of_them():
+    downhill = Langevin(steps=5, step_size=0.2, noise=0.0, clip_gradient=1.0, anneal=0.0625)
+
+    def slope(x):
+        return -x.flatten(1).sum(1)  # every step moves each pixel by half its size
+
+    moved = downhill(slope, torch.full((1, *SHAPE), -0.5), rng())
+    expected = 0.1 * (1 + 1 / 2 + 1 / 4 + 1 / 8 + 1 / 16)
+    assert torch.allclose(moved, torch.full((1, *SHAPE), -0.5 + expected))
+
+    def flat(x):
+        return 0 * x.flatten(1).sum(1)
+
+    noisy = Langevin(steps=2, noise=0.1, anneal=0.5)
+    assert noisy(flat, torch.zeros(4000, *SHAPE), rng()).std() == pytest.approx(
+        math.hypot(0.1, 0.05), rel=0.02
+    )
+
+
 def test_chains_stand_still_at_their_level_of_energy():
     sampler = Langevin(steps=300, step_size=0.005, noise=0.0, clip_gradient=10.0)
     start = torch.full((4, *SHAPE), -0.9)
