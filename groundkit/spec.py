@@ -116,8 +116,15 @@ class PerceptionSpec(_Section):
     """Weight of L_GEN, the energy-based term."""
     invariance: float = Field(default=1.0, ge=0)
     """Weight of L_INV, agreement of an image's two views."""
+    symmetric: bool = True
+    """Whether either view is L_INV's target in turn, or the first one alone."""
+    stop_gradient: bool = False
+    """Whether L_INV's target is fixed, or trained like the other view."""
     prior: float = Field(default=10.0, ge=0)
-    """Weight of L_PRIOR in the mean convention (10 here is 1 in the sum convention for 10)."""
+    """Weight of L_PRIOR."""
+    prior_convention: Literal["mean", "sum"] = "mean"
+    """Whether L_PRIOR averages over symbols or sums: for ten symbols weight 10 by ``mean`` is
+    weight 1 by ``sum``."""
     prior_probabilities: list[float] | None = None
     """Expected share of every symbol; uniform when absent."""
     prior_queue: int = Field(default=0, ge=0, le=_MOST)

@@ -18,7 +18,10 @@ def bound_settings(spec: PerceptionSpec) -> BoundSettings:
     return BoundSettings(
         generative=spec.generative,
         invariance=spec.invariance,
+        symmetric=spec.symmetric,
+        stop_gradient=spec.stop_gradient,
         prior=spec.prior,
+        prior_convention=spec.prior_convention,
         prior_probabilities=spec.prior_probabilities,
         prior_queue=spec.prior_queue,
         contrastive=spec.contrastive,

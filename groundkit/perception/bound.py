@@ -19,6 +19,7 @@ term               representation collapse       cluster collapse             pe
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -91,23 +92,33 @@ def energy_penalty(logits_data: Tensor, logits_model: Tensor) -> Tensor:
     return -0.5 * (energy(logits_data).square().mean() + energy(logits_model).square().mean())
 
 
-def invariance(logits_a: Tensor, logits_b: Tensor) -> Tensor:
-    """The invariance term ``L_INV = -mean CE(p(y|x'), p(y|x))``, averaged over both directions.
+def invariance(
+    logits_a: Tensor, logits_b: Tensor, *, symmetric: bool = True, stop_gradient: bool = False
+) -> Tensor:
+    """The invariance term ``L_INV = -mean CE(p(y|x'), p(y|x))``.
 
-    The gradient flows through both sides. It is at most 0, and 0 only where both views are given
-    the same symbol with certainty: it asks for agreement and for confidence.
+    It is at most 0, and 0 only where both views are given the same symbol with certainty: it asks
+    for agreement and for confidence.
 
     Args:
-        logits_a: Logits of one view of each image, ``(B, K)``.
-        logits_b: Logits of the other view, ``(B, K)``, in the same order.
+        logits_a: Logits of one view of each image, ``(B, K)``: ``x'`` of the formula.
+        logits_b: Logits of the other view, ``(B, K)``, in the same order: its ``x``.
+        symmetric: Average it over both roles of the two views.
+        stop_gradient: Take ``p(y|x')`` for a fixed target. The authors' gradient flows through
+            both sides.
 
     Returns:
         A scalar in nats, at most 0.
     """
     log_a, log_b = log_probs(logits_a), log_probs(logits_b)
-    one_way = (log_a.exp() * log_b.clamp_min(LOG_FLOOR)).sum(-1)
-    other_way = (log_b.exp() * log_a.clamp_min(LOG_FLOOR)).sum(-1)
-    return 0.5 * (one_way + other_way).mean()
+    one_way = _agreement(log_a, log_b, stop_gradient)
+    return 0.5 * (one_way + _agreement(log_b, log_a, stop_gradient)) if symmetric else one_way
+
+
+def _agreement(target: Tensor, predicted: Tensor, stop_gradient: bool) -> Tensor:
+    """Minus the mean cross-entropy of two log-distributions ``(B, K)``."""
+    weights = target.detach().exp() if stop_gradient else target.exp()
+    return (weights * predicted.clamp_min(LOG_FLOOR)).sum(-1).mean()
 
 
 def log_marginal(logits: Tensor, queue: Tensor | None = None) -> Tensor:
@@ -131,7 +142,13 @@ def log_marginal(logits: Tensor, queue: Tensor | None = None) -> Tensor:
     return torch.logsumexp(rows, dim=0) - math.log(rows.shape[0])
 
 
-def prior(logits: Tensor, target: Tensor | None = None, queue: Tensor | None = None) -> Tensor:
+def prior(
+    logits: Tensor,
+    target: Tensor | None = None,
+    queue: Tensor | None = None,
+    *,
+    convention: Literal["mean", "sum"] = "mean",
+) -> Tensor:
     """The prior term ``L_PRIOR = -CE(target, mean_i p(y|x_i))``.
 
     This is the *mean convention*: with a uniform target the K terms ``log marginal_y`` are
@@ -143,14 +160,14 @@ def prior(logits: Tensor, target: Tensor | None = None, queue: Tensor | None = N
         logits: ``(B, K)``.
         target: Expected share of each symbol, ``(K,)``, summing to one; uniform if ``None``.
         queue: Log-probabilities of earlier images, ``(Q, K)``; see :func:`log_marginal`.
+        convention: ``mean``, or ``sum``: K times as much.
 
     Returns:
-        A scalar in nats, at most minus the target's entropy.
+        A scalar in nats, at most minus the target's entropy (K times that by ``sum``).
     """
     marginal = log_marginal(logits, queue)
-    if target is None:
-        return marginal.mean()
-    return torch.dot(target.to(marginal), marginal)
+    value = marginal.mean() if target is None else torch.dot(target.to(marginal), marginal)
+    return value * len(marginal) if convention == "sum" else value
 
 
 def contrastive(z_a: Tensor, z_b: Tensor, temperature: float) -> Tensor:

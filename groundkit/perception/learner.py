@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Generator, Tensor
@@ -75,7 +75,10 @@ class BoundSettings:
     Attributes:
         generative: Of the generative term, and with it the density.
         invariance: Of the invariance term.
-        prior: Of the prior term, mean convention.
+        symmetric: Whether that term takes either view for the target in turn.
+        stop_gradient: Whether its target is fixed.
+        prior: Of the prior term.
+        prior_convention: ``mean`` or ``sum``, see :func:`~groundkit.perception.bound.prior`.
         prior_probabilities: Expected share of each symbol; uniform if ``None``.
         prior_queue: Views of earlier steps that join the prior's marginal.
         contrastive: Of the contrastive term in joint training.
@@ -90,7 +93,10 @@ class BoundSettings:
 
     generative: float = 0.2
     invariance: float = 1.0
+    symmetric: bool = True
+    stop_gradient: bool = False
     prior: float = 10.0
+    prior_convention: Literal["mean", "sum"] = "mean"
     prior_probabilities: Sequence[float] | None = None
     prior_queue: int = 0
     contrastive: float = 0.0
@@ -270,7 +276,12 @@ class Learner:
         if weights.prior > 0:
             terms["prior"] = (weights.prior, self._prior_term(world.gather(both)))
         if weights.invariance > 0:
-            value = bound.invariance(reading.first, reading.second)
+            value = bound.invariance(
+                reading.first,
+                reading.second,
+                symmetric=weights.symmetric,
+                stop_gradient=weights.stop_gradient,
+            )
             terms["invariance"] = (weights.invariance, value)
         if weights.assignment > 0 and self.clusters is not None:
             value = bound.assignment(both, self.clusters[places].repeat(2))
@@ -281,7 +292,9 @@ class Learner:
 
     def _prior_term(self, logits: Tensor) -> Tensor:
         """The prior term of all processes' views, with those of earlier steps in the marginal."""
-        value = bound.prior(logits, self._prior, self._queue if len(self._queue) else None)
+        queue = self._queue if len(self._queue) else None
+        convention = self.settings.prior_convention
+        value = bound.prior(logits, self._prior, queue, convention=convention)
         if self.settings.prior_queue:
             known = torch.cat([self._queue, log_probs(logits.detach())])
             self._queue = known[-self.settings.prior_queue :]

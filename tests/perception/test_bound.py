@@ -156,6 +156,39 @@ def test_invariance_trains_both_views():
     assert b.grad.abs().sum() > 0
 
 
+@given(logit_rows)
+@settings(max_examples=50, deadline=None)
+def test_invariance_is_the_cross_entropy_in_one_direction_or_both(logits):
+    other = logits.flip(0)
+
+    def naive(target, predicted):
+        return (target.softmax(1) * predicted.log_softmax(1)).sum(1).mean()
+
+    one, back = naive(logits, other), naive(other, logits)
+    assert bound.invariance(logits, other, symmetric=False).item() == pytest.approx(one.item())
+    assert bound.invariance(logits, other).item() == pytest.approx((one + back).item() / 2)
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_a_fixed_target_is_not_trained(symmetric):
+    """By hand: the gradient of -CE(t, softmax(b)) is t - softmax(b)."""
+    a = torch.tensor([[1.0, 0.0]], requires_grad=True)
+    b = torch.tensor([[0.5, 0.3]], requires_grad=True)
+    bound.invariance(a, b, symmetric=symmetric, stop_gradient=True).backward()
+    towards = (a.softmax(1) - b.softmax(1)).detach()
+    share = 0.5 if symmetric else 1.0
+    assert torch.allclose(b.grad, share * towards)
+    assert torch.allclose(a.grad, -0.5 * towards) if symmetric else a.grad is None
+
+
+def test_the_sum_convention_is_k_times_the_mean():
+    logits = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    target = torch.tensor([0.7, 0.2, 0.1])
+    for shares in (None, target):
+        mean = bound.prior(logits, shares)
+        assert bound.prior(logits, shares, convention="sum") == pytest.approx(3 * mean.item())
+
+
 def test_a_target_prior_is_met_by_its_own_marginal():
     target = torch.tensor([0.7, 0.2, 0.1])
     matching = bound.prior(target.log().repeat(6, 1), target)

@@ -2,9 +2,11 @@
 
 import math
 
+import pytest
 import torch
 
 from groundkit.perception import learner as learner_module
+from groundkit.perception.augment import AUGMENTATIONS
 from groundkit.perception.backbones import build_backbone
 from groundkit.perception.learner import BoundSettings, Learner, Sampling
 from groundkit.perception.model import SymbolModel
@@ -112,6 +114,21 @@ def test_every_weight_switches_its_term():
     assert terms(**on, generative=0) == everything - {"generative", "energy_penalty"}
     for name in ("prior", "invariance", "assignment", "contrastive"):
         assert terms(**(on | {name: 0})) == everything - {name}
+
+
+@pytest.mark.parametrize(
+    "switch", [{"symmetric": False}, {"stop_gradient": True}, {"prior_convention": "sum"}]
+)
+def test_every_switch_of_a_term_changes_training(switch):
+    def trained(**weights):
+        one = learner(generative=0, **weights)
+        one.augmentation = AUGMENTATIONS["points"]  # views that differ
+        phase = JointPhase({"net": one}, PhaseSettings(5, 2e-3), 16, rng())
+        for _ in range(5):
+            phase.step()
+        return one.model.prototypes.weight
+
+    assert not torch.equal(trained(), trained(**switch))
 
 
 def test_self_labelling_follows_a_renaming():
