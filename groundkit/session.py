@@ -21,7 +21,14 @@ from groundkit.circuit.reasoner import Reasoner, build_reasoner
 from groundkit.data.examples import input_of, parts_of
 from groundkit.data.files import SUFFIXES
 from groundkit.data.photos import prepare_image
-from groundkit.errors import CheckpointError, DataError, LimitError, NetworkError, choose_from
+from groundkit.errors import (
+    CheckpointError,
+    DataError,
+    InputError,
+    LimitError,
+    NetworkError,
+    choose_from,
+)
 from groundkit.grounding.checkpoint import load_weights, read_manifest, read_tensors
 from groundkit.grounding.familiar import Familiar, measure
 from groundkit.grounding.networks import build_model, learner_of
@@ -332,14 +339,18 @@ class Session:
             The circuit, and the network that reads each of its inputs: image variables (several
             joined by commas where one call reads them), other variables and printed constants.
         """
-        reasoner = build_reasoner(
-            self.program,
-            posed.goal,
-            list(posed.images),
-            observed_values=self._listed(posed),
-            cache=cache_folder(),
-            limits=Limits(),
-        )
+        try:
+            reasoner = build_reasoner(
+                self.program,
+                posed.goal,
+                list(posed.images),
+                observed_values=self._listed(posed),
+                cache=cache_folder(),
+                limits=Limits(),
+            )
+        except InputError as error:
+            error.found = posed.as_asked(error.found)
+            raise
         self._teach(reasoner)
         return reasoner, self._inputs(reasoner)
 

@@ -33,6 +33,11 @@ class Question:
         quoted = {name: f"'{path}'" for name, path in self.images.items()}
         return self.goal.with_values({**values, **quoted})
 
+    def as_asked(self, text: str) -> str:
+        """Puts the images back into a text, such as a message, that names their variables."""
+        quoted = {name: f"'{path}'" for name, path in self.images.items()}
+        return re.sub(r"\w+", lambda word: quoted.get(word[0], word[0]), text)
+
 
 def pose(text: str | Question, suffixes: Collection[str]) -> Question:
     """Reads a question; a quoted text that names a file, or ends like one, is an image.
