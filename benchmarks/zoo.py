@@ -83,33 +83,38 @@ def row(label: str, runs: list[dict[str, Any]]) -> str:
     )
 
 
+def train(wanted: Case, seeds: int, folder: Path, *, finished: bool) -> list[dict[str, Any]]:
+    """Returns what the runs of a case measured, over seeds."""
+    places = [folder / str(seed) for seed in range(seeds)]
+    made = [
+        run_case(wanted, seed, place)
+        for seed, place in enumerate(places)
+        if not finished or (place / "metrics.json").exists()
+    ]
+    return [run["metrics"] for run in made if run is not None]
+
+
 def main() -> None:
     """Runs the programs and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--programs", nargs="+", choices=PROGRAMS, default=list(PROGRAMS))
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "zoo")
+    parser.add_argument("--finished", action="store_true", help="make the table of what is there")
     wanted = parser.parse_args()
     lines = []
     for program in wanted.programs:
-        plain = case(program, program)
-        runs = [
-            made["metrics"]
-            for seed in range(wanted.seeds)
-            if (made := run_case(plain, seed, wanted.out / program / str(seed))) is not None
-        ]
-        lines.append(row(program, runs))
-        if runs[0]["identify"]["count"] == 1:
+        folder = wanted.out / program
+        runs = train(case(program, program), wanted.seeds, folder, finished=wanted.finished)
+        if not runs:
             continue
+        lines.append(row(program, runs))
         labels = suggested(runs[0]["identify"], list(runs[0]["networks"]))
-        if labels:
-            taught = case(program, f"{program} with labels", *labels)
-            folder = wanted.out / f"{program}-labels"
-            runs = [
-                made["metrics"]
-                for seed in range(wanted.seeds)
-                if (made := run_case(taught, seed, folder / str(seed))) is not None
-            ]
+        if runs[0]["identify"]["count"] == 1 or not labels:
+            continue
+        taught = case(program, f"{program} with labels", *labels)
+        folder = wanted.out / f"{program}-labels"
+        if runs := train(taught, wanted.seeds, folder, finished=wanted.finished):
             lines.append(row(f"{program}, {LABELS} labels of {labels[1].partition('=')[2]}", runs))
     write(lines)
 
