@@ -101,7 +101,7 @@ class Namer:
         """
         read = self._term.read(self._learners)
         found = self._search(read, self._term.answers, rng=self._rng, level=level)
-        found = self._world.agree(self._against_labels(found))
+        found = self._world.agree(self._by_labels(found))
         for name, permutation in found.permutations.items():
             self._learners[name].permute_symbols(permutation)
         self.relabellings.append((step, found))
@@ -114,15 +114,28 @@ class Namer:
         }
         return self._split(step, renamed) or found.accepted
 
-    def _against_labels(self, found: Relabelling) -> Relabelling:
-        """Keeps the names if the labelled images speak more against new ones than queries for."""
-        gain = found.queries * (found.after - found.before)
-        for name, permutation in found.permutations.items():
+    def _by_labels(self, found: Relabelling) -> Relabelling:
+        """Lets labelled images choose between names that the queries cannot tell apart.
+
+        The present names are kept if labels speak more against the new ones than queries for.
+        """
+        gain = self._label_gain(found.permutations)
+        if found.accepted and found.ambiguous and found.runner_up is not None:
+            other = self._label_gain(found.runner_up)
+            if other > gain:
+                found, gain = found.swapped(), other
+        gain += found.queries * (found.after - found.before)
+        return found if gain > 0 or not found.accepted else found.rejected()
+
+    def _label_gain(self, permutations: Mapping[str, Sequence[int]]) -> float:
+        """Log-likelihood in nats that the labelled images gain by new names."""
+        gain = 0.0
+        for name, permutation in permutations.items():
             evidence = self._learners[name].label_evidence()
             if evidence is not None:
                 moved = evidence[torch.arange(len(permutation)), torch.tensor(permutation)].sum()
                 gain += float(moved - evidence.trace())
-        return found if gain > 0 or not found.accepted else found.rejected()
+        return gain
 
     def _split(self, step: int, read: Mapping[str, Tensor]) -> bool:
         """Gives symbols that are never predicted half of a crowded cluster, where queries gain.

@@ -82,6 +82,22 @@ class Relabelling:
         kept = {name: tuple(range(len(moves))) for name, moves in self.permutations.items()}
         return replace(self, permutations=kept, accepted=False, after=self.before)
 
+    def swapped(self) -> Relabelling:
+        """The same search with the runner-up taken in place of the best."""
+        if self.runner_up is None or self.runner_up_log_likelihood is None:
+            return self
+        moved = any(list(perm) != sorted(perm) for perm in self.runner_up.values())
+        return replace(
+            self,
+            permutations=self.runner_up,
+            accepted=moved,
+            after=self.runner_up_log_likelihood,
+            best=self.runner_up,
+            best_log_likelihood=self.runner_up_log_likelihood,
+            runner_up=self.best,
+            runner_up_log_likelihood=self.best_log_likelihood,
+        )
+
     def describe(self, domains: Mapping[str, Sequence[str]]) -> str:
         """Says what moved: ``moved 3->5, 5->3: log-likelihood -0.67 to -0.21``."""
         if self.accepted:

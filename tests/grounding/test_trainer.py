@@ -171,6 +171,30 @@ def test_labels_of_one_symbol_name_that_one(small):
     assert recalls[3] > 0.6
 
 
+DIFFERENCE = """nn(net, [X], Y, [0,1,2,3,4]) :: digit(X, Y).
+add(X, Y, Z) :- digit(X, A), digit(Y, B), Z is abs(A-B).
+"""
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_labels_choose_between_names_that_queries_cannot_tell_apart(small, seed):
+    """|a-b| is blind to d -> 4-d; two labelled zeros are not."""
+    (small.folder / "add.pl").write_text(DIFFERENCE)
+    task = small(
+        'examples.images=["X","Y"]',
+        "examples.count=200",
+        "train.cluster_steps=60",
+        "train.min_steps=80",
+        "networks.net.perception.generative=0",
+        "networks.net.labels.per_symbol=2",
+        'networks.net.labels.symbols=["0"]',
+    )
+    trainer, _ = train(task, seed)
+    bank = task.banks(1)["net"]
+    predicted = trainer.learners["net"].log_probs(bank.pixels).argmax(1).numpy()
+    assert (predicted == bank.labels)[bank.labels != 2].mean() > 0.7
+
+
 def test_labels_outweigh_a_renaming_that_queries_barely_favour(small):
     trainer = Trainer(small("networks.net.labels.per_symbol=2"), CPU, 0)
     trainer._embedding = trainer._embedding_phase("net")
@@ -182,9 +206,9 @@ def test_labels_outweigh_a_renaming_that_queries_barely_favour(small):
     barely = dataclasses.replace(
         found, accepted=True, permutations=moves, after=found.before + 1e-4
     )
-    assert not trainer._namer._against_labels(barely).accepted
+    assert not trainer._namer._by_labels(barely).accepted
     clearly = dataclasses.replace(barely, after=found.before + 100)
-    assert trainer._namer._against_labels(clearly).accepted
+    assert trainer._namer._by_labels(clearly).accepted
 
 
 def test_symbols_may_start_from_several_clusters_that_the_program_names(small):
