@@ -191,7 +191,7 @@ def write_tables(runs: list[RunResult], ceilings: list[float], jobs: int) -> Non
         f"on {datetime.date.today().isoformat()}, {os.cpu_count()} CPU cores, "
         f"{jobs} run(s) at a time, {environment['threads']} thread(s) a run, "
         f"torch {environment['versions']['torch']}, Python {environment['python']}. "
-        "Rows that leave a part out have no generative term and compute with bfloat16.\n"
+        "Ablations and schedules have no generative term and compute with bfloat16.\n"
     )
     top = (
         "The ceiling, the same network trained on all 4,000 labels with the same augmentation: "
