@@ -30,13 +30,17 @@ class Question:
 
     def with_values(self, values: Mapping[str, str]) -> str:
         """Prints the question with its images, and some variables replaced by values."""
-        quoted = {name: f"'{path}'" for name, path in self.images.items()}
-        return self.goal.with_values({**values, **quoted})
+        return self.goal.with_values({**values, **self._quoted})
 
     def as_asked(self, text: str) -> str:
         """Puts the images back into a text, such as a message, that names their variables."""
-        quoted = {name: f"'{path}'" for name, path in self.images.items()}
+        quoted = self._quoted
         return re.sub(r"\w+", lambda word: quoted.get(word[0], word[0]), text)
+
+    @property
+    def _quoted(self) -> dict[str, str]:
+        """Variable -> the image's path in quotes."""
+        return {name: f"'{path}'" for name, path in self.images.items()}
 
 
 def pose(text: str | Question, suffixes: Collection[str]) -> Question:
