@@ -119,23 +119,15 @@ class Namer:
 
         The present names are kept if labels speak more against the new ones than queries for.
         """
-        gain = self._label_gain(found.permutations)
+        read = {name: learner.label_evidence() for name, learner in self._learners.items()}
+        evidence = {name: known for name, known in read.items() if known is not None}
+        gain = _label_gain(evidence, found.permutations)
         if found.accepted and found.ambiguous and found.runner_up is not None:
-            other = self._label_gain(found.runner_up)
+            other = _label_gain(evidence, found.runner_up)
             if other > gain:
                 found, gain = found.swapped(), other
         gain += found.queries * (found.after - found.before)
         return found if gain > 0 or not found.accepted else found.rejected()
-
-    def _label_gain(self, permutations: Mapping[str, Sequence[int]]) -> float:
-        """Log-likelihood in nats that the labelled images gain by new names."""
-        gain = 0.0
-        for name, permutation in permutations.items():
-            evidence = self._learners[name].label_evidence()
-            if evidence is not None:
-                moved = evidence[torch.arange(len(permutation)), torch.tensor(permutation)].sum()
-                gain += float(moved - evidence.trace())
-        return gain
 
     def _split(self, step: int, read: Mapping[str, Tensor]) -> bool:
         """Gives symbols that are never predicted half of a crowded cluster, where queries gain.
@@ -177,3 +169,14 @@ def name_by_labels(learners: Mapping[str, Learner], world: World) -> None:
         if evidence is not None:
             _, permutation = linear_sum_assignment(evidence.cpu().numpy(), maximize=True)
             learner.permute_symbols(world.agree(permutation.tolist()))
+
+
+def _label_gain(evidence: Mapping[str, Tensor], permutations: Mapping[str, Sequence[int]]) -> float:
+    """Log-likelihood in nats that labelled images gain by new names, from ``label_evidence``."""
+    gain = 0.0
+    for name, permutation in permutations.items():
+        if name in evidence:
+            known = evidence[name]
+            moved = known[torch.arange(len(permutation)), torch.tensor(permutation)].sum()
+            gain += float(moved - known.trace())
+    return gain
