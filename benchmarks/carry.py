@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from groundkit.circuit.reasoner import Reasoner
-from groundkit.program.query import Goal, parse_goal
+from groundkit.program.goal import Goal, parse_goal
 
 CARRY = Path(__file__).resolve().parents[1] / "programs" / "carry.pl"
 

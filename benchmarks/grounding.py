@@ -134,12 +134,12 @@ def ceiling(seed: int) -> float:
     import torch
 
     from groundkit.data import sources
-    from groundkit.grounding.networks import build_model
     from groundkit.perception.augment import AUGMENTATIONS
     from groundkit.perception.pixels import to_model
-    from groundkit.spec import NetworkSpec
+    from groundkit.task.networks import build_model
+    from groundkit.task.spec import NetworkSpec
 
-    data = sources.load("mnist5k")
+    data = sources.load_data("mnist5k")
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     model = build_model(NetworkSpec(), data.train.shape, 10)

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from groundkit.check import read_task
 from groundkit.errors import GroundkitError
-from groundkit.grounding.assess import identify_task
-from groundkit.grounding.identification import Identification
-from groundkit.grounding.identify import identify
-from groundkit.grounding.relations import Relation
+from groundkit.identifiability.identification import Identification
+from groundkit.identifiability.identify import identify
+from groundkit.identifiability.relations import Relation
+from groundkit.runs.assess import identify_task
+from groundkit.runs.check import read_task
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE.parent / "programs"

@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.machine import circumstances
-from groundkit.run import run
+from groundkit.runs.run import run
 from tests.small import left_behind, write_task
 
 ROOT = Path(__file__).resolve().parent.parent

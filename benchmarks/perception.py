@@ -28,9 +28,9 @@ import numpy as np
 import torch
 
 from benchmarks.clustering_baselines import clustering_runs, detection_runs
-from groundkit.clusterer import SymbolPerception
 from groundkit.data.images import ImageSet
 from groundkit.data.sources import MissingDataError, load, load_ood
+from groundkit.estimators.symbol_perception import SymbolPerception
 from groundkit.evaluate import generation
 from groundkit.evaluate.baselines import library_scores
 from groundkit.evaluate.clustering import best_matching, confusion, score_clusters

@@ -22,8 +22,8 @@ import torch
 from torch import nn
 from torchvision.transforms import v2
 
-from groundkit.clusterer import SymbolPerception
-from groundkit.data.sources import load
+from groundkit.data.sources import load_data
+from groundkit.estimators.symbol_perception import SymbolPerception
 from groundkit.perception import bound
 from groundkit.perception.augment import AUGMENTATIONS
 from groundkit.perception.backbones import build_backbone
@@ -47,7 +47,7 @@ class Speed:
 
     def __init__(self, name: str, device: str) -> None:
         self.device = torch.device(device)
-        self.images = load(name).train.floats(slice(0, 2000)).to(self.device)
+        self.images = load_data(name).train.floats(slice(0, 2000)).to(self.device)
         preset, network = SymbolPerception.from_preset(name), load_preset(name).network
         shape = tuple(self.images.shape[1:])
         self.plain, self.single, self.half = (

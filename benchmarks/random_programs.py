@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from benchmarks.machine import circumstances
 from groundkit.circuit.reasoner import build_reasoner
 from groundkit.errors import ProgramError
-from groundkit.program.query import parse_goal
+from groundkit.program.goal import parse_goal
 from groundkit.program.source import parse_program
 from tests.circuit.random_programs import RandomProgram, programs
 

@@ -22,14 +22,14 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.carry import CARRY, by_einsum, by_gather, by_reasoner, carry_goal, draw
+from benchmarks.klay_export import to_klay
 from benchmarks.machine import circumstances
 from groundkit.circuit import cache
 from groundkit.circuit.compile import compile_program
-from groundkit.circuit.klay_export import to_klay
 from groundkit.circuit.prepare import prepare
 from groundkit.circuit.reasoner import Reasoner, build_reasoner
 from groundkit.program.engine import Shape, ground
-from groundkit.program.query import Goal, parse_goal
+from groundkit.program.goal import Goal, parse_goal
 from groundkit.program.source import load_program, parse_program
 
 RESULTS = Path(__file__).parent / "results"

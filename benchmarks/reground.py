@@ -20,11 +20,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from groundkit.check import read_task
 from groundkit.circuit.reasoner import Reasoner, build_reasoner
-from groundkit.grounding.reground import Regrounder
-from groundkit.program.query import parse_goal
+from groundkit.naming.relabelling import Regrounder
+from groundkit.program.goal import parse_goal
 from groundkit.program.source import parse_program
+from groundkit.runs.check import read_task
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE.parent / "programs"

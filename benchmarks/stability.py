@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 
-from groundkit.clusterer import SymbolPerception
-from groundkit.data.sources import load
+from groundkit.data.sources import load_data
 from groundkit.errors import GroundkitError
+from groundkit.estimators.symbol_perception import SymbolPerception
 from groundkit.evaluate.clustering import score_clusters
 
 RESULT = Path(__file__).parent / "results" / "stability.md"
@@ -49,7 +49,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 def one(name: str, seed: int) -> str:
     """A row of the table: how a run ended."""
-    data = load("digits8")
+    data = load_data("digits8")
     settings = CHANGES[name] | SMALL
     model = SymbolPerception.from_preset("digits8", random_state=seed, **settings)
     try:

@@ -21,8 +21,8 @@ from torch import nn
 from torch.nn import functional
 
 from benchmarks.perception import images_of, keep, write_tables
-from groundkit.clusterer import SymbolPerception
-from groundkit.data.sources import load
+from groundkit.data.sources import load_data
+from groundkit.estimators.symbol_perception import SymbolPerception
 from groundkit.evaluate.clustering import score_clusters
 from groundkit.perception.augment import AUGMENTATIONS
 from groundkit.perception.backbones import build_backbone
@@ -70,7 +70,7 @@ def train(preset: SymbolPerception, images: torch.Tensor, seed: int) -> Swav:
 
 def swav_runs(name: str, seeds: list[int], limit: int) -> Iterator[RunResult]:
     """A run for every seed."""
-    data, preset = load(name), SymbolPerception.from_preset(name)
+    data, preset = load_data(name), SymbolPerception.from_preset(name)
     for seed in seeds:
         begun = time.process_time()
         model = train(preset, images_of(data.train, limit), seed)

@@ -12,8 +12,8 @@ import typer
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from groundkit.cli import app
-from groundkit.spec import Spec
+from groundkit.cli.app import app
+from groundkit.task.spec import Spec
 
 HERE = Path(__file__).parent
 _MADE = "<!-- Made by docs/generate.py from the code; do not edit. -->\n\n"

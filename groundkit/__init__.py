@@ -34,91 +34,12 @@ what was expected and what to do.
 Importing the package loads nothing of torch: names are looked up when they are first used.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-import sys
-from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+# The verbs `demo` and `evaluate` are also packages. Imported here, before the verbs are looked up,
+# these leave the names alone when their modules are imported later.
+from groundkit import demo, evaluate
 
-from groundkit import errors
+del demo, evaluate
 
-if TYPE_CHECKING:
-    from groundkit.check import check_program
-    from groundkit.circuit.tensors import TensorProgram
-    from groundkit.clusterer import SymbolPerception
-    from groundkit.data.sources import load as load_data
-    from groundkit.data.sources import load_ood
-    from groundkit.grounder import Grounder
-    from groundkit.planning import plan_program
-    from groundkit.run import run
-    from groundkit.session import open_run
-    from groundkit.starters import write_starter
-    from groundkit.verbs import compare, demo, evaluate, explain, identify, query, sample
-
-_HOMES = {
-    "Grounder": "grounder.Grounder",
-    "SymbolPerception": "clusterer.SymbolPerception",
-    "TensorProgram": "circuit.tensors.TensorProgram",
-    "check_program": "check.check_program",
-    "compare": "verbs.compare",
-    "demo": "verbs.demo",
-    "evaluate": "verbs.evaluate",
-    "explain": "verbs.explain",
-    "identify": "verbs.identify",
-    "load_data": "data.sources.load",
-    "load_ood": "data.sources.load_ood",
-    "open_run": "session.open_run",
-    "plan_program": "planning.plan_program",
-    "query": "verbs.query",
-    "run": "run.run",
-    "sample": "verbs.sample",
-    "write_starter": "starters.write_starter",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Looks a name up in its module when it is first used."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'groundkit' has no attribute '{name}'")
-    module, _, attribute = _HOMES[name].rpartition(".")
-    found = getattr(import_module(f"groundkit.{module}"), attribute)
-    globals()[name] = found
-    return found
-
-
-class _Package(ModuleType):
-    """Keeps a verb where importing a module of the same name would put the module."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _HOMES and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
-
-
-__all__ = [
-    "Grounder",
-    "SymbolPerception",
-    "TensorProgram",
-    "check_program",
-    "compare",
-    "demo",
-    "errors",
-    "evaluate",
-    "explain",
-    "identify",
-    "load_data",
-    "load_ood",
-    "open_run",
-    "plan_program",
-    "query",
-    "run",
-    "sample",
-    "write_starter",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,5 +1,5 @@
 """``python -m groundkit`` is the same as ``groundkit``."""
 
-from groundkit.cli import main
+from groundkit.cli.app import main
 
 main()

@@ -7,6 +7,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
+pytest_plugins = ["tests.small_task", "tests.trained"]
+
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory):

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from groundkit.files import read_rows
-from groundkit.grounding.checkpoint import read_manifest
+from groundkit.training.weights import read_manifest
 
 WHOLE = ("open", "write", "short", "fsync", "rename")
 """What can fail when a file is written whole; ``short`` writes half and then fails."""

@@ -25,10 +25,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from groundkit.cli import app
+from groundkit.cli.app import app
 from groundkit.demo.server import DemoServer
 from groundkit.errors import StoppedError
-from groundkit.run import run
+from groundkit.runs.run import run
 
 from .people.conftest import write_digit
 

@@ -5,7 +5,7 @@ import pytest
 from groundkit.circuit import cache
 from groundkit.circuit.prepare import prepare
 from groundkit.errors import RunError
-from groundkit.run import run
+from groundkit.runs.run import run
 from tests.circuit.test_cache import shape_of
 from tests.faults import WHOLE, Disk, blank_pictures, check_whole
 from tests.small import left_behind, write_task

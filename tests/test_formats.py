@@ -11,7 +11,7 @@ from groundkit.circuit import cache
 from groundkit.circuit.prepare import prepare
 from groundkit.circuit.reasoner import Reasoner
 from groundkit.errors import CheckpointError
-from groundkit.grounding.checkpoint import FORMAT, read_manifest
+from groundkit.training.weights import FORMAT, read_manifest
 from tests.circuit.test_cache import shape_of
 
 FIXTURES = Path(__file__).parent / "fixtures"

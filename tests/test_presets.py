@@ -2,12 +2,12 @@
 
 import pytest
 
-from groundkit.clusterer import SymbolPerception
 from groundkit.data.sources import CARDS
 from groundkit.errors import SpecError
+from groundkit.estimators.symbol_perception import SymbolPerception
 from groundkit.perception.backbones import build_backbone
 from groundkit.presets import ORIGINS, load_preset, preset_names
-from groundkit.spec import NetworkSpec, TrainSpec, parse_spec
+from groundkit.task.spec import NetworkSpec, TrainSpec, parse_spec
 
 NAMES = ["cifar10", "cifar100", "circles", "digits8", "fashion-mnist", "mnist5k", "moons", "svhn"]
 

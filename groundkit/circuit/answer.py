@@ -8,8 +8,8 @@ from groundkit.circuit.prepare import prepare
 from groundkit.circuit.reasoner import Reasoner, build_reasoner
 from groundkit.errors import ProgramError
 from groundkit.program.engine import Shape
+from groundkit.program.goal import Goal, parse_goal
 from groundkit.program.limits import Limits
-from groundkit.program.query import Goal, parse_goal
 from groundkit.program.source import Program
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 
 from groundkit.circuit.reasoner import Reasoner, build_reasoner
+from groundkit.program.goal import Goal
 from groundkit.program.limits import Limits
-from groundkit.program.query import Goal
 from groundkit.program.source import Program
 
 

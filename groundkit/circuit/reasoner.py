@@ -18,9 +18,9 @@ from groundkit.circuit.learnable import LearnableGroups, log
 from groundkit.circuit.prepare import prepare
 from groundkit.errors import DataError, NetworkError, ProgramError, choose_from
 from groundkit.program.engine import Shape
+from groundkit.program.goal import Goal
 from groundkit.program.ground import FixedSource, GroundProgram, LearnedSource, NeuralSource
 from groundkit.program.limits import Limits
-from groundkit.program.query import Goal
 from groundkit.program.source import Program
 
 _NORMALISED = 1e-3

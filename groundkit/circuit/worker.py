@@ -21,8 +21,8 @@ from groundkit.circuit.codec import decode_location, encode, encode_error
 from groundkit.circuit.compile import compile_program
 from groundkit.errors import GroundkitError, LimitError
 from groundkit.program.engine import Shape, ground
+from groundkit.program.goal import parse_goal
 from groundkit.program.limits import OutOfTimeError
-from groundkit.program.query import parse_goal
 from groundkit.program.source import parse_program
 
 _RECURSION = 100_000

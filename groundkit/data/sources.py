@@ -17,7 +17,6 @@ import torch
 from groundkit.data import files, synthetic
 from groundkit.data.images import DataSource, ImageSet, match_shape
 from groundkit.errors import DataError, Location, choose_from
-from groundkit.spec import Spec
 
 DIGITS = tuple("0123456789")
 GARMENTS = (
@@ -262,7 +261,7 @@ def _load_named(name: str) -> DataSource:
     return CARDS[name].load()
 
 
-def load(name: str, base: Path | None = None, at: Location | None = None) -> DataSource:
+def load_data(name: str, base: Path | None = None, at: Location | None = None) -> DataSource:
     """Loads a data set by name, or a folder or ``.npz`` file by path.
 
     Args:
@@ -291,51 +290,6 @@ def load(name: str, base: Path | None = None, at: Location | None = None) -> Dat
         expected="a name from `groundkit datasets`, a folder of images, or an .npz file",
         remedy=f"there is no '{path}' either; {choose_from(name, CARDS)}",
         at=at,
-    )
-
-
-def anchored(spec: Spec, base: Path) -> Spec:
-    """Returns a spec whose paths hold from anywhere: those below ``base`` made absolute.
-
-    Args:
-        spec: A spec whose paths start from ``base``.
-        base: Its folder.
-    """
-
-    def anchor(name: str) -> str:
-        path = base / name
-        return str(path.resolve()) if name not in CARDS and path.exists() else name
-
-    def optional(name: str | None) -> str | None:
-        return None if name is None else anchor(name)
-
-    def located(file: Path | None) -> Path | None:
-        return None if file is None else Path(anchor(str(file)))
-
-    examples = spec.examples
-    return spec.model_copy(
-        update={
-            "examples": examples.model_copy(
-                update={
-                    "data": optional(examples.data),
-                    "file": located(examples.file),
-                }
-            ),
-            "networks": {
-                name: network.model_copy(
-                    update={
-                        "data": optional(network.data),
-                        "labels": network.labels.model_copy(
-                            update={"file": located(network.labels.file)}
-                        ),
-                    }
-                )
-                for name, network in spec.networks.items()
-            },
-            "evaluate": spec.evaluate.model_copy(
-                update={"ood": [anchor(name) for name in spec.evaluate.ood]}
-            ),
-        }
     )
 
 
@@ -386,5 +340,5 @@ def load_ood(
     if name == "rotated":
         return synthetic.rotated(some)
     check_ood(name, base)
-    test = load(name, base).test
+    test = load_data(name, base).test
     return match_shape(test.subset(rng.permutation(len(test))[:count]), inside.shape)

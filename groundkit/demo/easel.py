@@ -14,11 +14,11 @@ from PIL import Image
 
 from groundkit.data.pen import Pen, measure_pen
 from groundkit.errors import DataError, InputError, LimitError, SpecError, choose_from
-from groundkit.explain import explain_case
-from groundkit.program.query import parse_goal
-from groundkit.program.question import Question
+from groundkit.program.goal import parse_goal
+from groundkit.program.query import Question
 from groundkit.report.words import chance
-from groundkit.session import Session
+from groundkit.runs.explain import explain_case
+from groundkit.runs.session import Session
 
 # While more combinations of symbols are open than this, answers say nothing yet.
 _MOST_OPEN = 100

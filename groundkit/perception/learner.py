@@ -18,6 +18,7 @@ from groundkit.perception.cluster import (
     over_cluster,
     start_prototypes,
 )
+from groundkit.perception.distributed import World
 from groundkit.perception.generate import (
     contrast_with_perturbed,
     contrast_with_samples,
@@ -27,7 +28,6 @@ from groundkit.perception.langevin import InformativeStart, Langevin, ReplayBuff
 from groundkit.perception.model import SymbolModel, log_probs
 from groundkit.perception.pixels import to_model
 from groundkit.perception.symbol_start import SymbolStart
-from groundkit.perception.world import World
 
 _CHUNK = 1000
 # Labelled images of a step, at most.

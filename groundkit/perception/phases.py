@@ -21,10 +21,10 @@ from torch import Generator, Tensor, nn
 
 from groundkit.errors import RunError
 from groundkit.perception.augment import Rows
+from groundkit.perception.distributed import World
 from groundkit.perception.health import diagnose
 from groundkit.perception.learner import Learner, Terms
 from groundkit.perception.safeguard import Safeguard
-from groundkit.perception.world import World
 
 # Largest norm of a step's gradient.
 EMBEDDING_CLIP_NORM = 1.0

@@ -14,7 +14,7 @@ from problog.logic import ArithmeticError as ProbLogArithmeticError
 from problog.logic import InstantiationError
 
 from groundkit.errors import LimitError, Location, ProgramError, nearest
-from groundkit.program.query import Goal
+from groundkit.program.goal import Goal
 from groundkit.program.source import Program
 
 

@@ -20,9 +20,9 @@ from problog.program import LogicProgram, PrologString
 from groundkit.errors import ProgramError
 from groundkit.program.blame import explain_failure, explain_limit
 from groundkit.program.convert import Converter, Grounding, placeholder
+from groundkit.program.goal import Binding, Goal, check_goal
 from groundkit.program.ground import FALSE, GroundProgram
 from groundkit.program.limits import OutOfTimeError
-from groundkit.program.query import Binding, Goal, check_goal
 from groundkit.program.source import Program
 from groundkit.program.trust import GuardedDatabase
 

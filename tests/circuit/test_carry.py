@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from groundkit.circuit.reasoner import Reasoner, build_reasoner
-from groundkit.program.query import parse_goal
+from groundkit.program.goal import parse_goal
 from groundkit.program.source import load_program
 
 PROGRAM = Path(__file__).parents[2] / "programs" / "carry.pl"

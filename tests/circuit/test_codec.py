@@ -9,8 +9,8 @@ from groundkit.circuit.codec import decode, decode_error, encode, encode_error
 from groundkit.circuit.prepare import prepare
 from groundkit.errors import LimitError, Location, ProgramError
 from groundkit.program.engine import Shape
+from groundkit.program.goal import parse_goal
 from groundkit.program.limits import Limits
-from groundkit.program.query import parse_goal
 from groundkit.program.source import parse_program
 
 

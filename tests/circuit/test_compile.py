@@ -9,14 +9,14 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 
+from benchmarks.klay_export import to_klay
 from groundkit.circuit.compile import compile_program
 from groundkit.circuit.factor import factor
 from groundkit.circuit.ir import CircuitBuilder
-from groundkit.circuit.klay_export import to_klay
 from groundkit.circuit.reasoner import build_reasoner
 from groundkit.errors import ProgramError
 from groundkit.program.engine import Shape, ground
-from groundkit.program.query import parse_goal
+from groundkit.program.goal import parse_goal
 from groundkit.program.source import parse_program
 from tests.circuit.random_programs import RandomProgram, programs
 from tests.circuit.test_against_worlds import SETTINGS

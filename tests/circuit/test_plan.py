@@ -6,8 +6,8 @@ import pytest
 
 from groundkit.circuit.plan import plan
 from groundkit.errors import LimitError
+from groundkit.program.goal import parse_goal
 from groundkit.program.limits import Limits
-from groundkit.program.query import parse_goal
 from groundkit.program.source import parse_program
 
 TEXT = """

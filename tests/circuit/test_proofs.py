@@ -9,7 +9,7 @@ import torch
 
 from groundkit.circuit.proofs import best_proofs
 from groundkit.circuit.reasoner import build_reasoner
-from groundkit.program.query import parse_goal
+from groundkit.program.goal import parse_goal
 from groundkit.program.source import parse_program
 
 PROGRAM = """nn(net, [X], Y, [0,1,2]) :: digit(X, Y).

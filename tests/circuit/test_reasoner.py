@@ -13,7 +13,7 @@ import torch
 from groundkit.circuit.answer import answer_queries
 from groundkit.circuit.reasoner import Reasoner, build_reasoner
 from groundkit.errors import DataError, LimitError, ProgramError
-from groundkit.program.query import parse_goal
+from groundkit.program.goal import parse_goal
 from groundkit.program.source import parse_program
 
 SUM = "nn(net,[X],Y,[0,1,2])::digit(X,Y). s(X,Y,Z) :- digit(X,A), digit(Y,B), Z is A+B."

@@ -7,7 +7,7 @@ from PIL import Image
 
 from groundkit.data.photos import prepare_image
 from groundkit.errors import CheckpointError
-from groundkit.grounding.familiar import Familiar, border, measure
+from groundkit.perception.in_distribution import Familiar, border, measure
 
 
 @pytest.fixture

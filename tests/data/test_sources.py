@@ -9,11 +9,10 @@ import torch
 
 from groundkit.data import sources
 from groundkit.errors import DataError
-from groundkit.spec import parse_spec
 
 
 def test_mnist5k_has_its_fixed_split():
-    data = sources.load("mnist5k")
+    data = sources.load_data("mnist5k")
     assert (len(data.train), len(data.test)) == (4000, 1000)
     assert np.bincount(data.test.labels).tolist() == [100] * 10
     # The split is part of what published numbers mean: it may not move.
@@ -25,7 +24,7 @@ def test_mnist5k_has_its_fixed_split():
 
 
 def test_models_see_minus_one_to_one():
-    images = sources.load("digits8").train.floats()
+    images = sources.load_data("digits8").train.floats()
     assert images.dtype == torch.float32
     assert images.min() == -1
     assert images.max() == 1
@@ -33,7 +32,7 @@ def test_models_see_minus_one_to_one():
 
 def test_unknown_name_offers_the_nearest():
     with pytest.raises(DataError, match="did you mean 'mnist5k'"):
-        sources.load("mnist5")
+        sources.load_data("mnist5")
 
 
 def test_absent_data_says_how_to_get_it(tmp_path, monkeypatch):
@@ -72,7 +71,7 @@ def test_idx_cut_short_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", sources.GENERATED_OOD)
 def test_foreign_sets_are_always_there_in_the_right_shape(name):
-    inside = sources.load("mnist5k").test
+    inside = sources.load_data("mnist5k").test
     foreign = sources.load_ood(name, inside, 30, seed=1)
     again = sources.load_ood(name, inside, 30, seed=1)
     assert foreign.pixels.shape == (30, 1, 28, 28)
@@ -81,19 +80,5 @@ def test_foreign_sets_are_always_there_in_the_right_shape(name):
 
 
 def test_a_foreign_data_set_takes_the_shape_of_the_inside():
-    inside = sources.load("digits8").test
+    inside = sources.load_data("digits8").test
     assert sources.load_ood("mnist5k", inside, 20, 0).pixels.shape == (20, 1, 8, 8)
-
-
-def test_paths_of_a_spec_hold_from_anywhere(tmp_path):
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "rows.csv").write_text("X\n")
-    spec = parse_spec(
-        '[examples]\ndata = "mine"\nfile = "rows.csv"\n[networks.n]\ndata = "mnist5k"\n'
-        '[evaluate]\nood = ["noise", "mine"]\n'
-    )
-    found = sources.anchored(spec, tmp_path)
-    assert found.examples.data == str(tmp_path / "mine")
-    assert found.examples.file == tmp_path / "rows.csv"
-    assert found.networks["n"].data == "mnist5k"
-    assert found.evaluate.ood == ["noise", str(tmp_path / "mine")]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from groundkit.clusterer import SymbolPerception
 from groundkit.data import sources
+from groundkit.estimators.symbol_perception import SymbolPerception
 from groundkit.evaluate.clustering import score_clusters
 from groundkit.evaluate.ood import model_scores, score_ood
 from groundkit.perception.learner import Sampling
@@ -68,7 +68,7 @@ def written(request, tmp_path, monkeypatch):
 
 def test_pixels_and_labels_are_those_of_the_files(written):
     name, train, test = written
-    data = sources.load(name)
+    data = sources.load_data(name)
     assert data.train.pixels.shape == (TRAIN, 3, 32, 32)
     assert data.test.pixels.shape == (TEST, 3, 32, 32)
     for images, (rows, labels) in ((data.train, train), (data.test, test)):
@@ -79,7 +79,7 @@ def test_pixels_and_labels_are_those_of_the_files(written):
 
 def test_the_preset_trains_clusters_scores_and_generates(written):
     name, *_ = written
-    data = sources.load(name)
+    data = sources.load_data(name)
     small = SymbolPerception.from_preset(
         name,
         n_symbols=3,

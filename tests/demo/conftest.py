@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from groundkit.demo.easel import Easel
-from groundkit.session import open_run
-from tests.people.conftest import digits, finished  # noqa: F401 - fixtures
+from groundkit.runs.session import open_run
+from tests.trained import digits, finished  # noqa: F401 - fixtures
 
 
 @pytest.fixture(scope="session")

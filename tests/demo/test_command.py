@@ -9,7 +9,7 @@ import urllib.request
 import pytest
 from typer.testing import CliRunner
 
-from groundkit.cli import app
+from groundkit.cli.app import app
 from groundkit.demo import server as server_module
 
 

@@ -12,7 +12,7 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 
 from groundkit.evaluate.calibration import reliability
 from groundkit.evaluate.clustering import best_matching, confusion, matched_accuracy, score_clusters
-from groundkit.evaluate.grounding import collapse, score_grounding
+from groundkit.evaluate.symbols import collapse, score_grounding
 
 DIGITS = tuple("0123456789")
 

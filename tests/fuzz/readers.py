@@ -32,15 +32,15 @@ from groundkit.data.photos import prepare_image
 from groundkit.data.sources import read_idx
 from groundkit.errors import GroundkitError
 from groundkit.files import read_rows
-from groundkit.folder import RunFolder
-from groundkit.grounding.checkpoint import load_weights, read_manifest, read_tensors
-from groundkit.grounding.states import States
 from groundkit.program.engine import Shape
-from groundkit.program.query import check_goal, parse_goal
-from groundkit.program.question import pose
+from groundkit.program.goal import check_goal, parse_goal
+from groundkit.program.query import pose
 from groundkit.program.source import load_program, parse_program
 from groundkit.report.compare import compare, load_runs
-from groundkit.spec import load_spec, parse_spec
+from groundkit.runs.folder import RunFolder
+from groundkit.task.spec import load_spec, parse_spec
+from groundkit.training.states import States
+from groundkit.training.weights import load_weights, read_manifest, read_tensors
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """nn(net, [X], Y, [0,1]) :: digit(X, Y).

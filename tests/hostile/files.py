@@ -25,10 +25,10 @@ from groundkit.data.files import load_folder, load_npz, read_image
 from groundkit.data.sources import read_idx
 from groundkit.errors import CheckpointError, DataError, NetworkError, SpecError
 from groundkit.files import read_rows
-from groundkit.grounding.checkpoint import load_weights, read_manifest
 from groundkit.perception.backbones import build_backbone
 from groundkit.report.compare import load_runs
-from groundkit.spec import load_spec
+from groundkit.task.spec import load_spec
+from groundkit.training.weights import load_weights, read_manifest
 from tests.hostile.harness import MARK, Case
 
 ROLES = Roles({"X": "net"}, ("Z",), {"net": ("0", "1")}, {})

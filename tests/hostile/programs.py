@@ -6,8 +6,8 @@ from pathlib import Path
 
 from groundkit.circuit.reasoner import build_reasoner
 from groundkit.errors import LimitError, ProgramError, RunError
+from groundkit.program.goal import parse_goal
 from groundkit.program.limits import Limits
-from groundkit.program.query import parse_goal
 from groundkit.program.source import parse_program
 from tests.hostile.harness import MARK, Case
 

@@ -7,12 +7,12 @@ import math
 import pytest
 import torch
 
+from benchmarks.klay_export import to_klay
 from groundkit.circuit.answer import answer_queries
 from groundkit.circuit.ir import CircuitBuilder
-from groundkit.circuit.klay_export import to_klay
 from groundkit.circuit.reasoner import Reasoner, build_reasoner
 from groundkit.errors import DataError, NetworkError, ProgramError, RunError
-from groundkit.program.query import parse_goal
+from groundkit.program.goal import parse_goal
 from groundkit.program.source import parse_program
 
 THREE = "nn(net,[X],Y,[a,b,c])::sym(X,Y). pick(X,Y) :- sym(X,Y)."

@@ -8,8 +8,8 @@ import pytest
 
 from groundkit.circuit.reasoner import build_reasoner
 from groundkit.errors import GroundkitError, LimitError, ProgramError
+from groundkit.program.goal import parse_goal
 from groundkit.program.limits import Limits
-from groundkit.program.query import parse_goal
 from groundkit.program.source import parse_program
 
 

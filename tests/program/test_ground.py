@@ -6,8 +6,8 @@ import pytest
 
 from groundkit.errors import ProgramError
 from groundkit.program.engine import Shape, ground
+from groundkit.program.goal import parse_goal
 from groundkit.program.ground import FixedSource, LearnedSource, NeuralSource
-from groundkit.program.query import parse_goal
 from groundkit.program.source import parse_program
 
 DIGIT = "nn(net,[X],Y,[0,1,2])::digit(X,Y).\n"

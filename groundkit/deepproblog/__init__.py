@@ -1,0 +1,1 @@
+"""DeepProbLog's own engine, as an engine of training and for tensors in programs."""

@@ -1,0 +1,1 @@
+"""The method on arrays, in the manner of scikit-learn."""

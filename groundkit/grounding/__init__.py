@@ -1,1 +1,0 @@
-"""Where logic and perception meet: which groundings are possible, and how to reach one."""

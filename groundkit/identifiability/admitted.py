@@ -1,0 +1,182 @@
+"""The maps from true to predicted symbols that a goal and its observations admit."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundkit.errors import SpecError
+from groundkit.identifiability.constraints import (
+    Variables,
+    build_constraints,
+    interchangeable_values,
+)
+from groundkit.identifiability.count import MapCounter
+from groundkit.identifiability.propagate import Problem
+from groundkit.identifiability.relations import IntArray, Relation
+
+Maps = dict[str, tuple[int, ...]]
+"""Network -> predicted symbol of every true symbol."""
+
+PRIOR_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What is known of the symbols.
+
+    Attributes:
+        observed: Combinations that are observed, with their answers.
+        labelled: Network -> symbols that labels tie to themselves.
+        prior: Network -> frequency of every symbol, which a map has to keep.
+    """
+
+    observed: Relation
+    labelled: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    prior: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+
+class AdmittedMaps:
+    """Counts, lists and tests maps under one goal, for any set of observations.
+
+    Args:
+        target: Every combination of symbols that can give each answer.
+        kept: Networks whose symbols are observed: their map is the identity.
+        seconds: Time limit of one count.
+    """
+
+    def __init__(
+        self, target: Relation, *, kept: Collection[str] = (), seconds: float = 20.0
+    ) -> None:
+        self.target = target
+        self.variables = Variables.of(target)
+        self.free = tuple(name for name in target.domains if name not in kept)
+        self._kept = frozenset(kept)
+        self._seconds = seconds
+        self._classes = interchangeable_values(target)
+
+    def count(self, known: Knowledge, *, bijective: bool = False) -> int:
+        """Counts the maps that agree with what is known.
+
+        Args:
+            known: What is known.
+            bijective: Count only maps that are a permutation for every network.
+
+        Raises:
+            LimitError: The count takes longer than the time limit.
+        """
+        return self._counter(known, bijective=bijective).count()
+
+    def solutions(self, known: Knowledge, *, bijective: bool = False) -> Iterator[tuple[int, ...]]:
+        """Yields the maps that agree with what is known, by the numbers they hold."""
+        yield from self._counter(known, bijective=bijective).solutions()
+
+    def listing(self, known: Knowledge, *, limit: int) -> IntArray:
+        """Returns the first ``limit`` maps as (M, V) predicted symbols, in canonical order.
+
+        The order: the identity, permutations, collapses; each by the numbers they hold.
+        """
+        found = list(itertools.islice(self.solutions(known), limit))
+        maps = np.array(found, dtype=np.int64).reshape(len(found), self.variables.count)
+        merged = ~self.are_bijective(maps)
+        moved = (maps != self.identity()).any(axis=1)
+        return maps[np.lexsort((*maps.T[::-1], merged, moved))]
+
+    def identity(self) -> IntArray:
+        """Returns (V,) the map that sends every symbol to itself."""
+        return np.concatenate([np.arange(size) for size in self.variables.sizes])
+
+    def keeping(self, maps: IntArray, observed: Relation) -> NDArray[np.bool_]:
+        """Returns (M, N) whether map m keeps the answer of observation n."""
+        columns = observed.rows + self.variables.column_offsets(observed)
+        kept = np.empty((len(maps), len(columns)), dtype=np.bool_)
+        step = max(1, 2_000_000 // max(columns.size, 1))
+        for start in range(0, len(maps), step):
+            images = maps[start : start + step][:, columns]
+            flat = images.reshape(-1, columns.shape[1])
+            answers = np.tile(observed.answers, len(images))
+            kept[start : start + step] = self.target.contains(flat, answers).reshape(
+                len(images), len(columns)
+            )
+        return kept
+
+    def are_bijective(self, maps: IntArray) -> NDArray[np.bool_]:
+        """Returns (M,) whether each map is a permutation for every network."""
+        whole = np.ones(len(maps), dtype=np.bool_)
+        for _, part in self.variables.slices():
+            whole &= (np.sort(maps[:, part], axis=1) == np.arange(part.stop - part.start)).all(1)
+        return whole
+
+    def split(self, image: Sequence[int] | IntArray) -> Maps:
+        """Splits (V,) predicted symbols by network, leaving out observed networks."""
+        flat = [int(value) for value in image]
+        return {
+            name: tuple(flat[part]) for name, part in self.variables.slices() if name in self.free
+        }
+
+    def join(self, maps: Mapping[str, Sequence[int]]) -> IntArray:
+        """Joins maps by network into (V,); networks left out keep their symbols."""
+        joined = self.identity()
+        for name, part in self.variables.slices():
+            if name in maps:
+                joined[part] = list(maps[name])
+        return joined
+
+    def _counter(self, known: Knowledge, *, bijective: bool) -> MapCounter:
+        domains = self._domains(known.labelled)
+        different = self._groups() if bijective else []
+        for network, frequencies in known.prior.items():
+            group = self._keep_frequencies(network, frequencies, domains)
+            if not bijective:
+                different.append(group)
+        kinds = self.variables.network_of()
+        classes = [tuple(self._classes[name]) for name in self.variables.networks]
+        problem = Problem(
+            domains=tuple(domains),
+            constraints=tuple(build_constraints(self.target, known.observed)),
+            different=tuple(different),
+            value_classes=tuple(classes[kind] for kind in kinds),
+            kinds=kinds,
+        )
+        return MapCounter(problem, seconds=self._seconds)
+
+    def _domains(self, labelled: Mapping[str, Sequence[int]]) -> list[int]:
+        domains: list[int] = []
+        for name, size in zip(self.variables.networks, self.variables.sizes, strict=True):
+            tied = range(size) if name in self._kept else labelled.get(name, ())
+            domains += [1 << s if s in tied else (1 << size) - 1 for s in range(size)]
+        return domains
+
+    def _groups(self) -> list[tuple[int, ...]]:
+        return [
+            tuple(range(part.start, part.stop))
+            for name, part in self.variables.slices()
+            if name in self.free
+        ]
+
+    def _keep_frequencies(
+        self, network: str, frequencies: Sequence[float], domains: list[int]
+    ) -> tuple[int, ...]:
+        """Narrows domains to symbols of equal frequency and returns who must differ.
+
+        A map keeps a distribution exactly when it permutes the symbols of positive frequency
+        among symbols of the same frequency; symbols that never occur may go anywhere.
+        """
+        share = np.asarray(frequencies, dtype=np.float64)
+        part = dict(self.variables.slices())[network]
+        if share.shape != (part.stop - part.start,) or (share < 0).any() or share.sum() <= 0:
+            raise SpecError(
+                f"{share.size} frequencies for the {part.stop - part.start} symbols of "
+                f"network '{network}'",
+                expected="one frequency >= 0 per symbol, not all zero",
+            )
+        share = share / share.sum()
+        occurring = [symbol for symbol, value in enumerate(share) if value > PRIOR_TOLERANCE]
+        for symbol in occurring:
+            alike = np.flatnonzero(np.abs(share - share[symbol]) <= PRIOR_TOLERANCE)
+            domains[part.start + symbol] &= sum(1 << int(other) for other in alike)
+        return tuple(part.start + symbol for symbol in occurring)

@@ -1,0 +1,1 @@
+"""The search for the symbols that clusters stand for, from the program alone."""

@@ -1,0 +1,211 @@
+"""Names that are not one-to-one: more clusters than symbols, and symbols that no cluster means.
+
+`name_clusters` names the clusters of an over-clustering, several of which may mean one symbol.
+`find_splits` looks for a cluster that holds two symbols while another symbol is never predicted:
+a collapse that no permutation undoes. Giving the dead symbol half of the crowded one's mass makes
+the queries that need it possible again, and training then pulls the two apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from groundkit.errors import NetworkError
+from groundkit.identifiability.answer_odds import FloatArray
+from groundkit.identifiability.relations import IntArray
+from groundkit.naming.assignment import NameSearch, ReasonerLike, floored
+from groundkit.naming.relabelling import HELD_OUT, paired
+from groundkit.naming.scorers import Layout, Queries
+
+DEAD = 0.2
+"""A symbol is dead when it is the likeliest less often than this share of an even share."""
+CROWDED = 0.8
+"""A symbol may be split when it is the likeliest at least this share of an even share."""
+
+
+@dataclass(frozen=True)
+class ClusterNames:
+    """What every cluster means.
+
+    Attributes:
+        names: Network -> (C,) index of the symbol that each cluster means.
+        log_likelihood: Mean log P(answer) under these names over all queries, in nats.
+        runner_up: Network -> the second best names, with ``runner_up_log_likelihood``.
+        ambiguous: Whether the two tie on the held-out queries.
+        unnamed: Network -> symbols that no cluster means.
+        method: How the names were searched.
+    """
+
+    names: Mapping[str, tuple[int, ...]]
+    log_likelihood: float
+    runner_up: Mapping[str, tuple[int, ...]] | None
+    runner_up_log_likelihood: float | None
+    ambiguous: bool
+    unnamed: Mapping[str, tuple[int, ...]]
+    method: str
+
+
+def name_clusters(
+    reasoner: ReasonerLike,
+    log_probs: Mapping[str, Tensor],
+    answers: Tensor,
+    *,
+    symbols: Mapping[str, Sequence[str]],
+    rng: np.random.Generator,
+    domains: Mapping[str, Sequence[str]] | None = None,
+    level: float = 0.95,
+    budget: int | None = None,
+) -> ClusterNames:
+    """Finds the meaning of every cluster that makes the answers likeliest.
+
+    Args:
+        reasoner: The compiled program.
+        log_probs: Network -> (B, S, C) log-probabilities of clusters, ``C`` at least the number
+            of symbols; (B, S, K) of symbols for networks not to name.
+        answers: (B,) answer indices.
+        symbols: Network -> its symbols, of the networks whose clusters are to be named.
+        rng: Splits the queries and draws the starts.
+        domains: Network -> its symbols, of all networks of the goal; ``symbols`` if left out.
+        level: Level of the confidence interval that decides a tie.
+        budget: Namings scored by climbs from several starts.
+
+    Raises:
+        NetworkError: A network has fewer clusters than symbols.
+        DataError: There are no queries, or shapes do not fit.
+    """
+    layout = Layout(
+        {network: int(log_probs[network].shape[-1]) for network in symbols},
+        {network: len(domain) for network, domain in symbols.items()},
+    )
+    for network, size in layout.clusters.items():
+        if size < layout.symbols[network]:
+            raise NetworkError(
+                f"{size} clusters for the {layout.symbols[network]} symbols of network '{network}'",
+                expected="at least one cluster per symbol",
+            )
+    search = NameSearch(reasoner, layout, domains or symbols)
+    queries = floored(log_probs, answers, layout)
+    seen, held_out = _split(len(queries), rng)
+    found, method, _ = search.search(queries.select(seen), rng, budget)
+    logs = [search.ask(queries, naming) for naming in found]
+    order = sorted(range(len(found)), key=lambda place: -float(logs[place][seen].mean()))
+    best, second = order[0], order[1] if len(order) > 1 else None
+    names = _by_network(layout, found[best])
+    return ClusterNames(
+        names=names,
+        log_likelihood=float(logs[best].mean()),
+        runner_up=None if second is None else _by_network(layout, found[second]),
+        runner_up_log_likelihood=None if second is None else float(logs[second].mean()),
+        ambiguous=second is not None
+        and paired(logs[best] - logs[second], held_out, level)[1][0] <= 0,
+        unnamed={
+            network: missing
+            for network, named in names.items()
+            if (missing := tuple(sorted(set(range(layout.symbols[network])) - set(named))))
+        },
+        method=method,
+    )
+
+
+@dataclass(frozen=True)
+class Split:
+    """A symbol that is never predicted and the one whose cluster seems to hold it.
+
+    Attributes:
+        network: The network.
+        dead: The symbol that is never predicted; it should start from a copy of ``source``.
+        source: The symbol whose cluster holds both.
+        gain: Mean gain in log P(answer) on held-out queries when they share the mass, in nats.
+        interval: Its confidence interval; all of it is above 0.
+    """
+
+    network: str
+    dead: int
+    source: int
+    gain: float
+    interval: tuple[float, float]
+
+
+def find_splits(
+    reasoner: ReasonerLike,
+    log_probs: Mapping[str, Tensor],
+    answers: Tensor,
+    *,
+    searchable: Mapping[str, Sequence[str]],
+    rng: np.random.Generator,
+    level: float = 0.95,
+) -> list[Split]:
+    """Finds, for every dead symbol, the crowded symbol whose mass it should share.
+
+    Dead symbols are taken one after the other, the choices made so far kept.
+
+    Args:
+        reasoner: The compiled program.
+        log_probs: Network -> (B, S, K) frozen log-probabilities.
+        answers: (B,) answer indices.
+        searchable: Network -> its symbols, of the networks that may be changed.
+        rng: Splits the queries.
+        level: Level of the confidence interval; a split has to gain on held-out queries.
+
+    Raises:
+        DataError: There are no queries, or shapes do not fit.
+    """
+    sizes = {network: len(domain) for network, domain in searchable.items()}
+    queries = floored(log_probs, answers, Layout(sizes, sizes))
+    seen, held_out = _split(len(queries), rng)
+    logs: FloatArray | None = None
+    found: list[Split] = []
+    for network, size in sizes.items():
+        shares = _shares(queries.log_probs[network])
+        crowded = np.flatnonzero(shares >= CROWDED / size).tolist()
+        for dead in np.flatnonzero(shares < DEAD / size).tolist():
+            trials = {source: _shared(queries, network, dead, source) for source in crowded}
+            scores = {source: _ask(reasoner, trial) for source, trial in trials.items()}
+            if not scores:
+                break
+            logs = _ask(reasoner, queries) if logs is None else logs
+            source = max(scores, key=lambda place: float(scores[place][seen].mean()))
+            gain, interval = paired(scores[source] - logs, held_out, level)
+            if interval[0] > 0:
+                found.append(Split(network, dead, source, gain, interval))
+                queries, logs = trials[source], scores[source]
+    return found
+
+
+def _split(count: int, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
+    order = rng.permutation(count)
+    held_out = round(count * HELD_OUT)
+    return order[held_out:], order[:held_out]
+
+
+def _by_network(layout: Layout, naming: IntArray) -> dict[str, tuple[int, ...]]:
+    places = layout.slices().items()
+    return {network: tuple(naming[place].tolist()) for network, place in places}
+
+
+def _ask(reasoner: ReasonerLike, queries: Queries) -> FloatArray:
+    with torch.no_grad():
+        logs = reasoner.log_likelihood(queries.log_probs, queries.answers)
+    values: FloatArray = logs.double().cpu().numpy()
+    return values
+
+
+def _shares(log_probs: Tensor) -> FloatArray:
+    """Returns (K,) how often each symbol is the likeliest."""
+    size = log_probs.shape[-1]
+    winners = log_probs.argmax(dim=-1).flatten().cpu().numpy()
+    return np.bincount(winners, minlength=size) / max(winners.size, 1)
+
+
+def _shared(queries: Queries, network: str, dead: int, source: int) -> Queries:
+    """Lets two symbols share the mass of both evenly."""
+    values = queries.log_probs[network].clone()
+    both = torch.logaddexp(values[..., dead], values[..., source]) - np.log(2.0)
+    values[..., dead] = both
+    values[..., source] = both
+    return Queries({**queries.log_probs, network: values}, queries.answers)

@@ -1,0 +1,136 @@
+"""The goal of a query: a template whose variables are bound once per example."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from problog.errors import ProbLogError
+from problog.logic import And, Not, Or, Term, Var
+
+from groundkit.errors import Location, ProgramError, choose_from, nearest
+from groundkit.program.builtins import is_builtin
+from groundkit.program.parser import parse_statements
+from groundkit.program.source import Program
+from groundkit.program.terms import walk
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A parsed goal; :func:`parse_goal` makes it.
+
+    Attributes:
+        text: The goal as written, without a final full stop.
+        functor: Name of its first predicate.
+        variables: Names of its variables in order of appearance.
+        at: Where it was written.
+        term: ProbLog's term.
+    """
+
+    text: str
+    functor: str
+    variables: tuple[str, ...]
+    at: Location | None
+    term: Any = field(repr=False, compare=False)
+
+    @property
+    def predicates(self) -> tuple[str, ...]:
+        """Names and arities of the predicates that the goal calls."""
+        return tuple(_called(self.term))
+
+    def with_values(self, values: Mapping[str, str]) -> str:
+        """Prints the goal with some variables replaced by printed values."""
+        bound = Binding({name: Term(value) for name, value in values.items()})
+        return str(self.term.apply(bound))
+
+
+class Binding(dict[str, Any]):
+    """A substitution for ProbLog's ``apply`` that leaves other variables as they are."""
+
+    def __missing__(self, name: str) -> Any:
+        return Var(name)
+
+
+def parse_goal(text: str, at: Location | None = None) -> Goal:
+    """Parses a goal such as ``addition([X1,X2],[Y1,Y2],Z)``.
+
+    Conjunctions, disjunctions and negations of goals are allowed.
+
+    Args:
+        text: The goal.
+        at: Where it was written, for messages.
+
+    Raises:
+        ProgramError: It is not one callable term.
+    """
+    stripped = text.strip().removesuffix(".").strip()
+    remedy = "write one goal, such as addition(X, Y, Z)"
+    try:
+        parsed = parse_statements(f"'$goal' :- {stripped}.")
+    except (ProbLogError, RecursionError) as error:
+        message = getattr(error, "base_message", str(error))
+        raise ProgramError(
+            f"the goal '{stripped}' cannot be parsed: {message}", remedy=remedy, at=at
+        ) from None
+    if not stripped or len(parsed) != 1:
+        raise ProgramError(f"'{stripped}' is not one goal", remedy=remedy, at=at)
+    term = parsed[0].body
+    if not isinstance(term, Term) or isinstance(term, Var):
+        raise ProgramError(f"'{stripped}' is not a goal", remedy=remedy, at=at)
+    if any(inner.probability is not None for inner in walk(term)):
+        raise ProgramError(f"there is a probability in the goal '{stripped}'", remedy=remedy, at=at)
+    called = _called(term)
+    return Goal(
+        text=stripped,
+        functor=called[0].rpartition("/")[0] if called else str(term.functor),
+        variables=_variables(stripped, term),
+        at=at,
+        term=term,
+    )
+
+
+def check_goal(program: Program, goal: Goal) -> None:
+    """Raises a ProgramError unless the program defines what the goal calls."""
+    for predicate in goal.predicates:
+        if predicate in program.predicates or is_builtin(predicate):
+            continue
+        name = predicate.rpartition("/")[0]
+        same = [p for p in program.predicates if p.rpartition("/")[0] == name]
+        own = [p for p in program.predicates if not p.startswith("_")]
+        close = same or [near for near in [nearest(predicate, own)] if near]
+        raise ProgramError(
+            f"the goal '{goal.text}' calls {predicate}, which the program does not define",
+            expected=f"{close[0]}" if close else None,
+            remedy=choose_from(predicate, own),
+            at=goal.at,
+        )
+
+
+def _called(term: Any) -> list[str]:
+    """Lists the predicates that a goal calls, looking through its connectives."""
+    if isinstance(term, And | Or):
+        return _called(term.op1) + _called(term.op2)
+    if isinstance(term, Not):
+        return _called(term.child)
+    if isinstance(term, Term) and term.functor in ("not", "\\+") and term.arity == 1:
+        return _called(term.args[0])
+    return [str(term.signature).replace("'", "")] if isinstance(term, Term) else []
+
+
+def _variables(text: str, term: Any) -> tuple[str, ...]:
+    """Names a term's variables in order of appearance in its text."""
+    names = {str(inner) for inner in walk(term) if isinstance(inner, Var)} - {"_"}
+    return tuple(sorted(names, key=lambda name: _first(name, text)))
+
+
+def _first(name: str, text: str) -> int:
+    """Finds where a variable first stands in the goal's text, not inside a longer name."""
+    start = text.find(name)
+    while start >= 0:
+        before = text[start - 1] if start else " "
+        after = text[start + len(name)] if start + len(name) < len(text) else " "
+        if not any(c.isalnum() or c == "_" for c in (before, after)):
+            return start
+        start = text.find(name, start + 1)
+    return len(text)

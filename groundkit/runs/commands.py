@@ -1,0 +1,211 @@
+"""What the commands do on finished runs, as functions of Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundkit.circuit.answer import answer_queries
+from groundkit.circuit.cache import cache_folder
+from groundkit.errors import CheckpointError, SpecError
+from groundkit.files import make_folder, write_atomically
+from groundkit.identifiability.identification import Identification
+from groundkit.program.limits import Limits
+from groundkit.program.source import load_program
+from groundkit.report import plots
+from groundkit.report.compare import Comparison, load_runs
+from groundkit.report.compare import compare as compare_runs
+from groundkit.runs.answers import Answers, ProgramAnswers
+from groundkit.runs.assess import (
+    assess_generation,
+    assess_network,
+    assess_queries,
+    identify_task,
+    symbol_starts,
+)
+from groundkit.runs.explain import Explanation
+from groundkit.runs.explain import explain as explain_in
+from groundkit.runs.session import open_run
+from groundkit.task.task import read_task
+
+
+def query(
+    run: Path | str, goal: str | None = None, *, trust: bool = False, device: str = "auto"
+) -> Answers | ProgramAnswers:
+    """Answers a goal of a finished run, or of a program without networks.
+
+    Args:
+        run: A run's folder, or a ``.pl`` file.
+        goal: A goal with image files in quotes; a file's own ``query/1`` facts when absent.
+        trust: Allow the program to run Python code.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        InputError: The run, the program or the goal is wrong.
+    """
+    path = Path(run)
+    if path.suffix == ".pl" or path.is_file():
+        program = load_program(path, trust=trust)
+        return ProgramAnswers(answer_queries(program, goal, cache=cache_folder(), limits=Limits()))
+    session = open_run(path, trust=trust, device=device)
+    if goal is None:
+        asked = session.spec.query.goal if session.spec.query else "addition('a.png','b.png',Z)"
+        raise SpecError(
+            "there is no goal",
+            expected=f"groundkit query {run} GOAL",
+            remedy=f"ask such as {asked}, an image file in quotes for each image",
+        )
+    return session.query(goal)
+
+
+def explain(
+    run: Path | str, goal: str, *, count: int = 5, trust: bool = False, device: str = "auto"
+) -> Explanation:
+    """Explains the most probable answer of a goal, or why it has none.
+
+    Args:
+        run: A run's folder.
+        goal: A goal with image files in quotes.
+        count: How many proofs to tell.
+        trust: Allow the program to run Python code.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        InputError: The run or the goal is wrong.
+    """
+    return explain_in(open_run(run, trust=trust, device=device), goal, count)
+
+
+def evaluate(
+    run: Path | str,
+    *,
+    settings: Sequence[str] = (),
+    seed: int = 0,
+    trust: bool = False,
+    device: str = "auto",
+) -> dict[str, Any]:
+    """Measures a finished run again.
+
+    Args:
+        run: A run's folder.
+        settings: ``--set`` texts, such as ``evaluate.ood=["letters"]``.
+        seed: Seed of samples and of the choice of foreign images.
+        trust: Allow the program to run Python code.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Returns:
+        ``networks``, with ``grounding``, ``ood`` and ``generation`` of each, and ``query``, as in
+        ``metrics.json``; of a single network the three stand on top as well.
+
+    Raises:
+        InputError: The run is wrong, or its data is gone.
+    """
+    session = open_run(run, trust=trust, device=device, settings=settings)
+    task, learners = session.task, {name: session.learner(name, seed) for name in session.networks}
+    starts = symbol_starts(learners) if task.spec.evaluate.samples else {}
+    networks = {}
+    for name, learner in learners.items():
+        found = assess_network(task, name, learner, seed=seed)
+        assess_generation(task, name, learner, starts.get(name), found)
+        networks[name] = found.to_dict()
+    metrics: dict[str, Any] = {
+        "networks": networks,
+        "query": assess_queries(task, learners, task.held_out) if task.asks else None,
+    }
+    return {**metrics, **next(iter(networks.values()))} if len(networks) == 1 else metrics
+
+
+def sample(
+    run: Path | str,
+    count: int = 10,
+    *,
+    steps: int = 20,
+    seed: int = 0,
+    trust: bool = False,
+    device: str = "auto",
+) -> dict[str, dict[str, NDArray[np.float32]]]:
+    """Generates images of every symbol with a finished run.
+
+    Args:
+        run: A run's folder.
+        count: Images of every symbol.
+        steps: Largest number of Langevin steps of an image.
+        seed: Seed of start and noise.
+        trust: Allow the program to run Python code.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Returns:
+        Network -> symbol -> ``(count, C, H, W)`` in [0, 1].
+
+    Raises:
+        CheckpointError: The run has no generative term.
+    """
+    session = open_run(run, trust=trust, device=device)
+    return {
+        name: dict(zip(session.program.networks[name].domain, images, strict=True))
+        for name, images in session.generate(count, steps=steps, seed=seed).items()
+    }
+
+
+def write_grids(
+    made: Mapping[str, Mapping[str, NDArray[np.float32]]], folder: Path
+) -> dict[str, Path]:
+    """Writes generated images as a grid a network, a row a symbol.
+
+    Args:
+        made: What :func:`sample` returned.
+        folder: Where ``samples-NETWORK.png`` goes; made when absent.
+
+    Raises:
+        RunError: The folder cannot be written.
+    """
+    files = {}
+    for name, by_symbol in made.items():
+        images = np.concatenate(list(by_symbol.values()))
+        asked = np.repeat(np.arange(len(by_symbol)), [len(rows) for rows in by_symbol.values()])
+        most = max(len(rows) for rows in by_symbol.values())
+        png = plots.samples_grid(images, asked, list(by_symbol), per_symbol=most)
+        files[name] = folder / f"samples-{''.join(c if c.isalnum() else '-' for c in name)}.png"
+        make_folder(folder)
+        write_atomically(files[name], png)
+    return files
+
+
+def compare(*runs: Path | str) -> Comparison:
+    """Puts finished runs into one table.
+
+    Args:
+        runs: Folders of runs; those that differ in nothing but the seed share a row.
+
+    Raises:
+        CheckpointError: A folder is not that of a finished run.
+    """
+    if not runs:
+        raise CheckpointError("there is no run to compare", remedy="name folders of runs")
+    return compare_runs(load_runs([Path(run) for run in runs]))
+
+
+def identify(
+    program: Path | str,
+    spec: Path | str | None = None,
+    *,
+    settings: Sequence[str] = (),
+    trust: bool = False,
+) -> Identification:
+    """Counts the groundings that a program and its observations admit, before any training.
+
+    Args:
+        program: The ``.pl`` file.
+        spec: The ``.toml`` spec; by default the one beside the program.
+        settings: ``--set`` texts.
+        trust: Allow the program to run Python code.
+
+    Raises:
+        InputError: Program, spec and data do not fit each other.
+        LimitError: There are too many combinations to list.
+    """
+    return identify_task(read_task(program, spec, settings=settings, trust=trust))

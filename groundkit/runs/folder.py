@@ -1,0 +1,189 @@
+"""A run's folder: what is written where, and how a run that was stopped is found again."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from groundkit.errors import CheckpointError, SpecError
+from groundkit.files import RowWriter, make_folder, read_rows, write_atomically
+from groundkit.perception.phases import Row
+from groundkit.training.states import Saved, States
+
+_ORIGIN = "run.json"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a run was started with, beside its program and its spec.
+
+    Attributes:
+        seed: Seed of training.
+        engine: What evaluates the queries in training.
+        command: The command that repeats the run.
+    """
+
+    seed: int
+    engine: str
+    command: str
+
+
+class History:
+    """The rows of ``history.jsonl``, written as they come.
+
+    Args:
+        path: The file.
+        rows: Rows of the part of the run that a resumed run goes on from.
+        seconds: Seconds that this part took.
+    """
+
+    def __init__(self, path: Path, rows: list[Row], seconds: float) -> None:
+        self.rows = rows
+        self._file = RowWriter(path, rows)
+        self._started = time.perf_counter() - seconds
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training so far."""
+        return time.perf_counter() - self._started
+
+    def add(self, row: Row) -> None:
+        """Writes a row with the seconds since the start."""
+        row["seconds"] = round(self.seconds, 2)
+        self.rows.append(row)
+        self._file.add(row)
+
+    def __enter__(self) -> History:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+class RunFolder:
+    """The folder of one run.
+
+    Args:
+        path: The folder; see :meth:`make` and :meth:`reopen`.
+        origin: What the run was started with.
+        rank: The process that uses it; every process has states of its own.
+    """
+
+    def __init__(self, path: Path, origin: Origin, rank: int = 0) -> None:
+        self.path = path
+        self.origin = origin
+        self._states = States(path / "state" / str(rank))
+
+    @classmethod
+    def make(cls, path: Path, origin: Origin, files: Mapping[str, str]) -> RunFolder:
+        """Makes the folder of a new run, with text files to start with."""
+        make_folder(path)
+        for name, text in files.items():
+            write_atomically(path / name, text.encode())
+        write_atomically(path / _ORIGIN, json.dumps(asdict(origin), indent=2).encode())
+        return cls(path, origin)
+
+    @classmethod
+    def reopen(cls, path: Path, rank: int = 0) -> RunFolder:
+        """Opens the folder of a run that has not ended, to go on with it.
+
+        Raises:
+            CheckpointError: It is no such folder, or the run has ended.
+        """
+        try:
+            read = json.loads((path / _ORIGIN).read_text(encoding="utf-8"))
+            origin = Origin(int(read["seed"]), str(read["engine"]), str(read["command"]))
+        except FileNotFoundError:
+            raise CheckpointError(
+                f"'{path}' is not the folder of a run",
+                expected="a folder that `groundkit run` has made",
+            ) from None
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            ArithmeticError,
+            RecursionError,
+        ) as error:
+            raise CheckpointError(f"'{path / _ORIGIN}' cannot be read: {error}") from None
+        if has_ended(path):
+            raise CheckpointError(
+                f"the run in '{path}' has ended, there is nothing to go on with",
+                remedy="read its report.html, or start another run",
+            )
+        return cls(path, origin, rank)
+
+    def check_program(self, text: str, program: Path) -> None:
+        """Checks that the program is still the one that the run was started with.
+
+        Raises:
+            CheckpointError: It is not.
+        """
+        try:
+            kept = (self.path / "program.pl").read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CheckpointError(f"'{self.path / 'program.pl'}' cannot be read: {error}") from None
+        if kept != text:
+            raise CheckpointError(
+                f"'{program}' is not the program of the run in '{self.path}'",
+                expected=f"the text of '{self.path / 'program.pl'}'",
+                remedy="name that file, or start a new run",
+            )
+
+    def history(self, saved: Saved | None, *, kept: bool = True) -> History:
+        """Opens the history; a resumed run has the rows up to its state.
+
+        Args:
+            saved: The state that the run goes on from.
+            kept: Whether the rows are written; of several processes only the first one writes.
+        """
+        path = self.path / "history.jsonl" if kept else Path(os.devnull)
+        if saved is None or not kept:
+            return History(path, [], 0.0)
+        return History(path, read_rows(path)[: saved.facts["rows"]], saved.facts["seconds"])
+
+    def save_state(
+        self, step: int, state: Mapping[str, Any], score: float | None, history: History | None
+    ) -> None:
+        """Saves the state of training after a step, and how far the history has come."""
+        facts: dict[str, Any] = {"score": score}
+        if history is not None:
+            facts |= {"rows": len(history.rows), "seconds": history.seconds}
+        self._states.save(step, state, facts)
+
+    def state(self, up_to: int | None = None) -> Saved | None:
+        """Reads the newest whole state, up to a step; ``None`` when there is none."""
+        return self._states.latest(up_to)
+
+    def clear_states(self) -> None:
+        """Removes the states of all processes, when the run has ended."""
+        States(self.path / "state").clear()
+
+
+def new_path(wanted: Path | None, name: str, seed: int) -> Path:
+    """Chooses the folder of a new run, never one that holds another run.
+
+    Raises:
+        SpecError: There is a run in the wanted folder.
+    """
+    if wanted is None:
+        date = datetime.datetime.now().strftime("%Y-%m-%d-%H%M%S")
+        return Path("runs") / name / f"{date}-{seed}"
+    if (wanted / "metrics.json").exists() or (wanted / _ORIGIN).exists():
+        remedy = "name another folder with --out"
+        if not has_ended(wanted):
+            remedy += f", or go on with it: --resume {wanted}"
+        raise SpecError(f"'{wanted}' holds a run already", remedy=remedy)
+    return wanted
+
+
+def has_ended(path: Path) -> bool:
+    """Whether the run in a folder has come to its end."""
+    return all((path / name).exists() for name in ("metrics.json", "report.html"))

@@ -1,0 +1,229 @@
+"""What a run has measured, as ``metrics.json`` and as the data of its report."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import resource
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+
+from groundkit.identifiability.identification import Identification
+from groundkit.perception.phases import Row
+from groundkit.report.html import ReportData
+from groundkit.runs.assess import NetworkAssessment, as_pixels, learnt
+from groundkit.runs.folder import Origin
+from groundkit.task.task import Task
+from groundkit.training.trainer import Trainer
+
+_PACKAGES = ("torch", "torchvision", "problog", "PySDD", "numpy", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything a run has measured.
+
+    Attributes:
+        task: What was trained for.
+        trainer: The trained networks, with their relabellings and clock.
+        history: The history's rows.
+        assessed: Network -> its scores on held-out images.
+        queries: Scores of held-out queries, ``None`` without a goal.
+        identification: The admitted groundings, or why they could not be counted.
+        seconds: Stage -> seconds.
+        device: Where it was trained.
+        origin: Seed and command of the run.
+    """
+
+    task: Task
+    trainer: Trainer
+    history: Sequence[Row]
+    assessed: Mapping[str, NetworkAssessment]
+    queries: dict[str, Any] | None
+    identification: Identification | str | None
+    seconds: Mapping[str, float]
+    device: torch.device
+    origin: Origin
+
+
+def collect_metrics(outcome: Outcome) -> dict[str, Any]:
+    """Returns the content of ``metrics.json``."""
+    task, trainer = outcome.task, outcome.trainer
+    networks = {name: one.to_dict() for name, one in outcome.assessed.items()}
+    timing = {f"{name}_s": round(value, 3) for name, value in outcome.seconds.items()}
+    clock = trainer.clock.seconds
+    for part in ("reason", "perceive", "sample", "reground"):
+        timing[f"{part}_s"] = round(clock.get(part, 0.0), 3)
+    named = next((row["seconds"] for row in outcome.history if "reground" in row), None)
+    if named is not None:
+        timing["first_names_s"] = named
+    if task.asks:
+        timing["compile_s"] = round(task.reasoner.compiled.seconds, 3)
+    first = next(iter(networks.values()))
+    return {
+        "grounding": first["grounding"] if len(networks) == 1 else _mean_grounding(networks),
+        "query": outcome.queries,
+        "identify": _identify_metrics(outcome),
+        "ood": first["ood"],
+        "generation": first["generation"],
+        "networks": networks,
+        "learnable": task.reasoner.learned_probabilities() if task.asks else {},
+        "relabellings": [
+            {"step": row["step"], **row["reground"]} for row in outcome.history if "reground" in row
+        ],
+        "rollbacks": trainer.rollbacks,
+        "timing": timing,
+        "memory": {"peak_mb": _peak_mb()},
+        "environment": environment(outcome.device),
+        "seed": outcome.origin.seed,
+        "split": {
+            "seed": task.spec.examples.seed,
+            "networks": {
+                name: {"train": len(trainer.learners[name].pool), "held_out": len(one.images)}
+                for name, one in outcome.assessed.items()
+            },
+        },
+        "program": str(task.sources.program),
+    }
+
+
+def _mean_grounding(networks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Averages the networks' scores; each network's own stand under ``networks``."""
+    scores = [network["grounding"] for network in networks.values()]
+    mean: dict[str, Any] = {}
+    for key in ("accuracy", "accuracy_matched", "nmi", "ari", "collapse", "ece"):
+        values = [score[key] for score in scores]
+        mean[key] = None if None in values else sum(values) / len(values)
+    mean["per_symbol"] = {
+        f"{name}.{symbol}": value
+        for name, network in networks.items()
+        for symbol, value in network["grounding"]["per_symbol"].items()
+    }
+    return mean
+
+
+def _identify_metrics(outcome: Outcome) -> dict[str, Any] | None:
+    """Returns the identification with the map that was learnt, ``None`` without a goal."""
+    found = outcome.identification
+    if found is None:
+        return None
+    if isinstance(found, str):
+        return {"count": None, "permutations": None, "collapses": None, "reason": found}
+    result: dict[str, Any] = found.to_dict()
+    one = learnt(outcome.task, found, outcome.assessed)
+    if one is not None:
+        result["learnt"] = one.to_dict()
+    return result
+
+
+def _peak_mb() -> float:
+    """Returns the largest resident memory of this process, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1024.0 if sys.platform != "darwin" else 1024.0**2), 1)
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Says what a run ran on."""
+    versions: dict[str, str | None] = {}
+    for package in ("groundkit", *_PACKAGES):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = None
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": str(device)
+        if device.type == "cpu"
+        else f"{device} ({torch.cuda.get_device_name(device)})",
+        "threads": torch.get_num_threads(),
+        "versions": versions,
+    }
+
+
+def report_data(outcome: Outcome, metrics: dict[str, Any]) -> ReportData:
+    """Returns what the report shows."""
+    task, history = outcome.task, outcome.history
+    return {
+        "title": task.sources.program.stem,
+        "subtitle": f"seed {metrics['seed']}, {metrics['environment']['device']}, "
+        f"{datetime.date.today().isoformat()}",
+        "command": outcome.origin.command,
+        "networks": [
+            {
+                "name": name,
+                "symbols": task.domains[name],
+                "grounding": metrics["networks"][name]["grounding"],
+                "reliability": None if one.scores.bins is None else one.scores.bins.to_dict(),
+                "images": as_pixels(one.images.pixels),
+                "probs": one.probs,
+                "truth": one.images.labels,
+                "energies": one.energies,
+                "ood_energies": one.ood_energies,
+                "ood": metrics["networks"][name]["ood"],
+                "samples": None if one.samples is None else as_pixels(one.samples),
+                "asked": one.asked,
+                "nearest": None if one.nearest is None else as_pixels(one.nearest),
+                "generation": metrics["networks"][name]["generation"],
+            }
+            for name, one in outcome.assessed.items()
+        ],
+        "query": metrics["query"],
+        "identify": metrics["identify"],
+        "history": [
+            _flat(row, task) for row in history if row["phase"] == "joint" and "terms" in row
+        ],
+        "events": _events(history),
+        "health": _health(history),
+        "timing": metrics["timing"],
+        "memory": metrics["memory"],
+        "environment": metrics["environment"],
+        "program": task.program.text,
+        "spec": task.spec.to_toml(),
+    }
+
+
+def _flat(row: Row, task: Task) -> dict[str, float]:
+    """Returns a history row as numbers for the curves."""
+    flat = {"step": row["step"], **row["terms"]}
+    for name, health in row.get("health", {}).items():
+        prefix = f"{name}." if len(task.neural) > 1 else ""
+        for key in ("effective_symbols", "energy_gap"):
+            if health.get(key) is not None:
+                flat[prefix + key] = health[key]
+    return flat
+
+
+def _events(history: Sequence[Row]) -> list[Any]:
+    """Lists re-groundings that moved or split symbols, and rollbacks."""
+    events = []
+    for row in history:
+        if ("reground" in row and row["reground"]["accepted"]) or "split" in row:
+            events.append({"step": row["step"], "kind": "reground", "text": row["words"]})
+        elif "rollback" in row:
+            text = f"the energy of {row['rollback']} diverged; went back to the last good state"
+            events.append({"step": row["step"], "kind": "rollback", "text": text})
+    return events
+
+
+def _health(history: Sequence[Row]) -> list[Any]:
+    """Words the last health measurements of every network."""
+    last: Row = next((row["health"] for row in reversed(history) if row.get("health")), {})
+    notes: list[Any] = []
+    for name, health in last.items():
+        notes.extend(
+            {"name": name, "status": "warning", "text": text} for text in health["verdicts"]
+        )
+        if not health["verdicts"]:
+            text = (
+                f"{health['effective_symbols']:.1f} effective symbols, views agree on "
+                f"{health['view_agreement']:.0%} of images, effective rank "
+                f"{health['effective_rank']:.1f}"
+            )
+            notes.append({"name": name, "status": "good", "text": text})
+    return notes

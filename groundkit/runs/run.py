@@ -1,0 +1,333 @@
+"""One run: check, identify, train, evaluate, report."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from groundkit.device import choose_device
+from groundkit.errors import LimitError, SpecError, StoppedError
+from groundkit.files import write_atomically
+from groundkit.identifiability.identification import Identification
+from groundkit.perception.distributed import World
+from groundkit.perception.in_distribution import measure
+from groundkit.perception.phases import Row
+from groundkit.report.html import write_report
+from groundkit.report.verdict import Verdict, judge
+from groundkit.runs.assess import (
+    assess_generation,
+    assess_network,
+    assess_queries,
+    identify_task,
+    symbol_starts,
+)
+from groundkit.runs.folder import History, Origin, RunFolder, new_path
+from groundkit.runs.results import Outcome, collect_metrics, report_data
+from groundkit.task.anchor import anchored
+from groundkit.task.task import Task, read_task
+from groundkit.training.trainer import Trainer
+from groundkit.training.weights import save_weights
+
+
+class Progress(Protocol):
+    """How a run tells what it is doing."""
+
+    def say(self, text: str) -> None:
+        """Tells of something that has happened."""
+
+    def step(self, done: int, total: int, what: str) -> None:
+        """Tells how far long work has come."""
+
+
+class Silent:
+    """Tells nothing."""
+
+    def say(self, text: str) -> None:
+        """Tells nothing."""
+
+    def step(self, done: int, total: int, what: str) -> None:
+        """Tells nothing."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run left behind.
+
+    Attributes:
+        folder: The run's folder.
+        metrics: The content of ``metrics.json``.
+        verdict: What came out, in words.
+    """
+
+    folder: Path
+    metrics: dict[str, Any]
+    verdict: Verdict
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        scores = self.metrics["grounding"]
+        accuracy = scores.get("accuracy")
+        shown = "unknown" if accuracy is None else f"{accuracy:.1%}"
+        return (
+            f"<p><b>{escape(self.verdict.found)}</b> {escape(self.verdict.advice)}</p>"
+            f"<p>accuracy {shown}, report: {escape(str(self.folder / 'report.html'))}</p>"
+        )
+
+
+@dataclass
+class _Times:
+    """Seconds of a run's stages, as ``timing`` in ``metrics.json``."""
+
+    started: float = field(default_factory=time.perf_counter)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def lap(self, name: str) -> None:
+        """Books the time since the last lap under a name."""
+        now = time.perf_counter()
+        self.seconds[name] = self.seconds.get(name, 0.0) + now - self.started
+        self.started = now
+
+
+def run(
+    program: Path | str,
+    spec: Path | str | None = None,
+    *,
+    out: Path | str | None = None,
+    seed: int = 0,
+    settings: Sequence[str] = (),
+    device: str = "auto",
+    engine: str = "circuit",
+    trust: bool = False,
+    resume: Path | str | None = None,
+    progress: Progress | None = None,
+    stop: AbstractContextManager[Callable[[], bool]] | None = None,
+) -> RunResult:
+    """Grounds the symbols of a program and writes a run folder.
+
+    Under ``torchrun`` the processes share every batch, and the first one writes.
+
+    Args:
+        program: The ``.pl`` file.
+        spec: The ``.toml`` file; by default the one beside the program.
+        out: The run's folder; by default ``runs/NAME/DATE-SEED``.
+        seed: Seed of training.
+        settings: ``--set`` texts, ``a.b=value``.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        engine: ``circuit``, or ``deepproblog`` to train by DeepProbLog's own engine.
+        trust: Allow the program and the backbones to run Python code.
+        resume: The folder of a run that was stopped or killed, to go on with it under its own
+            spec, seed and engine.
+        progress: Where to tell what is being done.
+        stop: Entered for training, it gives what is asked after every step; once the answer is
+            true, the state is saved and the run ends in :class:`~groundkit.errors.StoppedError`.
+
+    Returns:
+        The folder, its metrics and the verdict.
+
+    Raises:
+        InputError: Program, spec and data do not fit each other.
+        RunError: Training failed or was stopped, or a file of the run cannot be written.
+    """
+    progress, stop = progress or Silent(), stop or nullcontext(lambda: False)
+    program = Path(program)
+    where = choose_device(device)
+    world = World.join(where)
+    if not world.leads:
+        progress = Silent()
+    times = _Times()
+    if resume is not None:
+        if spec is not None or out is not None or settings or seed:
+            raise SpecError(
+                "a resumed run goes on with its own folder, spec, settings and seed",
+                remedy="leave out what is given beside --resume, or start a new run",
+            )
+        folder = RunFolder.reopen(Path(resume), world.rank)
+        origin, spec = folder.origin, folder.path / "spec.toml"
+    else:
+        command = _command(program, spec, seed, settings, device, engine=engine, trust=trust)
+        origin = Origin(seed, engine, command)
+    task = read_task(program, spec, settings=settings, trust=trust, engine=origin.engine)
+    task.prepare()
+    times.lap("ground")
+    if resume is not None:
+        folder.check_program(task.program.text, program)
+    else:
+        folder = _make_folder(task, Path(out) if out else None, origin, world)
+    progress.say(f"writing to {folder.path}")
+    found = _identify(task, progress)
+    times.lap("identify")
+    trainer, history = _train(
+        task, where, folder, found, progress=progress, stop=stop, trust=trust, world=world
+    )
+    times.lap("train")
+    times.seconds["train"] = history.seconds
+    result = None
+    if world.leads:
+        result = _finish(trainer, history.rows, found, folder, times=times, progress=progress)
+    result = world.agree(result)
+    world.leave()
+    assert result is not None  # the first process has it, and the others have agreed
+    return result
+
+
+def _make_folder(task: Task, out: Path | None, origin: Origin, world: World) -> RunFolder:
+    """Makes the folder of a new run; the first process of several does."""
+    path = world.agree(new_path(out, task.sources.program.stem, origin.seed))
+    if not world.leads:
+        return RunFolder(path, origin, world.rank)
+    spec = anchored(task.spec, task.sources.spec.parent).to_toml()
+    return RunFolder.make(path, origin, {"spec.toml": spec, "program.pl": task.program.text})
+
+
+def _train(
+    task: Task,
+    device: torch.device,
+    folder: RunFolder,
+    found: Identification | str | None,
+    *,
+    progress: Progress,
+    stop: AbstractContextManager[Callable[[], bool]],
+    trust: bool,
+    world: World,
+) -> tuple[Trainer, History]:
+    """Trains, from the newest state in the folder if there is one."""
+    newest = folder.state()
+    step = world.least(0 if newest is None else newest.step)
+    # Where another process is behind, this one goes back to the state that all have.
+    saved = newest if newest is None or newest.step == step else folder.state(step)
+    if saved is not None:
+        for one in saved.damaged:
+            progress.say(f"left out a damaged state: {one}")
+        progress.say(f"going on after step {saved.step}")
+    with folder.history(saved, kept=world.leads) as history, stop as asked:
+
+        def keep(row: Row) -> None:
+            history.add(row)
+            if "words" in row:
+                progress.say(f"step {row['step']}: {row['words']}")
+            elif "rollback" in row:
+                progress.say(f"step {row['step']}: the energy diverged, went back")
+
+        trainer = Trainer(
+            task,
+            device,
+            folder.origin.seed,
+            on_row=keep,
+            on_step=progress.step,
+            on_state=lambda done, state: folder.save_state(done, state, trainer.score, history),
+            stop=asked,
+            trust=trust,
+            rivals=found.listed if isinstance(found, Identification) else (),
+            world=world,
+        )
+        if saved is not None:
+            trainer.load_state_dict(saved.state)
+        try:
+            trainer.train()
+        except StoppedError as error:
+            again = shlex.join(["groundkit", "run", str(task.sources.program)])
+            remedy = f"go on with: {again} --resume {shlex.quote(str(folder.path))}"
+            world.leave()  # all processes stop together
+            raise StoppedError(error.found, remedy=remedy) from None
+    return trainer, history
+
+
+def _finish(
+    trainer: Trainer,
+    rows: Sequence[Row],
+    found: Identification | str | None,
+    folder: RunFolder,
+    *,
+    times: _Times,
+    progress: Progress,
+) -> RunResult:
+    """Saves the weights, evaluates on held-out images and writes the report."""
+    task, path, origin, learners = trainer.task, folder.path, folder.origin, trainer.learners
+    starts = symbol_starts(learners)
+    save_weights(
+        path / "checkpoint",
+        {name: learner.model for name, learner in learners.items()}
+        | {f"{name}.buffer": learner.buffer for name, learner in learners.items()}
+        | {f"{name}.start": start for name, start in starts.items()}
+        | ({"program": task.reasoner} if task.asks else {}),
+        {
+            "program": str(task.sources.program),
+            "seed": origin.seed,
+            "networks": {
+                name: measure(learner.model, learner.pool).to_dict()
+                for name, learner in learners.items()
+            },
+        },
+    )
+    progress.say("evaluating on held-out images")
+    times.lap("save")
+    assessed = {
+        name: assess_network(task, name, learner, seed=origin.seed)
+        for name, learner in learners.items()
+    }
+    queries = assess_queries(task, learners, task.held_out) if task.asks else None
+    times.lap("evaluate")
+    for name, learner in learners.items():
+        assess_generation(task, name, learner, starts.get(name), assessed[name])
+    times.lap("generate")
+    outcome = Outcome(
+        task, trainer, rows, assessed, queries, found, times.seconds, trainer.device, origin
+    )
+    metrics = collect_metrics(outcome)
+    write_atomically(path / "metrics.json", json.dumps(metrics, indent=2).encode())
+    write_report(report_data(outcome, metrics), path)
+    folder.clear_states()
+    verdict = judge(
+        {name: network["grounding"] for name, network in metrics["networks"].items()},
+        metrics["identify"],
+        metrics["query"],
+    )
+    return RunResult(path, metrics, verdict)
+
+
+def _identify(task: Task, progress: Progress) -> Identification | str | None:
+    """Counts the admitted groundings; a text says why that was not possible."""
+    if not task.asks:
+        return None
+    try:
+        found = identify_task(task)
+    except LimitError as error:
+        progress.say(f"identify: {error.found}")
+        return error.found
+    if found.count is not None:
+        merged = found.collapses
+        progress.say(
+            f"identify: the program admits {found.count} grounding"
+            + ("" if found.count == 1 else f"s, {merged} of them merge symbols")
+        )
+    return found
+
+
+def _command(
+    program: Path,
+    spec: Path | str | None,
+    seed: int,
+    settings: Sequence[str],
+    device: str,
+    *,
+    engine: str,
+    trust: bool,
+) -> str:
+    """Words the command that repeats the run."""
+    parts = ["groundkit", "run", str(program), "--seed", str(seed), "--device", device]
+    if engine != "circuit":
+        parts += ["--engine", engine]
+    if spec is not None:
+        parts += ["--spec", str(spec)]
+    for setting in settings:
+        parts += ["--set", setting]
+    return shlex.join(parts + (["--trust"] if trust else []))

@@ -1,0 +1,53 @@
+"""A spec whose paths hold from anywhere, as a run's folder keeps it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from groundkit.data.sources import CARDS
+from groundkit.task.spec import Spec
+
+
+def anchored(spec: Spec, base: Path) -> Spec:
+    """Returns a spec whose paths hold from anywhere: those below ``base`` made absolute.
+
+    Args:
+        spec: A spec whose paths start from ``base``.
+        base: Its folder.
+    """
+
+    def anchor(name: str) -> str:
+        path = base / name
+        return str(path.resolve()) if name not in CARDS and path.exists() else name
+
+    def optional(name: str | None) -> str | None:
+        return None if name is None else anchor(name)
+
+    def located(file: Path | None) -> Path | None:
+        return None if file is None else Path(anchor(str(file)))
+
+    examples = spec.examples
+    return spec.model_copy(
+        update={
+            "examples": examples.model_copy(
+                update={
+                    "data": optional(examples.data),
+                    "file": located(examples.file),
+                }
+            ),
+            "networks": {
+                name: network.model_copy(
+                    update={
+                        "data": optional(network.data),
+                        "labels": network.labels.model_copy(
+                            update={"file": located(network.labels.file)}
+                        ),
+                    }
+                )
+                for name, network in spec.networks.items()
+            },
+            "evaluate": spec.evaluate.model_copy(
+                update={"ood": [anchor(name) for name in spec.evaluate.ood]}
+            ),
+        }
+    )

@@ -1,0 +1,68 @@
+"""From a network's table of the spec to its model and its learner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from groundkit.perception.backbones import build_backbone
+from groundkit.perception.distributed import World
+from groundkit.perception.learner import Learner
+from groundkit.perception.model import SymbolModel
+from groundkit.task.settings import bound_settings
+from groundkit.task.spec import NetworkSpec
+from groundkit.task.task import Task
+
+
+def build_model(
+    spec: NetworkSpec, shape: Sequence[int], symbols: int, *, trust: bool = False
+) -> SymbolModel:
+    """Builds the symbol model that a network's settings describe, untrained."""
+    channels, height, width = shape
+    backbone = build_backbone(spec.backbone, (channels, height, width), trust=trust, **spec.options)
+    return SymbolModel(
+        backbone,
+        symbols,
+        normalise=spec.normalise,
+        temperature=spec.temperature,
+        bfloat16=spec.bfloat16,
+    )
+
+
+def learner_of(
+    model: SymbolModel, spec: NetworkSpec, pool: Tensor, seed: int, world: World | None = None
+) -> Learner:
+    """Makes the learner of a model.
+
+    Args:
+        model: The model, on the device of the pool.
+        spec: The network's settings.
+        pool: Its unlabelled training images, ``(N, C, H, W)`` bytes.
+        seed: Seed of its chains and prototypes.
+        world: The processes that train together.
+    """
+    settings = replace(bound_settings(spec.perception), labels=spec.labels.weight)
+    augmentation = spec.perception.augmentation
+    return Learner(model, settings, augmentation, pool, seed=seed, world=world)
+
+
+def build_learner(
+    task: Task,
+    name: str,
+    device: torch.device,
+    seed: int,
+    *,
+    trust: bool = False,
+    world: World | None = None,
+) -> Learner:
+    """Builds an untrained network of a task and its learner, on a device."""
+    pool, spec = task.pool(name).to(device), task.spec.network(name)
+    symbols = len(task.domains[name])
+    model = build_model(spec, tuple(pool.shape[1:]), symbols, trust=trust).to(device)
+    learner = learner_of(model, spec, pool, seed, world)
+    if name in task.labelled:
+        learner.teach(task.labelled[name].pixels, task.labelled[name].targets)
+    return learner

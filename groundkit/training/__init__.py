@@ -1,0 +1,1 @@
+"""Training: the terms added up, the names put right, the state kept."""

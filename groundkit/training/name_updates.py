@@ -1,0 +1,182 @@
+"""The names of clusters in training: found by the program and by labels, put right as it goes on.
+
+Three things are wrong with names now and then: a permutation of them explains the queries better, a
+symbol is never predicted because its images lie in another one's cluster, or a cluster between two
+symbols was given to one of them whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from groundkit.naming.many_to_one import find_splits, name_clusters
+from groundkit.naming.relabelling import Regrounder, Relabelling
+from groundkit.perception.distributed import World
+from groundkit.perception.learner import Learner
+from groundkit.perception.phases import Row
+from groundkit.training.symbolic import SymbolicTerm
+
+
+class Namer:
+    """Names the clusters of a task's networks.
+
+    Args:
+        learners: The networks by name.
+        domains: Network -> its symbols, of all networks of the program.
+        term: The program's part of training; its examples must hold a query that holds.
+        rivals: Maps of symbols that the program admits beside the identity, to be tried as names.
+        rng: Source of the searches' randomness.
+        world: The processes that train together.
+        on_row: Called with every history row.
+
+    Attributes:
+        relabellings: Joint step -> what the search found there, in order.
+        score: Mean log P(query) when names were last searched, ``None`` before.
+    """
+
+    def __init__(
+        self,
+        learners: Mapping[str, Learner],
+        domains: Mapping[str, Sequence[str]],
+        term: SymbolicTerm,
+        *,
+        rivals: Sequence[Mapping[str, Sequence[int]]],
+        rng: np.random.Generator,
+        world: World,
+        on_row: Callable[[Row], None],
+    ) -> None:
+        self.relabellings: list[tuple[int, Relabelling]] = []
+        self.score: float | None = None
+        self._learners = learners
+        self._term = term
+        self._rng = rng
+        self._world = world
+        self._on_row = on_row
+        self._searchable = {name: domains[name] for name in term.networks}
+        self._domains = {name: domains[name] for name in term.reasoner.slots}
+        self._search = Regrounder(term.reasoner, self._searchable, self._domains, rivals)
+
+    def start_from_several(self, per_symbol: int) -> None:
+        """Clusters finer than symbols, and starts symbols from the clusters that the program says.
+
+        A symbol whose images look different (sandals and boots, a seven with a bar or without) may
+        be several clusters, and a cluster between two symbols need not be given to one whole.
+
+        Args:
+            per_symbol: Clusters for each symbol.
+        """
+        fine = {
+            name: self._learners[name].over_cluster(per_symbol * len(symbols))
+            for name, symbols in self._searchable.items()
+        }
+        found = self._world.agree(
+            name_clusters(
+                self._term.reasoner,
+                self._term.gather({name: clusters.log_probs for name, clusters in fine.items()}),
+                self._term.answers,
+                symbols=self._searchable,
+                rng=self._rng,
+                domains=self._domains,
+            )
+        )
+        for name, chosen in found.names.items():
+            # Names under which symbols merge may be the likeliest, where the program admits that.
+            if name not in found.unnamed:
+                self._learners[name].start_named(fine[name], chosen)
+
+    def search(self, step: int, level: float) -> bool:
+        """Searches for better names and moves the prototypes' rows.
+
+        Args:
+            step: Joint steps so far.
+            level: Level of the interval that a gain has to clear.
+
+        Returns:
+            Whether any were moved.
+        """
+        read = self._term.read(self._learners)
+        found = self._search(read, self._term.answers, rng=self._rng, level=level)
+        found = self._world.agree(self._by_labels(found))
+        for name, permutation in found.permutations.items():
+            self._learners[name].permute_symbols(permutation)
+        self.relabellings.append((step, found))
+        self.score = found.after
+        words = found.describe(self._searchable)
+        self._on_row({"phase": "joint", "step": step, "reground": found.to_dict(), "words": words})
+        renamed = {
+            name: rows[..., list(found.permutations[name])] if name in found.permutations else rows
+            for name, rows in read.items()
+        }
+        return self._split(step, renamed) or found.accepted
+
+    def _by_labels(self, found: Relabelling) -> Relabelling:
+        """Lets labelled images choose between names that the queries cannot tell apart.
+
+        The present names are kept if labels speak more against the new ones than queries for.
+        """
+        read = {name: learner.label_evidence() for name, learner in self._learners.items()}
+        evidence = {name: known for name, known in read.items() if known is not None}
+        gain = _label_gain(evidence, found.permutations)
+        if found.accepted and found.ambiguous and found.runner_up is not None:
+            other = _label_gain(evidence, found.runner_up)
+            if other > gain:
+                found, gain = found.swapped(), other
+        gain += found.queries * (found.after - found.before)
+        return found if gain > 0 or not found.accepted else found.rejected()
+
+    def _split(self, step: int, read: Mapping[str, Tensor]) -> bool:
+        """Gives symbols that are never predicted half of a crowded cluster, where queries gain.
+
+        No permutation undoes such a collapse; training then pulls the halves apart.
+
+        Args:
+            step: Joint steps so far.
+            read: Network -> log-probabilities ``(m, S, K)`` of the examples, under present names.
+
+        Returns:
+            Whether there was such a symbol.
+        """
+        splits = self._world.agree(
+            find_splits(
+                self._term.reasoner,
+                read,
+                self._term.answers,
+                searchable=self._searchable,
+                rng=self._rng,
+            )
+        )
+        for split in splits:
+            self._learners[split.network].split_symbol(split.dead, split.source)
+            symbols = self._searchable[split.network]
+            words = (
+                f"{symbols[split.dead]} was never predicted, it takes half of "
+                f"{symbols[split.source]}: log-likelihood +{split.gain:.2f}"
+            )
+            found = {"network": split.network, "symbol": split.dead, "of": split.source}
+            self._on_row({"phase": "joint", "step": step, "split": found, "words": words})
+        return bool(splits)
+
+
+def name_by_labels(learners: Mapping[str, Learner], world: World) -> None:
+    """Gives clusters the names of the labelled images in them, where there are any."""
+    for learner in learners.values():
+        evidence = learner.label_evidence()
+        if evidence is not None:
+            _, permutation = linear_sum_assignment(evidence.cpu().numpy(), maximize=True)
+            learner.permute_symbols(world.agree(permutation.tolist()))
+
+
+def _label_gain(evidence: Mapping[str, Tensor], permutations: Mapping[str, Sequence[int]]) -> float:
+    """Log-likelihood in nats that labelled images gain by new names, from ``label_evidence``."""
+    gain = 0.0
+    for name, permutation in permutations.items():
+        if name in evidence:
+            known = evidence[name]
+            moved = known[torch.arange(len(permutation)), torch.tensor(permutation)].sum()
+            gain += float(moved - known.trace())
+    return gain

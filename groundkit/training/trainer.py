@@ -1,0 +1,303 @@
+"""Training of a task: its networks' phases, the program's exact likelihood, and the naming.
+
+Clusters come first, without names. Then all terms are maximised together, mean log P(query) among
+them, while a search over relabellings puts the names right where gradient descent cannot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Generator
+
+from groundkit.errors import CheckpointError, StoppedError
+from groundkit.naming.relabelling import Relabelling
+from groundkit.perception.distributed import World
+from groundkit.perception.learner import Learner
+from groundkit.perception.phases import (
+    REPORT_EVERY,
+    Clock,
+    EmbeddingPhase,
+    JointPhase,
+    PhaseSettings,
+    Row,
+)
+from groundkit.task.networks import build_learner
+from groundkit.task.task import Task
+from groundkit.training.name_updates import Namer, name_by_labels
+from groundkit.training.symbolic import SymbolicTerm, moment
+
+# Names that are kept are learnt, right or wrong, so in the first half of joint training the
+# likelier ones are taken on weak evidence; later only a clear gain may move a symbol.
+EARLY_LEVEL, LATE_LEVEL = 0.5, 0.95
+_STRANGE = (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError)
+"""What setting back raises when a state is whole but not of this training."""
+
+State = dict[str, Any]
+"""Nested dicts and lists of tensors and plain values."""
+
+
+class Trainer:
+    """Trains the networks of a task.
+
+    Args:
+        task: Program, spec and examples. Its labels are not looked at.
+        device: Where to train.
+        seed: Seed of weights, batches, augmentation, chains and search.
+        on_row: Called with every history row.
+        on_step: Called with the steps done, all steps, and what is being done.
+        on_state: Called with the steps done and the state of training every
+            ``train.checkpoint_every`` steps.
+        stop: Asked after every step; training then ends in :class:`~groundkit.errors.StoppedError`.
+        trust: Allow backbones from the user's own modules.
+        rivals: Maps of symbols that the program admits beside the identity, to be tried as names.
+        world: The processes that train together.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        device: torch.device,
+        seed: int,
+        *,
+        on_row: Callable[[Row], None] = lambda row: None,
+        on_step: Callable[[int, int, str], None] = lambda done, total, what: None,
+        on_state: Callable[[int, State], None] = lambda done, state: None,
+        stop: Callable[[], bool] = lambda: False,
+        trust: bool = False,
+        rivals: Sequence[Mapping[str, Sequence[int]]] = (),
+        world: World | None = None,
+    ) -> None:
+        self.task = task
+        self.device = device
+        self.world = world or World()
+        self.clock = Clock()
+        self._on_row, self._on_step, self._on_state, self._stop = on_row, on_step, on_state, stop
+        self._rng = np.random.default_rng(seed)
+        torch.manual_seed(seed)
+        self.generator = Generator(device).manual_seed(seed)
+        self.learners: dict[str, Learner] = {
+            name: build_learner(task, name, device, seed, trust=trust, world=self.world)
+            for name in task.neural
+        }
+        self._symbolic = SymbolicTerm(task, device, self.world) if task.asks else None
+        self._namer = self._make_namer(rivals)
+        self._named: list[str] = []
+        self._embedding: EmbeddingPhase | None = None
+        self._joint = self._joint_phase()
+
+    def _make_namer(self, rivals: Sequence[Mapping[str, Sequence[int]]]) -> Namer | None:
+        """Makes the search for names, ``None`` where it is off, or no query says anything."""
+        term = self._symbolic
+        if term is None or len(term.answers) == 0 or not self.task.spec.train.reground:
+            return None
+        return Namer(
+            self.learners,
+            self.task.domains,
+            term,
+            rivals=rivals,
+            rng=self._rng,
+            world=self.world,
+            on_row=self._on_row,
+        )
+
+    def _joint_phase(self) -> JointPhase:
+        train = self.task.spec.train
+        return JointPhase(
+            self.learners,
+            PhaseSettings(self.joint_steps, train.learning_rate, train.weight_decay),
+            train.pool_batch,
+            self.generator,
+            others=self._symbolic.reasoner.parameters() if self._symbolic else (),
+            on_row=self._on_row,
+            clock=self.clock,
+        )
+
+    @property
+    def joint_steps(self) -> int:
+        """Number of steps of joint training."""
+        train = self.task.spec.train
+        if self._symbolic is not None:
+            per_epoch = -(-len(self.task.examples) // train.batch)
+        else:
+            images = max(len(learner.pool) for learner in self.learners.values())
+            per_epoch = -(-images // train.pool_batch)
+        return max(train.min_steps, train.epochs * per_epoch)
+
+    @property
+    def total_steps(self) -> int:
+        """Number of steps of both phases."""
+        return len(self.learners) * self.task.spec.train.cluster_steps + self.joint_steps
+
+    @property
+    def relabellings(self) -> list[tuple[int, Relabelling]]:
+        """Joint step and finding of each search for names, in order."""
+        return [] if self._namer is None else self._namer.relabellings
+
+    @property
+    def score(self) -> float | None:
+        """Mean log P(query) when names were last searched, ``None`` before."""
+        return None if self._namer is None else self._namer.score
+
+    @property
+    def rollbacks(self) -> int:
+        """How often training went back to an earlier state."""
+        return self._joint.rollbacks
+
+    def train(self) -> None:
+        """Runs what is left of both phases.
+
+        Raises:
+            RunError: Training diverged and did not recover.
+            StoppedError: It was asked to stop; the state has been handed over.
+        """
+        with self.clock("train"):
+            if self.task.spec.train.cluster_steps:
+                for name in self.learners:
+                    if name not in self._named:
+                        self._cluster(name)
+            self._join()
+
+    def _cluster(self, name: str) -> None:
+        """Clusters one network's images; with the last network, names all clusters."""
+        train, learner = self.task.spec.train, self.learners[name]
+        phase = self._embedding or self._embedding_phase(name)
+        self._embedding = phase
+        before = len(self._named) * train.cluster_steps
+        while phase.done < phase.steps:
+            value = phase.step()
+            if phase.done % REPORT_EVERY == 0:
+                self._on_row(
+                    {
+                        "phase": "cluster",
+                        "network": name,
+                        "step": phase.done,
+                        "terms": {"contrastive": value},
+                    }
+                )
+            self._pause(before + phase.done, f"clustering {name}")
+        learner.start_symbols()
+        self._named.append(name)
+        self._embedding = None
+        if len(self._named) == len(self.learners):
+            self._name()
+
+    def _name(self) -> None:
+        """Gives the clusters of all networks their first names."""
+        per_symbol = self.task.spec.train.clusters_per_symbol
+        if self._namer is not None and per_symbol > 1:
+            self._namer.start_from_several(per_symbol)
+        name_by_labels(self.learners, self.world)
+        self._reground(0)
+        self._joint.renew()
+
+    def _embedding_phase(self, name: str) -> EmbeddingPhase:
+        train = self.task.spec.train
+        settings = PhaseSettings(
+            train.cluster_steps, train.cluster_learning_rate, train.weight_decay
+        )
+        return EmbeddingPhase(self.learners[name], settings, train.cluster_batch, self.generator)
+
+    def _join(self) -> None:
+        """Maximises all terms together."""
+        phase = self._joint
+        before = self.total_steps - phase.steps
+        while phase.done < phase.steps:
+            self._step()
+            if self._search_after(phase.done):
+                self._reground(phase.done)
+            self._pause(before + phase.done, "joint training")
+
+    def _search_after(self, step: int) -> bool:
+        every = self.task.spec.train.reground_every
+        return step % every == 0 or step == every // 2 or step == self.joint_steps
+
+    def _pause(self, done: int, what: str) -> None:
+        """Tells of a step; hands the state over where one is due, or on a request to stop."""
+        self._on_step(done, self.total_steps, what)
+        stop = self.world.agree(self._stop())
+        if stop or done % self.task.spec.train.checkpoint_every == 0 or done == self.total_steps:
+            self._on_state(done, self.state_dict())
+        if stop:
+            raise StoppedError(
+                f"stopped after step {done} of {self.total_steps}; everything so far is saved"
+            )
+
+    def _step(self) -> None:
+        """Makes one step of joint training, on randomly chosen examples if there is a program."""
+        term = self._symbolic
+        if term is None:
+            self._joint.step()
+            return
+        chosen = term.draw(self.generator)
+        train = self.task.spec.train
+        now = moment(train.schedule, self._joint.done / train.schedule_steps)
+        self._joint.step(
+            term.queried(chosen),
+            lambda views: {
+                "symbolic": (
+                    train.symbolic * now.weight,
+                    term.likelihood(chosen, views, now.temperature),
+                )
+            },
+        )
+
+    def _reground(self, step: int) -> None:
+        """Searches for better names."""
+        if self._namer is not None:
+            with self.clock("reground"):
+                early = 2 * step < self.joint_steps
+                moved = self._namer.search(step, EARLY_LEVEL if early else LATE_LEVEL)
+            if moved:
+                self._joint.renew()
+
+    def state_dict(self) -> State:
+        """Everything that the rest of training depends on."""
+        return {
+            "learners": {name: one.state_dict() for name, one in self.learners.items()},
+            "reasoner": self._symbolic.reasoner.state_dict() if self._symbolic else None,
+            "joint": self._joint.state_dict(),
+            "embedding": None if self._embedding is None else self._embedding.state_dict(),
+            "named": list(self._named),
+            "generator": self.generator.get_state(),
+            "search": self._rng.bit_generator.state,
+            "score": self.score,
+            "seconds": dict(self.clock.seconds),
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Sets back what :meth:`state_dict` returned, to go on from there.
+
+        Raises:
+            CheckpointError: It is the state of another training.
+        """
+        try:
+            self._restore(state)
+        except _STRANGE as error:
+            raise CheckpointError(
+                f"the state is not of this training: {type(error).__name__}: {error}",
+                expected=f"one of the networks {', '.join(sorted(self.learners))}, as this version "
+                "of groundkit writes it",
+                remedy="begin a new run",
+            ) from error
+
+    def _restore(self, state: State) -> None:
+        if set(state["learners"]) != set(self.learners):
+            raise ValueError(f"it has the networks {', '.join(sorted(state['learners']))}")
+        for name, learner in self.learners.items():
+            learner.load_state_dict(state["learners"][name])
+        if self._symbolic is not None:
+            self._symbolic.reasoner.load_state_dict(state["reasoner"])
+        self._joint.load_state_dict(state["joint"])
+        self._named = list(state["named"])
+        if state["embedding"] is not None:
+            self._embedding = self._embedding_phase(list(self.learners)[len(self._named)])
+            self._embedding.load_state_dict(state["embedding"])
+        self.generator.set_state(state["generator"])
+        self._rng.bit_generator.state = state["search"]
+        if self._namer is not None:
+            self._namer.score = state["score"]
+        self.clock.seconds.update(state["seconds"])

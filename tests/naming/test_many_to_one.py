@@ -1,0 +1,79 @@
+"""Names that are not one-to-one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from groundkit.errors import NetworkError
+from groundkit.naming.many_to_one import find_splits, name_clusters
+from tests.identifiability.oracle import relation
+from tests.naming.fakes import RowReasoner, predictions
+
+SUM = relation(6, 2, lambda a, b: a + b)
+SYMBOLS = {"net": SUM.domains["net"]}
+
+
+def _over_clustered(count: int, meaning: np.ndarray, rng: np.random.Generator):
+    """Predictions over clusters, each of which stands for the symbol that ``meaning`` gives."""
+    drawn = rng.integers(len(SUM), size=count)
+    true = SUM.rows[drawn]
+    seen = np.array([[rng.choice(np.flatnonzero(meaning == s)) for s in row] for row in true])
+    logits = rng.normal(size=(*true.shape, len(meaning))) + 5 * np.eye(len(meaning))[seen]
+    return {"net": torch.log_softmax(torch.as_tensor(logits), -1)}, torch.as_tensor(
+        SUM.answers[drawn]
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_several_clusters_may_mean_one_symbol(seed) -> None:
+    rng = np.random.default_rng(seed)
+    meaning = rng.permutation(np.array([0, 1, 2, 3, 4, 5, 1, 4, 4]))
+    log_probs, answers = _over_clustered(600, meaning, rng)
+    found = name_clusters(RowReasoner(SUM), log_probs, answers, symbols=SYMBOLS, rng=rng)
+    assert found.names == {"net": tuple(meaning.tolist())}
+    assert not found.unnamed
+    assert not found.ambiguous
+
+
+def test_fewer_clusters_than_symbols_are_refused() -> None:
+    rng = np.random.default_rng(0)
+    log_probs, answers = predictions(SUM, 20, rng)
+    few = {"net": log_probs["net"][..., :5]}
+    with pytest.raises(NetworkError, match="5 clusters for the 6 symbols"):
+        name_clusters(RowReasoner(SUM), few, answers, symbols=SYMBOLS, rng=rng)
+
+
+def test_a_crowded_symbol_is_split_with_the_dead_one_that_it_holds() -> None:
+    rng = np.random.default_rng(1)
+    log_probs, answers = predictions(SUM, 600, rng, accuracy=0.98)
+    values = log_probs["net"].clone()
+    merged = torch.logaddexp(values[..., 2], values[..., 4])
+    values[..., 2], values[..., 4] = merged, -20.0
+    values = torch.log_softmax(values, dim=-1)
+    splits = find_splits(RowReasoner(SUM), {"net": values}, answers, searchable=SYMBOLS, rng=rng)
+    assert [(split.dead, split.source) for split in splits] == [(4, 2)]
+    assert splits[0].interval[0] > 0
+
+
+def test_nothing_is_split_where_every_symbol_is_used() -> None:
+    rng = np.random.default_rng(2)
+    log_probs, answers = predictions(SUM, 300, rng)
+    assert not find_splits(RowReasoner(SUM), log_probs, answers, searchable=SYMBOLS, rng=rng)
+
+
+def test_a_collapse_that_the_goal_rewards_is_not_broken_by_likelihood() -> None:
+    """All zeros satisfy the addition of three images: only the prior objects to it."""
+    whole = relation(6, 3, lambda a, b, c: True if a + b == c else None)
+    zeros = torch.full((200, 3, 6), -9.0, dtype=torch.float64)
+    zeros[..., 0] = 0.0
+    log_probs = {"net": torch.log_softmax(zeros, dim=-1)}
+    found = find_splits(
+        RowReasoner(whole),
+        log_probs,
+        torch.zeros(200, dtype=torch.long),
+        searchable={"net": whole.domains["net"]},
+        rng=np.random.default_rng(0),
+    )
+    assert not found

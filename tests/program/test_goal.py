@@ -1,0 +1,44 @@
+"""Goals: their variables, and goals that are none."""
+
+from __future__ import annotations
+
+import pytest
+
+from groundkit.errors import Location, ProgramError
+from groundkit.program.goal import parse_goal
+
+
+@pytest.mark.parametrize(
+    ("text", "functor", "variables"),
+    [
+        ("addition(X, Y, Z)", "addition", ("X", "Y", "Z")),
+        ("addition([X1,X2],[Y1,Y2],Z).", "addition", ("X1", "X2", "Y1", "Y2", "Z")),
+        ("p(B, A, f(B, XB))", "p", ("B", "A", "XB")),
+        ("rain", "rain", ()),
+        ("\\+ wins(X)", "wins", ("X",)),
+        ("p(X), q(X, Y)", "p", ("X", "Y")),
+        ("p(_, X)", "p", ("X",)),
+    ],
+)
+def test_names_functor_and_variables(text: str, functor: str, variables: tuple[str, ...]) -> None:
+    goal = parse_goal(text)
+    assert goal.functor == functor
+    assert goal.variables == variables
+
+
+@pytest.mark.parametrize("text", ["", "p(X", "X", "p(X). q(Y)", "3 4"])
+def test_refuses_what_is_not_one_goal(text: str) -> None:
+    at = Location("spec.toml", 2)
+    with pytest.raises(ProgramError, match="goal") as info:
+        parse_goal(text, at)
+    assert info.value.at == at
+
+
+def test_prints_a_goal_with_values() -> None:
+    assert parse_goal("sum(X,Y,Z)").with_values({"Z": "7"}).replace(" ", "") == "sum(X,Y,7)"
+
+
+@pytest.mark.parametrize("text", ["0.5::a(X)", "a(X), (0.5::b, c)", "i.\n().//////-1", "a(", ""])
+def test_what_is_no_goal_is_refused(text):
+    with pytest.raises(ProgramError):
+        parse_goal(text)

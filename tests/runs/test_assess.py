@@ -1,0 +1,127 @@
+"""Held-out scores, also for a user's own images with and without known symbols."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from groundkit.data import sources
+from groundkit.perception.pixels import to_bytes
+from groundkit.runs.assess import (
+    assess_network,
+    assess_queries,
+    held_out_images,
+    identify_task,
+    learnt,
+)
+from groundkit.runs.run import run
+from groundkit.training.trainer import Trainer
+
+CPU = torch.device("cpu")
+
+
+class Perfect:
+    """Reads images like a network that knows every label of a bank."""
+
+    def __init__(self, bank, shift=0):
+        symbols = len(bank.classes)
+        self.known = {
+            image.numpy().tobytes(): (label + shift) % symbols
+            for image, label in zip(bank.pixels, bank.labels, strict=True)
+        }
+        self.symbols = symbols
+        self.pool = bank.pixels
+
+    def model(self, images):
+        return self.read(to_bytes(images)) + 0 * images.flatten(1).sum(1, keepdim=True)
+
+    def read(self, pixels):
+        rows = torch.zeros(len(pixels), self.symbols)
+        for row, image in zip(rows, pixels, strict=True):
+            row[self.known.get(image.numpy().tobytes(), 0)] = 50.0
+        return rows
+
+    def log_probs(self, pixels):
+        return self.read(pixels).log_softmax(-1)
+
+
+def test_a_perfect_network_scores_one(small):
+    task = small()
+    learner = Perfect(task.banks(1)["net"])
+    found = assess_network(task, "net", learner, seed=0)
+    assert found.scores.accuracy == 1
+    queries = assess_queries(task, {"net": learner}, task.held_out)
+    assert queries["accuracy"] == 1
+    assert queries["nll"] == pytest.approx(0, abs=1e-6)
+
+
+def test_wrong_names_show_in_accuracy_and_learnt_map_not_in_matching(small):
+    task = small()
+    learner = Perfect(task.banks(1)["net"], shift=1)
+    found = assess_network(task, "net", learner, seed=0)
+    assert (found.scores.accuracy, found.scores.accuracy_matched) == (0, 1)
+    assert assess_queries(task, {"net": learner}, task.held_out)["accuracy"] < 0.5
+    named = learnt(task, identify_task(task), {"net": found})
+    assert not named.admitted
+    assert named.maps["net"] == (1, 2, 3, 4, 0)
+
+
+def test_observed_answers_are_scored_by_the_likeliest(small):
+    task = small('query.goal="sum(X, Y, Z)"', 'examples.images=["X","Y"]')
+    learner = Perfect(task.banks(1)["net"])
+    queries = assess_queries(task, {"net": learner}, task.held_out)
+    assert queries["accuracy"] == 1
+    assert math.isfinite(queries["nll"])
+
+
+@pytest.fixture
+def own_images(small):
+    """Writes 8x8 digits as PNG files and a table of additions; returns a writer of the table."""
+    bank = sources.load_data("digits8").train
+    rng = np.random.default_rng(0)
+    by_digit = [np.flatnonzero(bank.labels == k) for k in range(5)]
+
+    def write(truth):
+        lines = ["X,Y,Z" + (",X.truth,Y.truth,Z.truth" if truth else "")]
+        for _ in range(40):
+            a, b = rng.integers(0, 3, 2)
+            symbols = (a, b, a + b)
+            names = []
+            for symbol in symbols:
+                place = rng.choice(by_digit[symbol])
+                names.append(f"{place}.png")
+                Image.fromarray(bank.pixels[place, 0].numpy()).save(small.folder / names[-1])
+            lines.append(",".join([*names, *(map(str, symbols) if truth else ())]))
+        (small.folder / "own.csv").write_text("\n".join(lines) + "\n")
+
+    return write
+
+
+def test_own_images_without_truth_train_and_say_what_is_unknown(small, own_images, tmp_path):
+    own_images(truth=False)
+    found = run(small.folder / "add.pl", out=tmp_path / "out", settings=['examples.file="own.csv"'])
+    assert found.metrics["grounding"]["accuracy"] is None
+    assert found.metrics["grounding"]["reason"]
+    assert found.metrics["generation"]["fid"] is None
+    assert found.metrics["generation"]["reason"]
+    assert (tmp_path / "out" / "report.html").exists()
+
+
+def test_own_images_take_the_shape_of_the_spec(small, own_images):
+    own_images(truth=False)
+    task = small('examples.file="own.csv"', "networks.net.image_shape=[3, 16, 12]")
+    assert task.pool("net").shape[1:] == (3, 16, 12)
+
+
+def test_own_images_with_truth_are_scored(small, own_images):
+    own_images(truth=True)
+    task = small('examples.file="own.csv"')
+    assert len(task.examples) + len(task.held_out) == 40
+    images = held_out_images(task, "net")
+    assert set(images.labels) <= set(range(5))
+    trainer = Trainer(task, CPU, 0)
+    found = assess_network(task, "net", trainer.learners["net"], seed=0)
+    assert found.scores.accuracy is not None
+    assert found.scores.n == len(images)

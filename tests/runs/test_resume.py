@@ -1,0 +1,163 @@
+"""A run that is stopped or killed goes on, and ends as if nothing had happened."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+import torch
+
+from groundkit.errors import CheckpointError, SpecError, StoppedError
+from groundkit.runs.run import Silent, run
+from groundkit.training.states import States
+from tests.small import PROGRAM, left_behind, write_task
+
+HERE = os.environ | {"PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1"}
+SETTINGS = ["train.min_steps=40", "train.checkpoint_every=7", "evaluate.samples=2"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_task(tmp_path_factory.mktemp("resume"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(folder):
+    run(folder / "add.pl", out=folder / "undisturbed", seed=3, settings=SETTINGS)
+    return left_behind(folder / "undisturbed")
+
+
+def stopped_after(folder, name, steps):
+    """Starts a run and asks it to stop after so many steps."""
+    asked = itertools.count(1)
+    with pytest.raises(StoppedError, match=f"after step {steps} of 46") as error:
+        run(
+            folder / "add.pl",
+            out=folder / name,
+            seed=3,
+            settings=SETTINGS,
+            stop=nullcontext(lambda: next(asked) == steps),
+        )
+    return error.value
+
+
+@pytest.mark.parametrize("steps", [1, 6, 7, 11, 30, 46])
+def test_a_stopped_run_goes_on_bit_for_bit(folder, undisturbed, steps):
+    error = stopped_after(folder, f"stopped-{steps}", steps)
+    path = folder / f"stopped-{steps}"
+    assert f"--resume {path}" in error.remedy
+    result = run(folder / "add.pl", resume=path)
+    assert left_behind(path) == undisturbed
+    assert not (path / "state").exists()
+    assert result.metrics["seed"] == 3
+
+
+class Told(Silent):
+    """Keeps what a run says."""
+
+    def __init__(self):
+        self.texts = []
+
+    def say(self, text):
+        self.texts.append(text)
+
+
+def test_a_damaged_state_is_left_out_and_an_earlier_one_used(folder, undisturbed):
+    stopped_after(folder, "damaged", 30)
+    path = folder / "damaged"
+    newest = sorted((path / "state" / "0").iterdir())[-1] / "training.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-10])
+    with (path / "history.jsonl").open("a") as stream:
+        stream.write('{"phase": "jo')
+    told = Told()
+    run(folder / "add.pl", resume=path, progress=told)
+    assert [text for text in told.texts if text.startswith("left out a damaged state")]
+    assert left_behind(path) == undisturbed
+
+
+def test_killed_and_resumed(folder, undisturbed):
+    path = folder / "killed"
+    command = [sys.executable, "-m", "groundkit", "run", "add.pl", "--out", "killed", "--seed", "3"]
+    for setting in SETTINGS:
+        command += ["--set", setting]
+    process = subprocess.Popen(command, cwd=folder, env=HERE, stderr=subprocess.DEVNULL)
+    while not list(path.glob("state/0/000000*/manifest.json")):
+        assert process.poll() is None
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (path / "metrics.json").exists()
+    run(folder / "add.pl", resume=path)
+    assert left_behind(path) == undisturbed
+
+
+def test_sigterm_finishes_the_step_saves_and_says_how_to_go_on(folder):
+    command = [sys.executable, "-m", "groundkit", "run", "add.pl", "--out", "term"]
+    process = subprocess.Popen(
+        [*command, "--set", "train.min_steps=5000"],
+        cwd=folder,
+        env=HERE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (folder / "term" / "history.jsonl").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    _, message = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "stopped after step" in message
+    assert "groundkit run add.pl --resume term" in message
+    assert "Traceback" not in message
+    assert list((folder / "term" / "state" / "0").iterdir())
+
+
+def test_what_cannot_be_resumed_is_refused(folder, undisturbed, tmp_path):
+    with pytest.raises(CheckpointError, match="has ended"):
+        run(folder / "add.pl", resume=folder / "undisturbed")
+    with pytest.raises(CheckpointError, match="not the folder of a run"):
+        run(folder / "add.pl", resume=tmp_path)
+    stopped_after(folder, "other", 1)
+    with pytest.raises(SpecError, match="its own folder, spec, settings and seed"):
+        run(folder / "add.pl", resume=folder / "other", settings=["train.batch=3"])
+    (tmp_path / "add.pl").write_text(PROGRAM + "% changed\n")
+    with pytest.raises(CheckpointError, match="is not the program of the run"):
+        run(tmp_path / "add.pl", resume=folder / "other")
+    with pytest.raises(SpecError, match="--resume"):
+        run(folder / "add.pl", out=folder / "other").metrics  # noqa: B018
+
+
+def test_the_last_states_and_the_best_are_kept(tmp_path):
+    states = States(tmp_path / "states")
+    for step, score in ((1, -3.0), (2, -1.0), (3, -2.0), (4, None), (5, -2.5)):
+        states.save(step, {"weights": torch.full((2,), float(step))}, {"score": score})
+    kept = sorted(int(path.name) for path in (tmp_path / "states").iterdir())
+    assert kept == [2, 4, 5]
+    assert torch.equal(states.latest().state["weights"], torch.tensor([5.0, 5.0]))
+    assert states.latest(up_to=4).step == 4
+
+
+def test_a_state_comes_back_as_it_was(tmp_path):
+    state = {
+        0: {"step": torch.tensor(3.0), "betas": (0.9, 0.999)},
+        "empty": {},
+        "list": [1, None, True, "text", 2**100, float("inf")],
+        "bytes": torch.arange(3, dtype=torch.uint8),
+    }
+    States(tmp_path).save(1, state, {})
+    found = States(tmp_path).latest().state
+    assert torch.equal(found[0].pop("step"), state[0].pop("step"))
+    assert torch.equal(found.pop("bytes"), state.pop("bytes"))
+    assert found == state
+
+
+def test_a_state_of_what_cannot_be_kept_is_refused(tmp_path):
+    with pytest.raises(TypeError, match="a state cannot hold object"):
+        States(tmp_path).save(1, {"x": object()}, {})
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,124 @@
+"""A finished run answers questions about image files, and says what it did to them."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from groundkit.errors import CheckpointError, DataError, ProgramError
+from groundkit.runs.session import open_run
+
+from .conftest import write_digit
+
+
+@pytest.fixture(scope="module")
+def session(finished):
+    return open_run(finished, device="cpu")
+
+
+def test_answers_are_the_sums_that_the_readings_imply(session, digits):
+    """Oracle: convolve the two symbol distributions."""
+    found = session.query("sum('1.png', '3.png', Z)")
+    first, second = session.read(["1.png", "3.png"])
+    expected = np.convolve(first.probabilities, second.probabilities)
+    by_value = {int(a.values["Z"]): a.probability for a in found.answers}
+    assert by_value == pytest.approx(dict(enumerate(expected)), abs=1e-6)
+    assert found.best.text == f"sum('1.png','3.png',{expected.argmax()})"
+    assert set(found.images) == {"1.png", "3.png"}
+
+
+def test_same_file_twice_is_one_image(session, digits):
+    assert session.query("same('2.png', '2.png')").best.probability == pytest.approx(1.0)
+    assert session.query("same('2.png', '3.png')").best.probability < 1.0
+
+
+def test_unseen_image_gets_the_probability_of_the_goal_for_each_symbol(session, digits):
+    found = session.query("sum('1.png', Other, 4)")
+    (reading,) = session.read(["1.png"])
+    by_value = {int(a.values["Other"]): a.probability for a in found.answers}
+    expected = {k: reading.probabilities[4 - k] for k in range(5)}
+    assert by_value == pytest.approx(expected, abs=1e-9)
+    assert "no image was given for Other" in str(found)
+
+
+def test_a_symbol_in_the_place_of_an_image_is_certain(session, digits):
+    found = session.query("sum('1.png', 2, Z)")
+    (reading,) = session.read(["1.png"])
+    by_value = {int(a.values["Z"]): a.probability for a in found.answers}
+    assert by_value == pytest.approx({k + 2: p for k, p in enumerate(reading.probabilities)})
+
+
+def test_learnt_probabilities_of_the_program_are_used(session, digits):
+    (reading,) = session.read(["1.png"])
+    found = session.query("nice('1.png')").best.probability
+    assert found == pytest.approx(0.3 * reading.probabilities[1])
+
+
+def test_size_colour_and_inversion_do_not_change_the_symbol_and_are_told(session, digits):
+    write_digit("paper.png", 0, invert=True, colour=True, size=(80, 80))
+    plain, paper = session.read(["0.png", "paper.png"])
+    assert plain.done == ()
+    assert paper.symbol == plain.symbol
+    assert [words.split()[0] for words in paper.done] == ["fitted", "turned", "inverted:"]
+
+
+def test_transparent_paper_is_white(session, digits):
+    ink = np.asarray(Image.open("0.png"))
+    layers = np.stack([np.zeros_like(ink)] * 3 + [ink], axis=-1)
+    Image.fromarray(layers, "RGBA").save("ink.png")
+    plain, ink_on_nothing = session.read(["0.png", "ink.png"])
+    assert ink_on_nothing.probabilities == pytest.approx(plain.probabilities, abs=1e-6)
+
+
+def test_few_training_images_are_flagged_and_most_noise_is(session, digits):
+    pool = session.task.pool("net")
+    limit = session.familiar["net"].energy_limit
+    energies = -torch.logsumexp(session.logits(pool, "net"), 1)
+    assert float((energies > limit).double().mean()) == pytest.approx(0.01, abs=0.004)
+    assert session.read(["0.png"])[0].energy_limit == limit
+
+
+def test_a_run_without_stored_facts_measures_its_images_again(session, finished, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    manifest = json.loads((copy / "checkpoint" / "manifest.json").read_text())
+    del manifest["facts"]["networks"]
+    (copy / "checkpoint" / "manifest.json").write_text(json.dumps(manifest))
+    known, again = session.familiar["net"], open_run(copy, device="cpu").familiar["net"]
+    assert again.shape == known.shape
+    assert again.energy_limit == pytest.approx(known.energy_limit)
+
+
+def test_results_turn_into_json_and_html(session, digits):
+    found = session.query("sum('1.png', '3.png', Z)")
+    told = json.loads(json.dumps(found.to_dict()))
+    assert sum(told["answers"].values()) == pytest.approx(1.0)
+    assert "data:image/png" in found._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("question", "error", "words"),
+    [
+        ("sum('absent.png', '1.png', Z)", DataError, "there is no image 'absent.png'"),
+        ("sum(elephant, '1.png', Z)", DataError, "neither an image file nor a symbol"),
+        ("summ('0.png', '1.png', Z)", ProgramError, "summ/3"),
+        ("sum('0.png', '1.png', 99)", ProgramError, "sum('0.png', '1.png', 99)' has no solution"),
+        ("sum('0.png'", ProgramError, "cannot be parsed"),
+    ],
+)
+def test_wrong_questions_are_refused(session, digits, question, error, words):
+    with pytest.raises(error, match=re.escape(words)):
+        session.query(question)
+
+
+def test_what_is_no_run_is_refused_with_runs_beside(finished, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the runs that a developer has made here are named as well
+    with pytest.raises(CheckpointError) as caught:
+        open_run(finished.parent / "rum")
+    assert str(finished) in str(caught.value)
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        open_run(finished / "plots")

@@ -1,0 +1,18 @@
+"""A spec whose paths hold from anywhere."""
+
+from groundkit.task.anchor import anchored
+from groundkit.task.spec import parse_spec
+
+
+def test_paths_of_a_spec_hold_from_anywhere(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "rows.csv").write_text("X\n")
+    spec = parse_spec(
+        '[examples]\ndata = "mine"\nfile = "rows.csv"\n[networks.n]\ndata = "mnist5k"\n'
+        '[evaluate]\nood = ["noise", "mine"]\n'
+    )
+    found = anchored(spec, tmp_path)
+    assert found.examples.data == str(tmp_path / "mine")
+    assert found.examples.file == tmp_path / "rows.csv"
+    assert found.networks["n"].data == "mnist5k"
+    assert found.evaluate.ood == ["noise", str(tmp_path / "mine")]
