@@ -1,4 +1,4 @@
-"""The device that training and reading run on."""
+"""The device that training and reading run on, and the processors beside it."""
 
 from __future__ import annotations
 
@@ -24,3 +24,10 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda":  # torchrun numbers the processes of a machine: each has a device
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device(name)
+
+
+def processors() -> int:
+    """Returns how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -29,8 +29,7 @@ from groundkit.cli.app import app
 from groundkit.demo.server import DemoServer
 from groundkit.errors import StoppedError
 from groundkit.runs.run import run
-
-from .people.conftest import write_digit
+from tests.trained import write_digit
 
 ROOT = Path(__file__).parent.parent
 PAGES = [page for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))

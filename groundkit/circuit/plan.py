@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
-from groundkit.circuit.reasoner import Reasoner, build_reasoner
-from groundkit.program.goal import Goal
-from groundkit.program.limits import Limits
-from groundkit.program.source import Program
+from groundkit.circuit.reasoner import Reasoner
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +26,6 @@ class Plan:
         reason: Why this stage.
         ground_seconds: Time of grounding (when it was done, if it comes from the cache).
         compile_seconds: Time of compiling.
-        peak_megabytes: Peak memory of the process that grounded and compiled; ``None`` where it
-            came from the cache.
         queries_per_second: Examples per second, forward and backward, on this machine's CPU with
             torch's present number of threads.
         batch: Batch size of that measurement.
@@ -51,46 +42,17 @@ class Plan:
     reason: str
     ground_seconds: float
     compile_seconds: float
-    peak_megabytes: float | None
     queries_per_second: float
     batch: int
 
 
-def plan(
-    program: Program,
-    goal: Goal,
-    images: Sequence[str],
-    *,
-    observed_values: Mapping[str, Sequence[str]] | None = None,
-    cache: Path | None = None,
-    limits: Limits | None = None,
-    batch: int = 64,
-) -> Plan:
-    """Grounds, compiles and times one query shape.
+def plan(reasoner: Reasoner, batch: int = 64) -> Plan:
+    """Times a compiled goal.
 
     Args:
-        program: The program.
-        goal: The goal.
-        images: Names of the goal's variables that are images.
-        observed_values: Values of observed variables, for a program that cannot enumerate them.
-        cache: Folder of compiled shapes.
-        limits: Time and memory; by default ten minutes and 4 GiB.
+        reasoner: The goal.
         batch: Examples per timed batch.
-
-    Raises:
-        ProgramError: The goal cannot be grounded.
-        LimitError: Grounding or compiling passes the limits; the message names the predicate.
     """
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    reasoner = build_reasoner(
-        program,
-        goal,
-        images,
-        observed_values=observed_values,
-        cache=cache,
-        limits=limits or Limits(),
-    )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     found, compiled = reasoner.ground_program, reasoner.compiled
     return Plan(
         worlds=found.worlds(),
@@ -104,15 +66,9 @@ def plan(
         reason=compiled.reason,
         ground_seconds=found.seconds,
         compile_seconds=compiled.seconds,
-        peak_megabytes=_megabytes(after) if after > before else None,
         queries_per_second=batch / seconds_per_batch(reasoner, batch),
         batch=batch,
     )
-
-
-def _megabytes(peak: int) -> float:
-    """Converts ``ru_maxrss``, which counts KiB on Linux and bytes on macOS."""
-    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
 def seconds_per_batch(reasoner: Reasoner, batch: int, least: float = 0.3) -> float:

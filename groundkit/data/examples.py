@@ -15,13 +15,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from groundkit.data.files import read_image, read_probability, read_table
-from groundkit.data.images import ImageSet
+from groundkit.data.images import ImageSet, labelling
 from groundkit.errors import DataError, Location, NetworkError, choose_from
 
 Indices = NDArray[np.int64]
 UNKNOWN = -1
-TARGET = "probability"
 
 
 @dataclass(frozen=True)
@@ -29,15 +27,15 @@ class Roles:
     """What each variable of a goal stands for.
 
     Attributes:
-        images: What a network reads at once -> the network: an image variable, or several joined
-            by commas, whose images are stacked along channels.
+        images: What networks read at once -> the networks that read it: an image variable, or
+            several joined by commas, whose images are stacked along channels.
         observed: Variables whose symbol is observed, in goal order: arguments of the program's
             logic and inputs of ``observed`` networks.
         domains: Network -> the printed values of its domain.
         given: Observed variable -> the ``observed`` network that reads it.
     """
 
-    images: dict[str, str]
+    images: dict[str, tuple[str, ...]]
     observed: tuple[str, ...]
     domains: dict[str, tuple[str, ...]]
     given: dict[str, str]
@@ -64,10 +62,12 @@ class Examples:
 
     Attributes:
         roles: What each variable stands for.
-        banks: Network -> the images that ``images`` points into.
-        images: As named in ``roles.images`` -> ``(n,)`` positions in its network's bank.
+        banks: Network -> the images that ``images`` points into; networks that read the same
+            inputs have the same images, each with its own labels.
+        images: As named in ``roles.images`` -> ``(n,)`` positions in its networks' bank.
         symbols: Observed variable -> the ``n`` printed values.
-        truth: As ``images`` -> ``(n,)`` positions in the domain, ``UNKNOWN`` where not known.
+        truth: Network and input -> ``(n,)`` positions in the network's domain, ``UNKNOWN`` where
+            not known.
         places: Where each was read, for messages; empty for those that were drawn.
         targets: The probability ``(n,)`` that each query is to have; 1 for all if ``None``.
     """
@@ -76,7 +76,7 @@ class Examples:
     banks: dict[str, ImageSet]
     images: dict[str, Indices]
     symbols: dict[str, tuple[str, ...]]
-    truth: dict[str, Indices]
+    truth: dict[tuple[str, str], Indices]
     places: tuple[Location, ...] = ()
     targets: NDArray[np.float64] | None = None
 
@@ -91,7 +91,7 @@ class Examples:
             self.banks,
             {name: rows[where] for name, rows in self.images.items()},
             {name: tuple(values[i] for i in where) for name, values in self.symbols.items()},
-            {name: rows[where] for name, rows in self.truth.items()},
+            {key: rows[where] for key, rows in self.truth.items()},
             tuple(self.places[i] for i in where) if self.places else (),
             None if self.targets is None else self.targets[where],
         )
@@ -101,50 +101,80 @@ class Examples:
         return self.places[number] if self.places else None
 
 
-def domain_classes(network: str, domain: Sequence[str], images: ImageSet) -> Indices:
+def domain_classes(
+    network: str, domain: Sequence[str], classes: Sequence[str], source: str
+) -> Indices:
     """Finds the data set's class of every symbol of a domain.
 
     Symbols are classes by their names or, where none is a name and they are whole numbers, by
     their numbers.
 
+    Args:
+        network: The network, for messages.
+        domain: Its symbols.
+        classes: Names of the data set's classes.
+        source: Name of the data set, for messages.
+
     Returns:
         ``(K,)`` class positions.
 
     Raises:
-        DataError: The data set has no labels, or a symbol names none of its classes.
+        DataError: A symbol names none of the classes.
     """
-    if images.labels is None:
-        raise DataError(
-            f"'{images.name}' has no labels to draw examples of network '{network}' from",
-            remedy="name a labelled data set, or give examples in [examples] file = ...",
-        )
-    by_name = {name: position for position, name in enumerate(images.classes)}
+    by_name = {name: position for position, name in enumerate(classes)}
     found: list[int] = []
     named = any(symbol.strip("'\"") in by_name for symbol in domain)
     for symbol in domain:
         plain = symbol.strip("'\"")
         if plain in by_name:
             found.append(by_name[plain])
-        elif not named and plain.isdigit() and int(plain) < len(images.classes):
+        elif not named and plain.isdigit() and int(plain) < len(classes):
             found.append(int(plain))
         else:
             raise DataError(
-                f"network '{network}' has the symbol {symbol}, '{images.name}' has no such class",
+                f"network '{network}' has the symbol {symbol}, '{source}' has no such class",
                 expected=f"{len(domain)} of its classes, by name or by number",
-                remedy=choose_from(plain, images.classes),
+                remedy=choose_from(plain, classes),
             )
     return np.array(found, dtype=np.int64)
 
 
-def restrict(network: str, domain: Sequence[str], images: ImageSet) -> ImageSet:
-    """Keeps the images whose class is a symbol of the domain; labels become domain positions."""
-    classes = domain_classes(network, domain, images)
-    assert images.labels is not None  # domain_classes has refused unlabelled sets
-    position = np.full(len(images.classes), UNKNOWN, dtype=np.int64)
-    position[classes] = np.arange(len(domain))
-    labels = position[images.labels]
-    kept = np.flatnonzero(labels != UNKNOWN)
-    return ImageSet(images.name, images.pixels[torch.from_numpy(kept)], labels[kept], tuple(domain))
+def restrict(
+    domains: Mapping[str, Sequence[str]],
+    images: ImageSet,
+    attributes: Mapping[str, str | None] | None = None,
+) -> dict[str, ImageSet]:
+    """Keeps the images whose class is a symbol of every network that reads them.
+
+    Args:
+        domains: Network -> its symbols, of networks that read the same images.
+        images: Labelled images.
+        attributes: Network -> the attribute that its symbols are from, where it has to be named.
+
+    Returns:
+        Network -> the same images, labels being positions in its domain.
+
+    Raises:
+        DataError: The data set has no labels, or a symbol names none of its classes.
+    """
+    labels: dict[str, Indices] = {}
+    for network, domain in domains.items():
+        if images.labels is None and not images.attributes:
+            raise DataError(
+                f"'{images.name}' has no labels to draw examples of network '{network}' from",
+                remedy="name a labelled data set, or give examples in [examples] file = ...",
+            )
+        own = labelling(images, domain, (attributes or {}).get(network))
+        classes = domain_classes(network, domain, own.classes, images.name)
+        position = np.full(len(own.classes), UNKNOWN, dtype=np.int64)
+        position[classes] = np.arange(len(domain))
+        labels[network] = position[own.labels]
+    kept = np.flatnonzero(np.all([rows != UNKNOWN for rows in labels.values()], axis=0))
+    pixels = images.pixels[torch.from_numpy(kept)]
+    return {
+        network: ImageSet(images.name, pixels, rows[kept], tuple(domains[network]))
+        for network, rows in labels.items()
+    }
 
 
 def check_stacked(
@@ -184,140 +214,84 @@ def check_stacked(
         )
 
 
-def draw(
+def draw_images(
     roles: Roles,
     banks: Mapping[str, ImageSet],
-    worlds: Mapping[str, Indices],
-    answers: Sequence[Mapping[str, str]],
+    worlds: Mapping[tuple[str, str], Indices],
+    count: int,
     rng: np.random.Generator,
-) -> Examples:
-    """Draws an image for every symbol of worlds in which the goal holds.
+) -> tuple[dict[str, Indices], dict[tuple[str, str], Indices]]:
+    """Draws an image for every input of worlds in which the goal holds.
+
+    The images of one example differ where the data set has enough of them.
 
     Args:
         roles: What each variable stands for.
-        banks: Network -> labelled images, labels being positions in the network's domain.
-        worlds: Variable read by a network -> ``(n,)`` positions in its domain. An image variable
-            that the goal does not depend on is absent and gets a symbol at random.
-        answers: The observed arguments' values, one mapping an example.
+        banks: Network -> labelled images, labels being positions in the network's domain; those
+            of networks that read one input are the same.
+        worlds: Network and input -> ``(n,)`` positions in the network's domain. An input that the
+            goal does not depend on is absent and gets a symbol at random.
+        count: Number of examples.
         rng: Source of randomness.
 
-    Raises:
-        DataError: A symbol that the program needs has no image.
-    """
-    count = len(answers)
-    by_symbol = {
-        network: [np.flatnonzero(bank.labels == k) for k in range(len(roles.domains[network]))]
-        for network, bank in banks.items()
-    }
-    images, truth = {}, {}
-    for variable, network in roles.images.items():
-        size = len(roles.domains[network])
-        values = worlds.get(variable, rng.integers(size, size=count))
-        picked = np.empty(count, dtype=np.int64)
-        for symbol in np.unique(values):
-            choices = by_symbol[network][symbol]
-            if not len(choices):
-                raise DataError(
-                    f"'{banks[network].name}' has no image of the symbol "
-                    f"{roles.domains[network][symbol]} of network '{network}' to draw",
-                    remedy="give every symbol at least two images; one of them is held out",
-                )
-            rows = np.flatnonzero(values == symbol)
-            picked[rows] = rng.choice(choices, size=len(rows))
-        images[variable], truth[variable] = picked, np.asarray(values, dtype=np.int64)
-    symbols = {}
-    for variable in roles.observed:
-        if variable in roles.given:
-            domain = roles.domains[roles.given[variable]]
-            symbols[variable] = tuple(domain[k] for k in worlds[variable])
-        else:
-            symbols[variable] = tuple(answer[variable] for answer in answers)
-    return Examples(roles, dict(banks), images, symbols, truth)
-
-
-def read_examples(file: Path, roles: Roles, shapes: Mapping[str, tuple[int, ...]]) -> Examples:
-    """Reads the user's own examples from a CSV file, a column a variable.
-
-    The column ``probability`` may say how probable each query is to be: 0 for one that does not
-    hold, anything between for one that may.
-
-    Args:
-        file: The CSV; image paths are relative to its folder and may not leave it.
-        roles: What each variable stands for.
-        shapes: Network -> ``(C, H, W)`` that each of its images is brought to.
+    Returns:
+        Input -> ``(n,)`` positions in its bank; network and input -> the symbol there.
 
     Raises:
-        DataError: A column is missing or unknown, or a value is no image or no symbol.
+        DataError: A combination of symbols that the program needs has no image.
     """
-    header, rows = read_table(file)
-    variables = [*roles.image_variables, *roles.observed]
-    known = {*variables, TARGET, *(f"{variable}.truth" for variable in roles.images)}
-    for name in variables:
-        if name not in header:
-            raise DataError(
-                f"there is no column '{name}'",
-                expected=f"the columns {', '.join(variables)}",
-                remedy=choose_from(name, header),
-                at=Location(file, 1),
-            )
-    for name in header:
-        if name not in known:
-            raise DataError(
-                f"unknown column '{name}'", remedy=choose_from(name, known), at=Location(file, 1)
-            )
-    if not rows:
-        raise DataError("there is no example below the header", at=Location(file, 1))
-    return Examples(
-        roles,
-        *_read_banks(file, roles, rows, shapes),
-        {name: tuple(row[name] for row in rows) for name in roles.observed},
-        {name: _read_truth(file, roles, rows, name) for name in roles.images},
-        tuple(Location(file, number) for number in range(2, len(rows) + 2)),
-        _read_targets(file, rows) if TARGET in header else None,
-    )
-
-
-def _read_targets(file: Path, rows: Sequence[Mapping[str, str]]) -> NDArray[np.float64]:
-    """Reads the probability that each query is to have; an empty field is 1."""
-    found = np.ones(len(rows))
-    for number, row in enumerate(rows):
-        target = read_probability(row[TARGET] or "1")
-        if target is None:
-            raise DataError(
-                f"{TARGET} is '{row[TARGET]}'",
-                expected="a number from 0 to 1, or nothing for 1",
-                at=Location(file, number + 2),
-            )
-        found[number] = target
-    return found
-
-
-def _read_banks(
-    file: Path,
-    roles: Roles,
-    rows: Sequence[Mapping[str, str]],
-    shapes: Mapping[str, tuple[int, ...]],
-) -> tuple[dict[str, ImageSet], dict[str, Indices]]:
-    """Reads what a network reads at once, each combination of files once."""
-    places: dict[str, dict[tuple[str, ...], int]] = {
-        network: {} for network in roles.images.values()
-    }
-    pixels: dict[str, list[torch.Tensor]] = {network: [] for network in places}
     images: dict[str, Indices] = {}
-    for joined, network in roles.images.items():
-        positions = []
-        for number, row in enumerate(rows, start=2):
-            names = tuple(row[variable] for variable in parts_of(joined))
-            if names not in places[network]:
-                at = Location(file, number)
-                places[network][names] = len(pixels[network])
-                paths = [inside(file.parent, name, at) for name in names]
-                parts = [read_image(path, shapes[network], at) for path in paths]
-                pixels[network].append(torch.cat(parts))
-            positions.append(places[network][names])
-        images[joined] = np.array(positions, dtype=np.int64)
-    banks = {name: ImageSet(str(file), torch.stack(stack)) for name, stack in pixels.items()}
-    return banks, images
+    truth: dict[tuple[str, str], Indices] = {}
+    used: dict[int, list[Indices]] = {}
+    for name, readers in roles.images.items():
+        first = readers[0]
+        unread = rng.integers(len(roles.domains[first]), size=count)
+        fixed = {n: worlds[n, name] for n in readers if (n, name) in worlds} or {first: unread}
+        taken = used.setdefault(id(banks[first].pixels), [])
+        picked = _pick(roles, banks, fixed, taken, rng)
+        taken.append(picked)
+        images[name] = picked
+        for network in readers:
+            truth[network, name] = _labels(banks[network])[picked]
+    return images, truth
+
+
+def _pick(
+    roles: Roles,
+    banks: Mapping[str, ImageSet],
+    fixed: Mapping[str, Indices],
+    taken: Sequence[Indices],
+    rng: np.random.Generator,
+) -> Indices:
+    """Picks an image for every example's symbols, other than those that it has already."""
+    networks = list(fixed)
+    wanted = np.stack([np.asarray(fixed[network]) for network in networks], axis=1)
+    labels = np.stack([_labels(banks[network]) for network in networks], axis=1)
+    picked = np.empty(len(wanted), dtype=np.int64)
+    for symbols in np.unique(wanted, axis=0):
+        choices = np.flatnonzero((labels == symbols).all(axis=1))
+        if not len(choices):
+            shown = " and ".join(
+                f"{roles.domains[network][symbol]} of network '{network}'"
+                for network, symbol in zip(networks, symbols.tolist(), strict=True)
+            )
+            raise DataError(
+                f"'{banks[networks[0]].name}' has no image of the symbol {shown} to draw",
+                remedy="give every symbol at least two images; one of them is held out",
+            )
+        rows = np.flatnonzero((wanted == symbols).all(axis=1))
+        picked[rows] = rng.choice(choices, size=len(rows))
+        for row in rows:
+            others = [earlier[row] for earlier in taken]
+            if picked[row] in others:
+                free = np.setdiff1d(choices, others)
+                picked[row] = rng.choice(free) if len(free) else picked[row]
+    return picked
+
+
+def _labels(images: ImageSet) -> Indices:
+    assert images.labels is not None  # restrict has refused unlabelled sets
+    return images.labels
 
 
 def inside(folder: Path, name: str, at: Location | None = None) -> Path:
@@ -337,25 +311,3 @@ def inside(folder: Path, name: str, at: Location | None = None) -> Path:
             at=at,
         )
     return path
-
-
-def _read_truth(
-    file: Path, roles: Roles, rows: Sequence[Mapping[str, str]], variable: str
-) -> Indices:
-    """Reads the optional truth column of an image variable as positions in its domain."""
-    domain = roles.domains[roles.images[variable]]
-    positions = {symbol.strip("'"): k for k, symbol in enumerate(domain)}
-    column = f"{variable}.truth"
-    found = np.full(len(rows), UNKNOWN, dtype=np.int64)
-    for number, row in enumerate(rows):
-        value = row.get(column, "")
-        if not value:
-            continue
-        if value not in positions:
-            raise DataError(
-                f"{column} is '{value}', which is no symbol of network '{roles.images[variable]}'",
-                remedy=choose_from(value, positions),
-                at=Location(file, number + 2),
-            )
-        found[number] = positions[value]
-    return found

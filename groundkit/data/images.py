@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -17,6 +17,19 @@ Labels: TypeAlias = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class Attribute:
+    """One labelling of images: their shape, or their colour.
+
+    Attributes:
+        labels: ``(N,)`` indices into ``classes``.
+        classes: Names of the labels.
+    """
+
+    labels: Labels
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ImageSet:
     """Images with optional labels.
 
@@ -25,12 +38,14 @@ class ImageSet:
         pixels: ``(N, C, H, W)`` bytes, or floats in [-1, 1] for points.
         labels: ``(N,)`` indices into ``classes``, or ``None`` where nothing is known.
         classes: Names of the labels.
+        attributes: Further labellings of the same images, by name.
     """
 
     name: str
     pixels: Tensor
     labels: Labels | None = None
     classes: tuple[str, ...] = ()
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return int(self.pixels.shape[0])
@@ -87,3 +102,14 @@ def match_shape(images: ImageSet, shape: Sequence[int]) -> ImageSet:
     return ImageSet(
         images.name, pixels.round().clamp(0, 255).to(torch.uint8), images.labels, images.classes
     )
+
+
+def labelling(images: ImageSet, domain: Sequence[str], wanted: str | None = None) -> Attribute:
+    """Finds the labelling that a network's symbols are from."""
+    known = dict(images.attributes)
+    if wanted is not None:
+        return known[wanted]
+    if images.labels is not None:
+        return Attribute(images.labels, images.classes)
+    fitting = [one for one in known.values() if set(domain) <= set(one.classes)]
+    return fitting[0]

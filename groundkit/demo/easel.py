@@ -14,11 +14,13 @@ from PIL import Image
 
 from groundkit.data.pen import Pen, measure_pen
 from groundkit.errors import DataError, InputError, LimitError, SpecError, choose_from
-from groundkit.program.goal import parse_goal
+from groundkit.program.goal import Goal, parse_goal
 from groundkit.program.query import Question
 from groundkit.report.words import chance
 from groundkit.runs.explain import explain_case
 from groundkit.runs.session import Session
+from groundkit.task.binding import of_lengths
+from groundkit.task.templates import flatten
 
 # While more combinations of symbols are open than this, answers say nothing yet.
 _MOST_OPEN = 100
@@ -36,18 +38,17 @@ class Easel:
     """
 
     def __init__(self, session: Session) -> None:
-        asked = session.spec.query
-        if asked is None:
-            raise SpecError("the run asks for no goal, so there is nothing to draw")
         self._session = session
-        self._goal = parse_goal(asked.goal)
-        images = {name: name for name in session.spec.examples.images}
-        reasoner, networks = session.compile(Question(self._goal.text, self._goal, images))
-        self._networks = {name: networks[name] for name in images if name in networks}
+        self._goal, inputs = _drawable(session)
+        images = {name: name for name in inputs}
+        question = Question(self._goal.text, self._goal, images)
+        reasoner, readers = session.questions.compile(question)
+        self._readers = {name: readers[name] for name in images if name in readers}
+        self._networks = {name: own[0] for name, own in self._readers.items()}
         self._pens = {name: self._pen(name) for name in set(self._networks.values())}
         self._values: dict[str, Sequence[str]] = {
-            name: self._domain(network)
-            for name, network in networks.items()
+            name: self._domain(own[0])
+            for name, own in readers.items()
             if name in self._goal.variables and name not in images
         }
         for place, name in enumerate(reasoner.observed):
@@ -119,8 +120,11 @@ class Easel:
             "explanation": [], "problem": None,
         }  # fmt: skip
         for name in question.images:
-            reading = self._session.read([name], self._networks[name], question.contents)[0]
-            told["images"][name] = reading.to_dict()
+            own = self._readers[name]
+            for network in own:
+                reading = self._session.read([name], network, question.contents)[0]
+                label = name if len(own) == 1 else f"{name} ({network})"
+                told["images"][label] = reading.to_dict()
         try:
             told |= self._answered(question)
         except (InputError, LimitError) as error:
@@ -162,11 +166,11 @@ class Easel:
     def _answered(self, question: Question) -> dict[str, Any]:
         """Answers a question, and explains the best answer."""
         empty = [name for name in self._networks if name not in question.images]
-        open_ = math.prod(len(self._domain(self._networks[name])) for name in empty)
+        open_ = math.prod(len(self._domain(n)) for name in empty for n in self._readers[name])
         if open_ > _MOST_OPEN:
             return {"note": f"Still to draw: {', '.join(empty)}."}
-        case = self._session.case(question)
-        found = self._session.answer(case)
+        case = self._session.questions.case(question)
+        found = self._session.questions.answer(case)
         why = explain_case(case, found, count=1)
         rest = found.answers[_ANSWERS:]
         return {
@@ -189,3 +193,18 @@ class Easel:
                 *(f"{words}." for words in why.disagreements()),
             ],
         }
+
+
+def _drawable(session: Session) -> tuple[Goal, tuple[str, ...]]:
+    """Returns the goal to draw for, and its images: the first query, lists at their shortest.
+
+    Raises:
+        SpecError: The run asks for no goal.
+    """
+    queries = session.binding.queries
+    if not queries:
+        raise SpecError("the run asks for no goal, so there is nothing to draw")
+    query = queries[0]
+    lengths = {name: min(n for n in of if n) for name, of in query.examples.lengths.items()}
+    flat = flatten(query.goal, of_lengths(query, lengths))
+    return flat.goal, flat.of(query.inputs)

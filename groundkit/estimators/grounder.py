@@ -12,21 +12,29 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from groundkit.circuit.cache import cache_folder
-from groundkit.data.examples import UNKNOWN, Examples, parts_of
-from groundkit.data.images import ImageSet
+from groundkit.data.examples import Examples
+from groundkit.data.tables import RawExample, Value
 from groundkit.device import choose_device
-from groundkit.errors import DataError, NetworkError, SpecError, choose_from
+from groundkit.errors import DataError, Location, NetworkError, SpecError, choose_from
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import energy, log_probs
 from groundkit.perception.phases import Row
 from groundkit.program.limits import Limits
 from groundkit.program.source import load_program
+from groundkit.task.binding import Binding, BoundGoal, BoundQuery, Sources, of_lengths
+from groundkit.task.contents import Contents
+from groundkit.task.gather import Table
+from groundkit.task.shaped import ShapedExamples
 from groundkit.task.spec import as_overrides, parse_spec
-from groundkit.task.task import Sources, Task, read_task
+from groundkit.task.task import Task, read_task
 from groundkit.training.trainer import Trainer
 
 Columns: TypeAlias = Mapping[str, Any]
-"""Variable of the goal -> images ``(n, C, H, W)`` or ``(n, H, W)``, or ``n`` observed symbols."""
+"""Variable of the goal -> images ``(n, C, H, W)`` or ``(n, H, W)``, or ``n`` observed symbols; for
+a variable that is a list, ``n`` lists of these."""
+
+NO_IMAGES = torch.zeros((0, 1, 1, 1), dtype=torch.uint8)
+"""The images of an empty list."""
 
 
 class Grounder:
@@ -94,7 +102,8 @@ class Grounder:
         """
         task = self._task()
         if examples is not None:
-            task.examples = _as_examples(task, examples)
+            query = _only_query(task)
+            task.give(query, as_table(query, examples))
         self.history_: list[Row] = []
 
         def keep(row: Row) -> None:
@@ -107,7 +116,7 @@ class Grounder:
         )
         self.task_ = task
         self.relabellings_ = trainer.relabellings
-        self.symbols_ = {name: task.roles.domains[name] for name in task.neural}
+        self.symbols_ = {name: task.domains[name] for name in task.neural}
         self._learners = trainer.learners
         trainer.train()
         return self
@@ -138,48 +147,66 @@ class Grounder:
         """Returns ``(n, R)`` P(answer) of every example, a column for each of :meth:`answers`.
 
         Args:
-            examples: As in :meth:`fit`; logical observed variables may be left out.
+            examples: As in :meth:`fit`, lists being of one length; logical observed variables may
+                be left out.
         """
-        task, count = self._fitted(), len(next(iter(examples.values())))
-        given = task.roles.given
-        for name in given:
-            if name not in examples:
-                raise DataError(f"the observed variable '{name}' is missing")
+        goal, count = self._goal(examples), len(next(iter(examples.values())))
+        roles = goal.roles
         rows: dict[str, Tensor] = {}
-        for network, calls in task.reasoner.slots.items():
-            if network in task.neural and calls:
-                inputs = [_stacked(call, examples) for call in calls]
-                read = [log_probs(self._logits(images, network)) for images in inputs]
+        for network, calls in goal.reasoner.slots.items():
+            if network in self._learners and calls:
+                read = [
+                    log_probs(self._logits(_stacked(goal, call, examples), network))
+                    for call in calls
+                ]
                 rows[network] = torch.stack(read, dim=1)
-        if given:
-            symbols = {name: tuple(map(str, examples[name])) for name in given}
-            table = Examples(task.roles, {}, {}, symbols, {})
-            rows |= {n: t.double() for n, t in task.observed_log_probs(table).items()}
+        if roles.given:
+            symbols = {name: _symbols(goal, name, examples) for name in roles.given}
+            table = ShapedExamples(goal, Examples(roles, {}, {}, symbols, {}))
+            rows |= {n: t.double() for n, t in table.observed_log_probs().items()}
         with torch.no_grad():
-            found: NDArray[np.float64] = task.reasoner.cpu()(rows).exp().numpy()
+            found: NDArray[np.float64] = goal.reasoner.cpu()(rows).exp().numpy()
         assert len(found) == count
         return found
 
-    def answers(self) -> tuple[tuple[str, ...], ...]:
-        """Returns the printed values of the goal's observed variables, one tuple an answer."""
-        return self._fitted().reasoner.answers
+    def answers(self, examples: Columns | None = None) -> tuple[tuple[str, ...], ...]:
+        """Returns the printed values of the goal's observed variables, one tuple an answer.
+
+        Args:
+            examples: Examples whose lists have the lengths that are meant, where there are lists.
+        """
+        return self._goal(examples or {}).reasoner.answers
 
     def score(self, examples: Columns) -> float:
         """Returns the mean log-likelihood of examples, observed symbols included."""
-        task = self._fitted()
-        columns = [list(map(str, examples[name])) for name in task.reasoner.observed]
+        goal = self._goal(examples)
+        columns = [_symbols(goal, name, examples) for name in goal.reasoner.observed]
         likelihood = self.query_proba(examples)
         rows = np.arange(len(likelihood))
         values = zip(*columns, strict=True) if columns else [()] * len(rows)
-        places = [task.reasoner.answer_index(row) for row in values]
+        places = [goal.reasoner.answer_index(row) for row in values]
         return float(np.log(likelihood[rows, places]).mean())
+
+    def _goal(self, examples: Columns) -> BoundGoal:
+        """Returns the query's goal in the shape of some examples."""
+        task = self._fitted()
+        query = _only_query(task)
+        for name in query.given:
+            if name not in examples and examples:
+                raise DataError(f"the observed variable '{name}' is missing")
+        lengths = {
+            name: len(values[0])
+            for name, values in examples.items()
+            if name in (*query.inputs, *query.given) and _is_list(values)
+        }
+        return task.binding.compiled(of_lengths(query, lengths))
 
     def __repr__(self) -> str:
         name = f"Grounder of {str(self.program)!r}"
         if not hasattr(self, "task_"):
             return f"{name}, not fitted"
         symbols = ", ".join(f"{n}: {' '.join(s)}" for n, s in self.symbols_.items())
-        return f"{name}, fitted on {len(self.task_.examples)} examples; symbols of {symbols}"
+        return f"{name}, fitted on {self.task_.count} examples; symbols of {symbols}"
 
     def _task(self) -> Task:
         """Reads program and spec."""
@@ -194,9 +221,10 @@ class Grounder:
         spec = parse_spec(tomli_w.dumps(self.spec), None, overrides)
         parsed = load_program(program, trust=self.trust)
         sources = Sources(program, program.with_suffix(".toml"))
-        return Task(
+        binding = Binding(
             parsed, spec, sources, cache=cache_folder(), limits=Limits(), engine=self.engine
         )
+        return Task(binding)
 
     def _fitted(self) -> Task:
         if not hasattr(self, "task_"):
@@ -229,10 +257,28 @@ class Grounder:
         return learner.read(pixels).double().cpu()
 
 
-def _as_examples(task: Task, columns: Columns) -> Examples:
-    """Makes examples of the user's arrays; nothing is known of the images' symbols."""
-    roles = task.roles
-    wanted = [*roles.image_variables, *roles.observed]
+def _only_query(task: Task) -> BoundQuery:
+    """Returns the query that arrays are examples of."""
+    if len(task.queries) != 1:
+        raise SpecError(
+            f"the spec has {len(task.queries)} queries, and arrays are examples of one",
+            remedy="leave the others out, or give examples in files",
+        )
+    return task.queries[0]
+
+
+def as_table(query: BoundQuery, columns: Columns) -> Table:
+    """Makes examples of the user's arrays; nothing is known of the images' symbols.
+
+    Args:
+        query: The query.
+        columns: Variable -> images ``(n, C, H, W)`` or ``(n, H, W)``; ``n`` lists of images; or
+            ``n`` observed symbols.
+
+    Raises:
+        DataError: A variable is missing or unknown, or lengths differ.
+    """
+    wanted = query.goal.variables
     for name in columns:
         if name not in wanted:
             raise DataError(f"the goal has no variable '{name}'", remedy=choose_from(name, wanted))
@@ -245,39 +291,71 @@ def _as_examples(task: Task, columns: Columns) -> Examples:
             f"the variables have {', '.join(f'{n} {c}' for n, c in counts.items())} examples",
             expected="one number, above 0",
         )
-    banks: dict[str, list[Tensor]] = {}
-    images: dict[str, NDArray[np.int64]] = {}
-    for name, network in roles.images.items():
-        pixels = _stacked(parts_of(name), columns)
-        bank = banks.setdefault(network, [])
-        start = sum(len(part) for part in bank)
-        if bank and bank[0].shape[1:] != pixels.shape[1:]:
-            raise DataError(f"the images of '{name}' have another shape than those before")
-        images[name] = np.arange(start, start + len(pixels))
-        bank.append(pixels)
-    return Examples(
-        roles,
-        {network: ImageSet("examples", torch.cat(parts)) for network, parts in banks.items()},
-        images,
-        {name: _as_symbols(columns[name]) for name in roles.observed},
-        {name: np.full(len(rows), UNKNOWN) for name, rows in images.items()},
-    )
+    table = Table(query, Contents("examples"))
+    pixels = {name: _pixels(name, columns[name]) for name in query.inputs}
+    _check_one_shape(pixels)
+    for row in range(next(iter(counts.values()))):
+        values: dict[str, Value] = {}
+        keys: dict[str, list[str]] = {}
+        for name in wanted:
+            if name in pixels:
+                images = pixels[name][row]
+                keys[name] = [table.contents.add_array(image) for image in images]
+                values[name] = tuple(keys[name]) if _is_list(columns[name]) else keys[name][0]
+            else:
+                values[name] = _as_value(columns[name][row])
+        table.add(RawExample(values, {}, (), 1.0, Location(None, row + 1)), keys)
+    return table
 
 
-def _stacked(names: Sequence[str], columns: Columns) -> Tensor:
-    """Stacks the images that one call reads along channels: bytes ``(N, C, H, W)``."""
-    parts = [_as_bytes(name, columns[name]) for name in names]
-    if len({part.shape for part in parts}) > 1:
-        raise DataError(
-            f"the images of {', '.join(names)} have shapes "
-            f"{', '.join(str(tuple(part.shape)) for part in parts)}",
-            expected="one shape, for one network reads them together",
-        )
-    return torch.cat(parts, dim=1)
+def _pixels(name: str, column: Any) -> list[Tensor]:
+    """Brings a column to bytes: for every example, the images ``(m, C, H, W)`` of its list."""
+    if _is_list(column):
+        return [
+            _as_bytes(name, np.stack(list(images))) if len(images) else NO_IMAGES
+            for images in column
+        ]
+    return list(_as_bytes(name, column).unsqueeze(1))
 
 
-def _as_symbols(values: Sequence[Any]) -> tuple[str, ...]:
-    return tuple(str(value) for value in values)
+def _check_one_shape(pixels: Mapping[str, Sequence[Tensor]]) -> None:
+    shapes = {n: tuple(i.shape[1:]) for n, images in pixels.items() for i in images if len(i)}
+    if len(set(shapes.values())) > 1:
+        words = ", ".join(f"{name}: {shape}" for name, shape in shapes.items())
+        raise DataError(f"the images have several shapes ({words})", expected="one shape")
+
+
+def _is_list(column: Any) -> bool:
+    """Whether a column holds a list of images, or of symbols, for every example."""
+    if isinstance(column, np.ndarray):
+        return column.ndim == 5
+    return isinstance(column[0], list | tuple)
+
+
+def _as_value(value: Any) -> Value:
+    if isinstance(value, list | tuple):
+        return tuple(str(one) for one in value)
+    return str(value)
+
+
+def _symbols(goal: BoundGoal, name: str, columns: Columns) -> tuple[str, ...]:
+    """Returns an observed symbol of every example, by its flat variable."""
+    variable, place = next((v, n.index(name)) for v, n in goal.names.items() if name in n)
+    column = columns[variable]
+    if variable in goal.query.given and _is_list(column):
+        return tuple(str(row[place]) for row in column)
+    printed = (_as_value(value) for value in column)
+    return tuple(v if isinstance(v, str) else f"[{','.join(v)}]" for v in printed)
+
+
+def _stacked(goal: BoundGoal, call: Sequence[str], columns: Columns) -> NDArray[np.uint8]:
+    """Stacks the images that one call reads along channels: bytes ``(n, C, H, W)``."""
+    parts = []
+    for flat in call:
+        variable, place = next((v, n.index(flat)) for v, n in goal.names.items() if flat in n)
+        images = _pixels(variable, columns[variable])
+        parts.append(torch.stack([one[place] for one in images]))
+    return torch.cat(parts, dim=1).numpy()
 
 
 def _as_bytes(name: str, images: ArrayLike) -> Tensor:

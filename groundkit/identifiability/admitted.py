@@ -30,34 +30,35 @@ class Knowledge:
     """What is known of the symbols.
 
     Attributes:
-        observed: Combinations that are observed, with their answers.
+        observed: For every goal, the combinations that are observed, with their answers.
         labelled: Network -> symbols that labels tie to themselves.
         prior: Network -> frequency of every symbol, which a map has to keep.
     """
 
-    observed: Relation
+    observed: tuple[Relation, ...]
     labelled: Mapping[str, Sequence[int]] = field(default_factory=dict)
     prior: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 class AdmittedMaps:
-    """Counts, lists and tests maps under one goal, for any set of observations.
+    """Counts, lists and tests maps under some goals, for any set of observations.
 
     Args:
-        target: Every combination of symbols that can give each answer.
+        targets: For every goal, every combination of symbols that can give each answer.
         kept: Networks whose symbols are observed: their map is the identity.
         seconds: Time limit of one count.
     """
 
     def __init__(
-        self, target: Relation, *, kept: Collection[str] = (), seconds: float = 20.0
+        self, targets: Sequence[Relation], *, kept: Collection[str] = (), seconds: float = 20.0
     ) -> None:
-        self.target = target
-        self.variables = Variables.of(target)
-        self.free = tuple(name for name in target.domains if name not in kept)
+        self.targets = tuple(targets)
+        self.variables = Variables.of(targets)
+        self.domains = {name: d for one in targets for name, d in one.domains.items()}
+        self.free = tuple(name for name in self.domains if name not in kept)
         self._kept = frozenset(kept)
         self._seconds = seconds
-        self._classes = interchangeable_values(target)
+        self._classes = interchangeable_values(targets)
 
     def count(self, known: Knowledge, *, bijective: bool = False) -> int:
         """Counts the maps that agree with what is known.
@@ -90,8 +91,15 @@ class AdmittedMaps:
         """Returns (V,) the map that sends every symbol to itself."""
         return np.concatenate([np.arange(size) for size in self.variables.sizes])
 
-    def keeping(self, maps: IntArray, observed: Relation) -> NDArray[np.bool_]:
-        """Returns (M, N) whether map m keeps the answer of observation n."""
+    def keeping(self, maps: IntArray, observed: Sequence[Relation]) -> NDArray[np.bool_]:
+        """Returns (M, N) whether map m keeps the answer of observation n, goal after goal."""
+        parts = [
+            self._keeping(maps, target, one)
+            for target, one in zip(self.targets, observed, strict=True)
+        ]
+        return np.concatenate(parts, axis=1)
+
+    def _keeping(self, maps: IntArray, target: Relation, observed: Relation) -> NDArray[np.bool_]:
         columns = observed.rows + self.variables.column_offsets(observed)
         kept = np.empty((len(maps), len(columns)), dtype=np.bool_)
         step = max(1, 2_000_000 // max(columns.size, 1))
@@ -99,7 +107,7 @@ class AdmittedMaps:
             images = maps[start : start + step][:, columns]
             flat = images.reshape(-1, columns.shape[1])
             answers = np.tile(observed.answers, len(images))
-            kept[start : start + step] = self.target.contains(flat, answers).reshape(
+            kept[start : start + step] = target.contains(flat, answers).reshape(
                 len(images), len(columns)
             )
         return kept
@@ -137,7 +145,11 @@ class AdmittedMaps:
         classes = [tuple(self._classes[name]) for name in self.variables.networks]
         problem = Problem(
             domains=tuple(domains),
-            constraints=tuple(build_constraints(self.target, known.observed)),
+            constraints=tuple(
+                constraint
+                for target, observed in zip(self.targets, known.observed, strict=True)
+                for constraint in build_constraints(target, observed, self.variables)
+            ),
             different=tuple(different),
             value_classes=tuple(classes[kind] for kind in kinds),
             kinds=kinds,

@@ -58,16 +58,16 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Variables:
-    """Numbers the variables (network, true symbol) of a relation, network after network."""
+    """Numbers the variables (network, true symbol) of some relations, network after network."""
 
     networks: tuple[str, ...]
     sizes: tuple[int, ...]
 
     @classmethod
-    def of(cls, relation: Relation) -> Variables:
+    def of(cls, relations: Sequence[Relation]) -> Variables:
         """Variables of every network that a relation knows."""
-        networks = tuple(relation.domains)
-        return cls(networks, tuple(len(relation.domains[name]) for name in networks))
+        sizes = {name: len(d) for relation in relations for name, d in relation.domains.items()}
+        return cls(tuple(sizes), tuple(sizes.values()))
 
     @property
     def count(self) -> int:
@@ -94,26 +94,29 @@ class Variables:
         return np.array([self.offset(network) for network in relation.columns], dtype=np.int64)
 
 
-def build_constraints(target: Relation, observed: Relation) -> list[Constraint]:
-    """Returns one constraint per observed combination that says something new.
+def build_constraints(
+    target: Relation, observed: Relation, variables: Variables
+) -> list[Constraint]:
+    """Returns one constraint per observed combination of a goal that says something new.
 
     Args:
         target: Every combination that can give an answer.
         observed: The combinations that must stay possible, with the same answer.
+        variables: The numbers of the variables.
     """
-    offsets = Variables.of(target).column_offsets(target)
+    offsets = variables.column_offsets(target)
     by_answer: dict[int, IntArray] = {}
     tables: dict[tuple[int, tuple[int, ...]], Table] = {}
     constraints: list[Constraint] = []
     rows = _without_mirrored(observed, interchangeable_columns(target))
     for row in rows:
         answer = int(row[-1])
-        variables, pattern = _pattern((row[:-1] + offsets).tolist())
+        distinct, pattern = _pattern((row[:-1] + offsets).tolist())
         if (answer, pattern) not in tables:
             if answer not in by_answer:
                 by_answer[answer] = target.rows[target.answers == answer]
             tables[answer, pattern] = Table(_project(by_answer[answer], pattern))
-        constraints.append(Constraint(variables, tables[answer, pattern]))
+        constraints.append(Constraint(distinct, tables[answer, pattern]))
     return constraints
 
 
@@ -132,40 +135,52 @@ def interchangeable_columns(relation: Relation) -> list[list[int]]:
     return groups
 
 
-def interchangeable_values(relation: Relation, *, work: int = 20_000_000) -> dict[str, list[int]]:
+def interchangeable_values(
+    relations: Sequence[Relation], *, work: int = 20_000_000
+) -> dict[str, list[int]]:
     """Labels the predicted symbols of every network by classes that can trade names.
 
-    Two symbols share a label when swapping them in every column of the network leaves the
-    relation as it is. Gives up, with every symbol in a class of its own, when the test would
+    Two symbols share a label when swapping them in every column of the network leaves all
+    relations as they are. Gives up, with every symbol in a class of its own, when the test would
     touch more than ``work`` cells: the labels only save time.
 
     Returns:
         Network -> a label per symbol.
     """
     labels: dict[str, list[int]] = {}
-    for network, domain in relation.domains.items():
-        own = [column for column, name in enumerate(relation.columns) if name == network]
-        cost = len(relation) * len(relation.columns) * len(domain) ** 2 // 2
-        if not own or cost > work:
+    domains = {name: domain for one in relations for name, domain in one.domains.items()}
+    for network, domain in domains.items():
+        called = [one for one in relations if network in one.columns]
+        cells = sum(len(one) * len(one.columns) for one in called)
+        if not called or cells * len(domain) ** 2 // 2 > work:
             labels[network] = list(range(len(domain)))
             continue
-        labels[network] = _value_classes(relation, own, len(domain))
+        labels[network] = _value_classes(called, network, len(domain))
     return labels
 
 
-def _value_classes(relation: Relation, own: list[int], size: int) -> list[int]:
+def _value_classes(relations: Sequence[Relation], network: str, size: int) -> list[int]:
     labels: list[int] = []
     for value in range(size):
-        found = value
-        for other in sorted(set(labels)):
-            renamed = relation.rows.copy()
-            part = relation.rows[:, own]
-            renamed[:, own] = np.where(part == value, other, np.where(part == other, value, part))
-            if relation.contains(renamed, relation.answers).all():
-                found = other
-                break
-        labels.append(found)
+        labels.append(
+            next(
+                (
+                    other
+                    for other in sorted(set(labels))
+                    if all(_same_after_swap(one, network, value, other) for one in relations)
+                ),
+                value,
+            )
+        )
     return labels
+
+
+def _same_after_swap(relation: Relation, network: str, value: int, other: int) -> bool:
+    own = [column for column, name in enumerate(relation.columns) if name == network]
+    renamed = relation.rows.copy()
+    part = relation.rows[:, own]
+    renamed[:, own] = np.where(part == value, other, np.where(part == other, value, part))
+    return bool(relation.contains(renamed, relation.answers).all())
 
 
 def _same_after_trade(relation: Relation, left: int, right: int) -> bool:

@@ -12,10 +12,11 @@ from groundkit.identifiability.suggest import Suggestion
 
 CONVENTION = (
     "a grounding maps every true symbol to one predicted symbol, one map per network, shared by "
-    "all images of that network; it is admitted when every observed combination of symbols can "
-    "still give its observed answer (with the same probability, where the program itself has "
-    "probabilities); the identity counts; observed symbols keep their meaning; a symbol in no "
-    "observed combination may go anywhere, and every choice counts"
+    "all images of that network; where several networks read the same images, one map of the "
+    "images' joint symbols over these networks; it is admitted when every observed combination of "
+    "symbols can still give its observed answer (with the same probability, where the program "
+    "itself has probabilities); the identity counts; observed symbols keep their meaning; a symbol "
+    "in no observed combination may go anywhere, and every choice counts"
 )
 
 
@@ -63,7 +64,10 @@ class Identification:
         removals: What the prior, the invariance term and labels rule out.
         suggestions: Extra observations, or labels, that leave one map.
         listed: All maps in canonical order if they are few, else empty.
-        examples: The same for the combinations of the drawn examples.
+        examples: The same for the combinations of the examples.
+        basis: Where the combinations come from, in words.
+        left_out: Shapes of goals with too many combinations to list: the counts are then upper
+            bounds.
         seconds: Time taken.
     """
 
@@ -78,9 +82,11 @@ class Identification:
     listed: tuple[Maps, ...]
     reason: str | None = None
     examples: Identification | None = None
+    basis: str = "all combinations"
+    left_out: tuple[str, ...] = ()
     seconds: float = 0.0
     maps: AdmittedMaps | None = field(default=None, repr=False, compare=False)
-    observed: Relation | None = field(default=None, repr=False, compare=False)
+    observed: tuple[Relation, ...] | None = field(default=None, repr=False, compare=False)
 
     @property
     def collapses(self) -> int | None:
@@ -88,11 +94,6 @@ class Identification:
         if self.count is None or self.permutations is None:
             return None
         return self.count - self.permutations
-
-    @property
-    def is_identified(self) -> bool:
-        """Whether the identity is the only admitted map."""
-        return self.count == 1
 
     def admits(self, maps: Mapping[str, Sequence[int]]) -> bool:
         """Returns whether a map satisfies every observation."""
@@ -124,34 +125,45 @@ class Identification:
             "removals": [removal.to_dict() for removal in self.removals],
             "suggestions": [suggestion.to_dict() for suggestion in self.suggestions],
             "examples": None if self.examples is None else self.examples.to_dict(),
+            "basis": self.basis,
+            "left_out": list(self.left_out),
             "seconds": round(self.seconds, 3),
         }
 
     def __str__(self) -> str:
-        lines = [f"Convention: {CONVENTION}.", "", *_paragraph("all combinations", self)]
+        lines = [f"Convention: {CONVENTION}.", "", *_paragraph(self)]
         if self.examples is not None:
-            lines += ["", *_paragraph("combinations of the drawn examples", self.examples)]
+            lines += ["", *_paragraph(self.examples)]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        parts = [_items("all combinations", self)]
+        parts = [_items(self)]
         if self.examples is not None:
-            parts.append(_items("combinations of the drawn examples", self.examples))
+            parts.append(_items(self.examples))
         return "".join(parts) + f"<p><small>Convention: {escape(CONVENTION)}.</small></p>"
 
 
-def _items(title: str, found: Identification) -> str:
-    head, *rest = _paragraph(title, found)
+def _items(found: Identification) -> str:
+    head, *rest = _paragraph(found)
     items = "".join(f"<li>{escape(line.strip())}</li>" for line in rest)
     return f"<p><b>{escape(head)}</b></p><ul>{items}</ul>"
 
 
-def _paragraph(title: str, found: Identification) -> list[str]:
+def _paragraph(found: Identification) -> list[str]:
     number = "an unknown number of" if found.count is None else f"{found.count}"
+    title = (
+        found.basis
+        if found.basis == "all combinations"
+        else f"the combinations of the {found.basis}"
+    )
     lines = [f"With {title} ({found.combinations}), {number} grounding(s) are admitted"]
     if found.collapses is not None:
         lines[0] += f": {found.permutations} permutation(s), {found.collapses} collapse(s)"
     lines[0] += "."
+    if found.left_out:
+        lines.append(
+            f"  at most so many: {len(found.left_out)} shape(s) have too many combinations to list"
+        )
     if found.reason is not None:
         lines.append(f"  not counted: {found.reason}")
     for witness in found.witnesses:

@@ -26,6 +26,7 @@ from groundkit.identifiability.answer_odds import (
     row_chances,
 )
 from groundkit.identifiability.identification import Identification, Removal, Witness
+from groundkit.identifiability.images import joint, over_images
 from groundkit.identifiability.map_words import describe_maps, simplicity
 from groundkit.identifiability.relations import IntArray, Relation, SupportLike
 from groundkit.identifiability.suggest import Suggestion, suggest_labels, suggest_observations
@@ -33,32 +34,47 @@ from groundkit.identifiability.suggest import Suggestion, suggest_labels, sugges
 WITNESSES_TRIED = 200
 
 
+@dataclass(frozen=True)
+class Observable:
+    """One goal as identification sees it.
+
+    Attributes:
+        support: All combinations with a proof: a reasoner's support, or a relation.
+        examples: The combinations that the examples hold, in the same form.
+        slots: Network -> the input variables of every call.
+        answers: Answer index -> printed values, for words.
+        log_likelihood: The reasoner's, for a program with probabilities of its own: a map is then
+            admitted when every observed combination keeps the probability of each answer (learnt
+            probabilities as they are now).
+    """
+
+    support: SupportLike | Relation
+    examples: SupportLike | Relation | None = None
+    slots: Mapping[str, Sequence[Sequence[str]]] | None = None
+    answers: Sequence[Sequence[str]] = ()
+    log_likelihood: LogLikelihood | None = None
+
+
 def identify(
-    support: SupportLike | Relation,
+    goals: Sequence[Observable],
     domains: Mapping[str, Sequence[str]] | None = None,
     *,
-    examples: SupportLike | Relation | None = None,
-    slots: Mapping[str, Sequence[Sequence[str]]] | None = None,
-    answers: Sequence[Sequence[str]] = (),
+    groups: Sequence[Sequence[str]] = (),
+    basis: str = "drawn examples",
     kept: Collection[str] = (),
-    log_likelihood: LogLikelihood | None = None,
     prior: Mapping[str, Sequence[float]] | None = None,
     labelled: Mapping[str, Sequence[int]] | None = None,
     seconds: float = 20.0,
     list_limit: int = 1000,
 ) -> Identification:
-    """Counts the groundings that a goal admits.
+    """Counts the groundings that some goals admit together.
 
     Args:
-        support: All combinations with a proof: a reasoner's support, or a relation.
-        domains: Network -> its symbols; needed unless ``support`` is a relation.
-        examples: The combinations that the examples hold, in the same form.
-        slots: Network -> the input variables of every call, for words.
-        answers: Answer index -> printed values, for words.
+        goals: The goals.
+        domains: Network -> its symbols; needed unless supports are relations.
+        groups: Networks that read the same images: maps are of such an image's joint symbols.
+        basis: Where the examples' combinations come from, in words.
         kept: Networks whose symbols are observed.
-        log_likelihood: The reasoner's, for a program with probabilities of its own: a map is then
-            admitted when every observed combination keeps the probability of each answer (learnt
-            probabilities as they are now).
         prior: Network -> frequency of every symbol, where it is not uniform.
         labelled: Network -> symbols of which labelled images are given.
         seconds: Time limit of one count, and of one search for suggestions.
@@ -67,26 +83,40 @@ def identify(
     Raises:
         DataError: An example's combination has no proof.
         NetworkError: A symbol outside its network's domain.
+        LimitError: Images have too many joint symbols.
     """
+    pairs = [_relations(goal, domains or {}, groups) for goal in goals]
+    targets = tuple(target for target, _ in pairs)
+    maps = AdmittedMaps(targets, kept=kept, seconds=seconds)
+    question = _Question(maps, prior or {}, labelled or {}, list_limit, seconds)
+    whole = question.ask(targets, None)
+    if any(observed is None for _, observed in pairs):
+        return whole
+    seen = tuple(observed for _, observed in pairs if observed is not None)
+    return replace(whole, examples=replace(question.ask(seen, whole), basis=basis))
+
+
+def _relations(
+    goal: Observable, domains: Mapping[str, Sequence[str]], groups: Sequence[Sequence[str]]
+) -> tuple[Relation, Relation | None]:
+    """Returns the relation of a goal, and that of its examples, over joint symbols of images."""
 
     def as_relation(given: SupportLike | Relation) -> Relation:
         if isinstance(given, Relation):
             return given
-        return Relation.from_support(given, domains or {}, slots=slots, answer_names=answers)
+        return Relation.from_support(given, domains, slots=goal.slots, answer_names=goal.answers)
 
-    target = as_relation(support)
-    observed = None if examples is None else as_relation(examples)
+    target = as_relation(goal.support)
+    observed = None if goal.examples is None else as_relation(goal.examples)
     if observed is not None:
         target.require_subset(observed)
-    if log_likelihood is not None:
-        target = by_chances(target, row_chances(target, log_likelihood))
+    if goal.log_likelihood is not None:
+        target = by_chances(target, row_chances(target, goal.log_likelihood))
         observed = None if observed is None else like_combinations(target, observed)
-    maps = AdmittedMaps(target, kept=kept, seconds=seconds)
-    question = _Question(maps, prior or {}, labelled or {}, list_limit, seconds)
-    whole = question.ask(target, None)
-    if observed is None:
-        return whole
-    return replace(whole, examples=question.ask(observed, whole))
+    if any(len(group) > 1 for group in groups):
+        target = over_images(target, groups, domains)
+        observed = None if observed is None else over_images(observed, groups, domains)
+    return target, observed
 
 
 @dataclass(frozen=True)
@@ -99,17 +129,17 @@ class _Question:
     list_limit: int
     seconds: float
 
-    def ask(self, observed: Relation, whole: Identification | None) -> Identification:
+    def ask(self, observed: tuple[Relation, ...], whole: Identification | None) -> Identification:
         start = time.monotonic()
         known = Knowledge(observed)
         count, reason = _try(lambda: self.maps.count(known))
         permutations, why = _try(lambda: self.maps.count(known, bijective=True))
         listed = self._list(known, count)
-        domains = {network: self.maps.target.domains[network] for network in self.maps.free}
+        domains = {network: self.maps.domains[network] for network in self.maps.free}
         removals = self._removals(known, count)
         result = Identification(
             domains=domains,
-            combinations=len(observed),
+            combinations=sum(map(len, observed)),
             count=count,
             permutations=permutations,
             unseen=_unseen(observed, domains),
@@ -124,7 +154,8 @@ class _Question:
         return replace(result, seconds=time.monotonic() - start)
 
     def _frequencies(self) -> dict[str, Sequence[float]]:
-        sizes = {name: len(self.maps.target.domains[name]) for name in self.maps.free}
+        """The shares of symbols, of networks that are alone with their images."""
+        sizes = {name: len(self.maps.domains[name]) for name in self.maps.free if not joint(name)}
         return {name: self.prior.get(name, [1.0] * size) for name, size in sizes.items()}
 
     def _list(self, known: Knowledge, count: int | None) -> IntArray:
@@ -141,7 +172,7 @@ class _Question:
         simplest: dict[str, Witness] = {}
         for kind, image, number in zip(kinds.tolist(), found, numbers, strict=True):
             split = self.maps.split(image)
-            witness = Witness(kind, describe_maps(self.maps.target.domains, split), split, number)
+            witness = Witness(kind, describe_maps(self.maps.domains, split), split, number)
             rival = simplest.get(kind)
             if rival is None or simplicity(witness.words) < simplicity(rival.words):
                 simplest[kind] = witness
@@ -177,7 +208,8 @@ class _Question:
         ]
         if self.labelled:
             total = sum(len(set(symbols)) for symbols in self.labelled.values())
-            labelled = replace(known, labelled=self.labelled)
+            alone = {name: s for name, s in self.labelled.items() if name in self.maps.free}
+            labelled = replace(known, labelled=alone)
             cases += [
                 ("labels", labelled, f"maps that move one of the {total} labelled symbols"),
                 (f"{shape} and labels", replace(labelled, prior=prior), "both together"),
@@ -228,12 +260,17 @@ def _try(count: Callable[[], int]) -> tuple[int | None, str | None]:
 
 
 def _unseen(
-    observed: Relation, domains: Mapping[str, tuple[str, ...]]
+    observed: Sequence[Relation], domains: Mapping[str, tuple[str, ...]]
 ) -> dict[str, tuple[str, ...]]:
     unseen: dict[str, tuple[str, ...]] = {}
     for network, domain in domains.items():
-        own = [column for column, name in enumerate(observed.columns) if name == network]
-        seen = set(observed.rows[:, own].ravel().tolist())
+        seen = {
+            symbol
+            for one in observed
+            for column, name in enumerate(one.columns)
+            if name == network
+            for symbol in np.unique(one.rows[:, column]).tolist()
+        }
         missing = tuple(symbol for place, symbol in enumerate(domain) if place not in seen)
         if missing:
             unseen[network] = missing

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from groundkit.errors import LimitError
 from groundkit.identifiability.admitted import AdmittedMaps, Knowledge
-from groundkit.identifiability.relations import IntArray
+from groundkit.identifiability.relations import IntArray, Relation
 
 RIVALS_LISTED = 5_000
 """With at most this many maps left, they are listed and every candidate is tested on all."""
@@ -32,7 +32,7 @@ class Suggestion:
         items: What to add, in words; empty with a ``reason`` if there is no such set.
         left: Number of maps that remain with the items, by recount; ``None`` if not recounted.
         reason: Why there is no such set, or why it was not proved.
-        rows: For observations, the chosen rows of the full relation.
+        rows: For observations, the goals and rows of their full relations that are chosen.
         labels: For labels, network -> the symbols to label, by index.
     """
 
@@ -40,7 +40,7 @@ class Suggestion:
     items: tuple[str, ...]
     left: int | None
     reason: str | None = None
-    rows: tuple[int, ...] = ()
+    rows: tuple[tuple[int, int], ...] = ()
     labels: dict[str, tuple[int, ...]] | None = None
 
     def to_dict(self) -> dict[str, object]:
@@ -74,7 +74,7 @@ class LabelCandidates:
 
     def __init__(self, maps: AdmittedMaps, known: Knowledge) -> None:
         self._maps, self._known = maps, known
-        domains = maps.target.domains
+        domains = maps.domains
         self.pairs = [(name, s) for name in maps.free for s in range(len(domains[name]))]
         starts = {name: part.start for name, part in maps.variables.slices()}
         self._columns = np.array([starts[name] + s for name, s in self.pairs], dtype=np.int64)
@@ -107,12 +107,17 @@ class LabelCandidates:
 
 
 class CombinationCandidates:
-    """Every combination of the full relation that is not observed yet."""
+    """Every combination of the full relations that is not observed yet."""
 
     def __init__(self, maps: AdmittedMaps, known: Knowledge) -> None:
         self._maps, self._known = maps, known
-        target = maps.target
-        self.rows = np.flatnonzero(~known.observed.contains(target.rows, target.answers))
+        goals: list[IntArray] = []
+        rows: list[IntArray] = []
+        for goal, (target, seen) in enumerate(zip(maps.targets, known.observed, strict=True)):
+            unseen = np.flatnonzero(~seen.contains(target.rows, target.answers))
+            goals.append(np.full(len(unseen), goal))
+            rows.append(unseen)
+        self.goals, self.rows = np.concatenate(goals), np.concatenate(rows)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -127,11 +132,27 @@ class CombinationCandidates:
 
     def keeping(self, maps: IntArray, places: IntArray) -> NDArray[np.bool_]:
         """Returns which maps keep the answer of each candidate combination."""
-        return self._maps.keeping(maps, self._maps.target.select(self.rows[places]))
+        kept = np.empty((len(maps), len(places)), dtype=np.bool_)
+        order = np.argsort(self.goals[places], kind="stable")
+        kept[:, order] = self._maps.keeping(maps, self._picked(places[order]))
+        return kept
+
+    def describe(self, place: int) -> str:
+        """Words a candidate."""
+        target: Relation = self._maps.targets[int(self.goals[place])]
+        return target.describe(int(self.rows[place]))
+
+    def _picked(self, places: IntArray) -> list[Relation]:
+        """Returns the chosen combinations by goal."""
+        return [
+            target.select(self.rows[places[self.goals[places] == goal]])
+            for goal, target in enumerate(self._maps.targets)
+        ]
 
     def _extended(self, chosen: Sequence[int]) -> Knowledge:
-        extra = self._maps.target.select(self.rows[list(chosen)])
-        return replace(self._known, observed=self._known.observed.joined(extra))
+        extra = self._picked(np.array(chosen, dtype=np.int64))
+        pairs = zip(self._known.observed, extra, strict=True)
+        return replace(self._known, observed=tuple(old.joined(new) for old, new in pairs))
 
 
 def suggest_labels(
@@ -147,7 +168,7 @@ def suggest_labels(
     """
     candidates = LabelCandidates(maps, known)
     chosen, left, reason = _greedy(candidates, count, seconds)
-    domains, several = maps.target.domains, len(maps.free) > 1
+    domains, several = maps.domains, len(maps.free) > 1
     items = tuple(
         f"{name}: {domains[name][symbol]}" if several else domains[name][symbol]
         for name, symbol in (candidates.pairs[place] for place in chosen)
@@ -179,8 +200,8 @@ def suggest_observations(
         return Suggestion(kind, (), None, why)
     candidates = CombinationCandidates(maps, known)
     chosen, left, reason = _greedy(candidates, count, seconds)
-    rows = tuple(int(candidates.rows[place]) for place in chosen)
-    items = tuple(maps.target.describe(row) for row in rows)
+    rows = tuple((int(candidates.goals[n]), int(candidates.rows[n])) for n in chosen)
+    items = tuple(candidates.describe(place) for place in chosen)
     return Suggestion(kind, items, left, reason, rows=rows)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -14,17 +15,19 @@ from groundkit.errors import DataError, LimitError, NetworkError
 from groundkit.identifiability.answer_odds import FloatArray, row_chances
 from groundkit.identifiability.relations import IntArray, Relation, SupportLike
 from groundkit.naming.scorers import (
+    Asked,
     JointScorer,
     Layout,
     Queries,
     ReasonerScorer,
     Scorer,
     SparseScorer,
+    SumScorer,
     answer_table,
     rename,
 )
 from groundkit.naming.search import EXHAUSTIVE, ascend, climb, namings_of, try_all
-from groundkit.naming.soft_start import ReasonerSlopes, RowSlopes, soft_naming
+from groundkit.naming.soft_start import ReasonerSlopes, RowSlopes, Slopes, soft_naming
 
 FLOOR = 1e-4
 """Least probability of a symbol while names are compared.
@@ -51,6 +54,22 @@ ASKED_QUERIES, ASKED_BUDGET, ASKED_AT_ALL = 96, 600, 50_000
 times namings up to which it is asked for all."""
 
 
+MOST_TABLES = 12
+"""Goals whose answers are put into tables; more shapes than these are asked at the end only."""
+
+
+class NamedLike(Protocol):
+    """Frozen predictions of the queries of one goal."""
+
+    @property
+    def log_probs(self) -> Mapping[str, Tensor]:
+        """Network -> (B, S, C) log-probabilities."""
+
+    @property
+    def answers(self) -> Tensor:
+        """(B,) answer indices."""
+
+
 class ReasonerLike(Protocol):
     """The part of a reasoner that re-grounding needs."""
 
@@ -65,132 +84,196 @@ class ReasonerLike(Protocol):
         """Returns all combinations of symbols with a proof, and their answers."""
 
 
+@dataclass
+class _Goal:
+    """One goal and the table of its answers, where it is small enough for one.
+
+    Attributes:
+        reasoner: The compiled goal.
+        relation: Its combinations, ``None`` where only the reasoner can be asked.
+        chances: P(answer | symbols) of every combination.
+        table: The same as a table.
+    """
+
+    reasoner: ReasonerLike
+    relation: Relation | None = None
+    chances: FloatArray = field(default_factory=lambda: np.zeros(0))
+    table: FloatArray | None = None
+
+    def fill(self) -> None:
+        """Asks for the chances, if they are not known or may have changed."""
+        if self.relation is not None and (self.table is None or _learns(self.reasoner)):
+            ask = self.reasoner.log_likelihood
+            self.chances = row_chances(self.relation, ask, _device_of(self.reasoner))
+            self.table = answer_table(self.relation, self.chances)
+
+    def cells(self, layout: Layout) -> int:
+        """Returns the number of joint clusters of its calls."""
+        assert self.relation is not None  # there is a table only where there is a relation
+        sizes = {name: len(domain) for name, domain in self.relation.domains.items()}
+        sizes |= layout.clusters
+        return int(np.prod([float(sizes[name]) for name in self.relation.columns]))
+
+
 class NameSearch:
     """Searches namings under one program; keeps what is the same for every search.
 
     Args:
-        reasoner: The compiled program.
+        goals: The compiled goals.
         layout: The networks to rename, their clusters and symbols.
-        domains: Network -> its symbols, of all networks of the goal.
+        domains: Network -> its symbols, of all networks of the goals.
 
     Raises:
-        NetworkError: A network is not called by the goal, or has no domain.
+        NetworkError: A network is called by no goal, or has no domain.
     """
 
     def __init__(
-        self, reasoner: ReasonerLike, layout: Layout, domains: Mapping[str, Sequence[str]]
+        self,
+        goals: Sequence[ReasonerLike],
+        layout: Layout,
+        domains: Mapping[str, Sequence[str]],
     ) -> None:
-        unknown = set(layout.clusters) - set(reasoner.slots)
+        called = {network for goal in goals for network in goal.slots}
+        unknown = set(layout.clusters) - called
         if unknown:
             raise NetworkError(
                 f"the goal never calls network '{min(unknown)}'",
-                expected=f"one of {', '.join(sorted(reasoner.slots))}",
+                expected=f"one of {', '.join(sorted(called))}",
             )
-        self._reasoner, self._layout = reasoner, layout
-        self._relation = _relation(reasoner, domains)
-        self._chances = np.zeros(0)
-        self._table: FloatArray | None = None
+        self._layout = layout
+        self._goals = [
+            _Goal(goal, _relation(goal, domains) if number < MOST_TABLES else None)
+            for number, goal in enumerate(goals)
+        ]
 
     def search(
-        self, queries: Queries, rng: np.random.Generator, budget: int | None = None
+        self, asked: Asked, rng: np.random.Generator, budget: int | None = None
     ) -> tuple[list[IntArray], str, int]:
         """Returns the best namings, best first, how they were found, and how many were scored.
 
+        Goals with a table of their answers decide alone where there are any: the others are asked
+        when the best namings are compared.
+
         Args:
-            queries: Predictions with a floor, and their answers.
+            asked: Predictions with a floor, and their answers.
             rng: Source of the starts.
             budget: Namings scored by climbs from several starts; chosen by the domains if left
                 out.
         """
-        if self._relation is not None and (self._table is None or _learns(self._reasoner)):
-            ask = self._reasoner.log_likelihood
-            self._chances = row_chances(self._relation, ask, _device_of(self._reasoner))
-            self._table = answer_table(self._relation, self._chances)
-        if self._can_try_all(queries):
-            scorer = self._scorer(queries, EXACT_CELLS)
+        for goal, _ in asked.parts:
+            self._goals[goal].fill()
+        tabled = tuple(part for part in asked.parts if self._goals[part[0]].table is not None)
+        asked = Asked(tabled) if tabled else asked
+        if self._can_try_all(asked):
+            scorer = self._scorer(asked, EXACT_CELLS)
             found = try_all(scorer, self._layout, kept=FINALISTS)
             return [naming for _, naming in found.ranked], "all namings", found.scored
-        return self._climb(queries, rng, budget or self._budget())
+        return self._climb(asked, rng, budget or self._budget(), tabled=bool(tabled))
 
-    def ask(self, queries: Queries, naming: IntArray) -> FloatArray:
-        """Returns (B,) log P(answer) under a naming, by the reasoner itself."""
-        with torch.no_grad():
-            renamed = rename(queries.log_probs, self._layout, naming)
-            logs = self._reasoner.log_likelihood(renamed, queries.answers)
-        values: FloatArray = logs.double().cpu().numpy()
-        return values
+    def ask(self, asked: Asked, naming: IntArray) -> FloatArray:
+        """Returns (B,) log P(answer) under a naming, by the reasoners themselves."""
+        found = []
+        for goal, queries in asked.parts:
+            with torch.no_grad():
+                renamed = rename(queries.log_probs, self._layout, naming)
+                logs = self._goals[goal].reasoner.log_likelihood(renamed, queries.answers)
+            found.append(logs.double().cpu().numpy())
+        return np.concatenate(found)
 
     def _climb(
-        self, queries: Queries, rng: np.random.Generator, budget: int
+        self, asked: Asked, rng: np.random.Generator, budget: int, *, tabled: bool
     ) -> tuple[list[IntArray], str, int]:
         """Climbs on some of the queries from many starts, then on all from the best tops."""
-        asked = self._table is None
-        first = queries.select(np.arange(min(len(queries), ASKED_QUERIES if asked else SCREENED)))
+        first = asked.some(SCREENED if tabled else ASKED_QUERIES)
         scorer = self._scorer(first, JOINT_CELLS)
         found = climb(
             scorer,
             self._layout,
-            [self._layout.current(), self._soft_start(queries, rng)],
-            budget=min(budget, ASKED_BUDGET) if asked else budget,
+            [self._layout.current(), self._soft_start(asked, rng)],
+            budget=budget if tabled else min(budget, ASKED_BUDGET),
             rng=rng,
             kept=FINALISTS,
         )
-        kind = {JointScorer: "joint table", SparseScorer: "sparse table"}.get(type(scorer))
-        method = f"climbs from several starts ({kind or 'reasoner'})"
-        if asked:
+        kind = {JointScorer: "joint table", SparseScorer: "sparse table", SumScorer: "tables"}
+        words = kind.get(type(scorer)) if tabled else None
+        method = f"climbs from several starts ({words or 'reasoner'})"
+        if not tabled:
             return [naming for _, naming in found.ranked], method, found.scored
         best: dict[tuple[int, ...], float] = {}
-        scorer, scored = self._scorer(queries, JOINT_CELLS), found.scored
+        scorer, scored = self._scorer(asked, JOINT_CELLS), found.scored
         for _, naming in found.ranked[:2]:
             scored += ascend(scorer, self._layout, naming, best)
         tops = sorted(best, key=lambda naming: -best[naming])[:FINALISTS]
         return [np.array(naming) for naming in tops], method, scored
 
-    def _soft_start(self, queries: Queries, rng: np.random.Generator) -> IntArray:
+    def _soft_start(self, asked: Asked, rng: np.random.Generator) -> IntArray:
         """Returns the naming that expectation maximisation ends in."""
-        if self._relation is None or self._table is None:
-            some = queries.select(np.arange(min(len(queries), ASKED_QUERIES)))
-            ask = ReasonerSlopes(self._reasoner.log_likelihood, some.answers)
-            return soft_naming(ask, self._layout, some, rng, steps=SOFT_STEPS)
-        number = max(SOFT_QUERIES, SOFT_WORK // max(self._relation.rows.size, 1))
-        some = queries.select(np.arange(min(len(queries), number)))
-        rows = RowSlopes(self._relation, self._chances, some.answers.cpu().numpy())
-        return soft_naming(rows, self._layout, some, rng, steps=SOFT_STEPS)
+        parts: list[tuple[Slopes, Queries]] = []
+        share = 1 / len(asked.parts)
+        for number, queries in asked.parts:
+            goal = self._goals[number]
+            if goal.relation is None or goal.table is None:
+                some = queries.select(np.arange(min(len(queries), int(ASKED_QUERIES * share) + 1)))
+                parts.append((ReasonerSlopes(goal.reasoner.log_likelihood, some.answers), some))
+                continue
+            most = max(SOFT_QUERIES, SOFT_WORK // max(goal.relation.rows.size, 1))
+            some = queries.select(np.arange(min(len(queries), int(most * share) + 1)))
+            rows = RowSlopes(goal.relation, goal.chances, some.answers.cpu().numpy())
+            parts.append((rows, some))
+        return soft_naming(parts, self._layout, rng, steps=SOFT_STEPS)
 
     def _budget(self) -> int:
         swaps = sum(size * (size - 1) // 2 for size in self._layout.clusters.values())
         return int(np.clip(CLIMB_STEPS * swaps, *BUDGET_RANGE))
 
-    def _can_try_all(self, queries: Queries) -> bool:
+    def _can_try_all(self, asked: Asked) -> bool:
         number = namings_of(self._layout)
         if number > EXHAUSTIVE:
             return False
-        if self._table is None:
-            return number * len(queries) <= ASKED_AT_ALL
-        return self._joint_clusters() <= EXACT_CELLS
+        for place, queries in asked.parts:
+            goal = self._goals[place]
+            if goal.table is None:
+                if number * len(queries) > ASKED_AT_ALL:
+                    return False
+            elif goal.cells(self._layout) > EXACT_CELLS:
+                return False
+        return True
 
-    def _joint_clusters(self) -> int:
-        assert self._relation is not None  # there is a table only where there is a relation
-        sizes = {name: len(domain) for name, domain in self._relation.domains.items()}
-        sizes |= self._layout.clusters
-        return int(np.prod([float(sizes[name]) for name in self._relation.columns]))
+    def _scorer(self, asked: Asked, cells: int) -> Scorer:
+        """Returns the exact scorers up to so many joint clusters, then the sparse ones."""
+        scorers = [(len(queries), self._one(goal, queries, cells)) for goal, queries in asked.parts]
+        return scorers[0][1] if len(scorers) == 1 else SumScorer(scorers)
 
-    def _scorer(self, queries: Queries, cells: int) -> Scorer:
-        """Returns the exact scorer up to so many joint clusters, then the sparse one."""
-        if self._relation is None or self._table is None:
-            return ReasonerScorer(self._reasoner.log_likelihood, self._layout, queries)
-        make = JointScorer if self._joint_clusters() <= cells else SparseScorer
-        return make(self._relation, self._table, self._layout, queries)
+    def _one(self, number: int, queries: Queries, cells: int) -> Scorer:
+        goal = self._goals[number]
+        if goal.relation is None or goal.table is None:
+            return ReasonerScorer(goal.reasoner.log_likelihood, self._layout, queries)
+        make = JointScorer if goal.cells(self._layout) <= cells else SparseScorer
+        return make(goal.relation, goal.table, self._layout, queries)
+
+
+def ask_all(named: Sequence[NamedLike], layout: Layout) -> Asked:
+    """Checks the predictions of every goal and puts a floor under them, see :func:`floored`.
+
+    Raises:
+        DataError: There are no queries, or shapes do not fit.
+    """
+    parts = [
+        (number, floored(one.log_probs, one.answers, layout))
+        for number, one in enumerate(named)
+        if len(one.answers)
+    ]
+    if not parts:
+        raise DataError("there are no queries to score names on")
+    return Asked(tuple(parts))
 
 
 def floored(log_probs: Mapping[str, Tensor], answers: Tensor, layout: Layout) -> Queries:
     """Checks the predictions and mixes those to rename with a uniform share of ``FLOOR``.
 
     Raises:
-        DataError: There are no queries, or shapes do not fit.
+        DataError: Shapes do not fit.
     """
-    if not len(answers):
-        raise DataError("there are no queries to score names on")
     floored: dict[str, Tensor] = {}
     for network, given in log_probs.items():
         values = given.detach()

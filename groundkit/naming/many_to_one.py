@@ -13,14 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from groundkit.errors import NetworkError
 from groundkit.identifiability.answer_odds import FloatArray
 from groundkit.identifiability.relations import IntArray
-from groundkit.naming.assignment import NameSearch, ReasonerLike, floored
+from groundkit.naming.assignment import NamedLike, NameSearch, ReasonerLike, ask_all
 from groundkit.naming.relabelling import HELD_OUT, paired
-from groundkit.naming.scorers import Layout, Queries
+from groundkit.naming.scorers import Asked, Layout, Queries
 
 DEAD = 0.2
 """A symbol is dead when it is the likeliest less often than this share of an even share."""
@@ -51,9 +50,8 @@ class ClusterNames:
 
 
 def name_clusters(
-    reasoner: ReasonerLike,
-    log_probs: Mapping[str, Tensor],
-    answers: Tensor,
+    goals: Sequence[ReasonerLike],
+    named: Sequence[NamedLike],
     *,
     symbols: Mapping[str, Sequence[str]],
     rng: np.random.Generator,
@@ -64,10 +62,10 @@ def name_clusters(
     """Finds the meaning of every cluster that makes the answers likeliest.
 
     Args:
-        reasoner: The compiled program.
-        log_probs: Network -> (B, S, C) log-probabilities of clusters, ``C`` at least the number
-            of symbols; (B, S, K) of symbols for networks not to name.
-        answers: (B,) answer indices.
+        goals: The compiled goals.
+        named: For every goal, network -> (B, S, C) log-probabilities of clusters, ``C`` at least
+            the number of symbols, or (B, S, K) of symbols for networks not to name; and (B,)
+            answers.
         symbols: Network -> its symbols, of the networks whose clusters are to be named.
         rng: Splits the queries and draws the starts.
         domains: Network -> its symbols, of all networks of the goal; ``symbols`` if left out.
@@ -79,7 +77,7 @@ def name_clusters(
         DataError: There are no queries, or shapes do not fit.
     """
     layout = Layout(
-        {network: int(log_probs[network].shape[-1]) for network in symbols},
+        {network: _width(named, network) for network in symbols},
         {network: len(domain) for network, domain in symbols.items()},
     )
     for network, size in layout.clusters.items():
@@ -88,11 +86,11 @@ def name_clusters(
                 f"{size} clusters for the {layout.symbols[network]} symbols of network '{network}'",
                 expected="at least one cluster per symbol",
             )
-    search = NameSearch(reasoner, layout, domains or symbols)
-    queries = floored(log_probs, answers, layout)
-    seen, held_out = _split(len(queries), rng)
-    found, method, _ = search.search(queries.select(seen), rng, budget)
-    logs = [search.ask(queries, naming) for naming in found]
+    search = NameSearch(goals, layout, domains or symbols)
+    asked = ask_all(named, layout)
+    seen, held_out = _split(len(asked), rng)
+    found, method, _ = search.search(asked.select(seen), rng, budget)
+    logs = [search.ask(asked, naming) for naming in found]
     order = sorted(range(len(found)), key=lambda place: -float(logs[place][seen].mean()))
     best, second = order[0], order[1] if len(order) > 1 else None
     names = _by_network(layout, found[best])
@@ -132,9 +130,8 @@ class Split:
 
 
 def find_splits(
-    reasoner: ReasonerLike,
-    log_probs: Mapping[str, Tensor],
-    answers: Tensor,
+    goals: Sequence[ReasonerLike],
+    named: Sequence[NamedLike],
     *,
     searchable: Mapping[str, Sequence[str]],
     rng: np.random.Generator,
@@ -145,9 +142,8 @@ def find_splits(
     Dead symbols are taken one after the other, the choices made so far kept.
 
     Args:
-        reasoner: The compiled program.
-        log_probs: Network -> (B, S, K) frozen log-probabilities.
-        answers: (B,) answer indices.
+        goals: The compiled goals.
+        named: For every goal, network -> (B, S, K) frozen log-probabilities, and (B,) answers.
         searchable: Network -> its symbols, of the networks that may be changed.
         rng: Splits the queries.
         level: Level of the confidence interval; a split has to gain on held-out queries.
@@ -156,24 +152,24 @@ def find_splits(
         DataError: There are no queries, or shapes do not fit.
     """
     sizes = {network: len(domain) for network, domain in searchable.items()}
-    queries = floored(log_probs, answers, Layout(sizes, sizes))
-    seen, held_out = _split(len(queries), rng)
+    asked = ask_all(named, Layout(sizes, sizes))
+    seen, held_out = _split(len(asked), rng)
     logs: FloatArray | None = None
     found: list[Split] = []
     for network, size in sizes.items():
-        shares = _shares(queries.log_probs[network])
+        shares = _shares(asked, network)
         crowded = np.flatnonzero(shares >= CROWDED / size).tolist()
         for dead in np.flatnonzero(shares < DEAD / size).tolist():
-            trials = {source: _shared(queries, network, dead, source) for source in crowded}
-            scores = {source: _ask(reasoner, trial) for source, trial in trials.items()}
+            trials = {source: _shared(asked, network, dead, source) for source in crowded}
+            scores = {source: _ask(goals, trial) for source, trial in trials.items()}
             if not scores:
                 break
-            logs = _ask(reasoner, queries) if logs is None else logs
+            logs = _ask(goals, asked) if logs is None else logs
             source = max(scores, key=lambda place: float(scores[place][seen].mean()))
             gain, interval = paired(scores[source] - logs, held_out, level)
             if interval[0] > 0:
                 found.append(Split(network, dead, source, gain, interval))
-                queries, logs = trials[source], scores[source]
+                asked, logs = trials[source], scores[source]
     return found
 
 
@@ -188,22 +184,36 @@ def _by_network(layout: Layout, naming: IntArray) -> dict[str, tuple[int, ...]]:
     return {network: tuple(naming[place].tolist()) for network, place in places}
 
 
-def _ask(reasoner: ReasonerLike, queries: Queries) -> FloatArray:
-    with torch.no_grad():
-        logs = reasoner.log_likelihood(queries.log_probs, queries.answers)
-    values: FloatArray = logs.double().cpu().numpy()
-    return values
+def _width(named: Sequence[NamedLike], network: str) -> int:
+    """Returns the number of clusters of a network."""
+    return next(int(one.log_probs[network].shape[-1]) for one in named if network in one.log_probs)
 
 
-def _shares(log_probs: Tensor) -> FloatArray:
+def _ask(goals: Sequence[ReasonerLike], asked: Asked) -> FloatArray:
+    found = []
+    for number, queries in asked.parts:
+        with torch.no_grad():
+            logs = goals[number].log_likelihood(queries.log_probs, queries.answers)
+        found.append(logs.double().cpu().numpy())
+    return np.concatenate(found)
+
+
+def _shares(asked: Asked, network: str) -> FloatArray:
     """Returns (K,) how often each symbol is the likeliest."""
-    size = log_probs.shape[-1]
-    winners = log_probs.argmax(dim=-1).flatten().cpu().numpy()
+    read = [q.log_probs[network] for _, q in asked.parts if network in q.log_probs]
+    size = read[0].shape[-1]
+    winners = np.concatenate([one.argmax(dim=-1).flatten().cpu().numpy() for one in read])
     return np.bincount(winners, minlength=size) / max(winners.size, 1)
 
 
-def _shared(queries: Queries, network: str, dead: int, source: int) -> Queries:
+def _shared(asked: Asked, network: str, dead: int, source: int) -> Asked:
     """Lets two symbols share the mass of both evenly."""
+    return Asked(tuple((n, _share(q, network, dead, source)) for n, q in asked.parts))
+
+
+def _share(queries: Queries, network: str, dead: int, source: int) -> Queries:
+    if network not in queries.log_probs:
+        return queries
     values = queries.log_probs[network].clone()
     both = torch.logaddexp(values[..., dead], values[..., source]) - np.log(2.0)
     values[..., dead] = both

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import permutations
 
 import numpy as np
 from scipy import stats
-from torch import Tensor
 
 from groundkit.identifiability.answer_odds import FloatArray
 from groundkit.identifiability.map_words import describe_moves
 from groundkit.identifiability.relations import IntArray
-from groundkit.naming.assignment import NameSearch, ReasonerLike, floored
-from groundkit.naming.scorers import Layout
+from groundkit.naming.assignment import NamedLike, NameSearch, ReasonerLike, ask_all
+from groundkit.naming.scorers import Asked, Layout
 
 FEW, FOLDS = 300, 5
 """With fewer queries than this, names are searched on all of them, and the gain is that of the
@@ -28,6 +28,8 @@ same search made without each fold in turn: a third of thirty queries is too muc
 too little to decide on."""
 HELD_OUT = 1 / 3
 """Otherwise, the share of the queries that the search never sees and that decide."""
+MOST_ALIKE = 3
+"""Networks of one group whose exchanges are tried."""
 RIVALS = 4
 """Indistinguishable renamings of the best naming that are compared with it."""
 
@@ -57,6 +59,8 @@ class Relabelling:
         method: How the names were searched.
         scored: Number of namings scored.
         seconds: Time taken.
+        exchange: Network -> the network whose clusters it takes over, before ``permutations``;
+            empty where every network keeps its own.
     """
 
     permutations: Mapping[str, tuple[int, ...]]
@@ -76,11 +80,12 @@ class Relabelling:
     method: str
     scored: int
     seconds: float
+    exchange: Mapping[str, str] = field(default_factory=dict)
 
     def rejected(self) -> Relabelling:
         """The same search with the names kept."""
         kept = {name: tuple(range(len(moves))) for name, moves in self.permutations.items()}
-        return replace(self, permutations=kept, accepted=False, after=self.before)
+        return replace(self, permutations=kept, accepted=False, after=self.before, exchange={})
 
     def swapped(self) -> Relabelling:
         """The same search with the runner-up taken in place of the best."""
@@ -101,8 +106,9 @@ class Relabelling:
     def describe(self, domains: Mapping[str, Sequence[str]]) -> str:
         """Says what moved: ``moved 3->5, 5->3: log-likelihood -0.67 to -0.21``."""
         if self.accepted:
+            swapped = "".join(f"{n} takes over {o}, " for n, o in self.exchange.items())
             words = (
-                f"moved {_moves(self.permutations, domains)}: "
+                f"{swapped}moved {_moves(self.permutations, domains)}: "
                 f"log-likelihood {self.before:.2f} to {self.after:.2f}"
             )
         else:
@@ -120,6 +126,7 @@ class Relabelling:
         runner_up = None if self.runner_up is None else _lists(self.runner_up)
         return {
             "accepted": self.accepted,
+            "exchange": dict(self.exchange),
             "permutations": _lists(self.permutations),
             "before": self.before,
             "after": self.after,
@@ -139,38 +146,61 @@ class Relabelling:
         }
 
 
+@dataclass(frozen=True)
+class _Candidate:
+    """A naming, under an exchange of networks.
+
+    Attributes:
+        exchange: Network -> the network whose clusters it takes over.
+        naming: The joined naming.
+    """
+
+    exchange: Mapping[str, str]
+    naming: IntArray
+
+    def same(self, other: _Candidate) -> bool:
+        """Whether both do the same."""
+        return self.exchange == other.exchange and np.array_equal(self.naming, other.naming)
+
+
 class Regrounder:
     """Searches for better names again and again during training; keeps what is the same each time.
 
     Args:
-        reasoner: The compiled program.
+        goals: The compiled goals.
         searchable: Network -> its symbols, of the networks to rename.
-        domains: Network -> its symbols, of all networks of the goal; ``searchable`` if left out.
-        rivals: Maps that the goal cannot tell from the identity, as `identify` lists them: the
+        domains: Network -> its symbols, of all networks of the goals; ``searchable`` if left out.
+        rivals: Maps that the goals cannot tell from the identity, as `identify` lists them: the
             permutations among the first few are compared with the best names, so that a tie is
             noticed however many swaps it is away.
+        alike: Groups of networks that read the same images and could do each other's work: the
+            search also tries to exchange them.
     """
 
     def __init__(
         self,
-        reasoner: ReasonerLike,
+        goals: Sequence[ReasonerLike],
         searchable: Mapping[str, Sequence[str]],
         domains: Mapping[str, Sequence[str]] | None = None,
         rivals: Sequence[Mapping[str, Sequence[int]]] = (),
+        alike: Sequence[Sequence[str]] = (),
     ) -> None:
         sizes = {network: len(symbols) for network, symbols in searchable.items()}
         self._layout = Layout(sizes, sizes)
-        self._names = NameSearch(reasoner, self._layout, domains or searchable)
+        self._names = NameSearch(goals, self._layout, domains or searchable)
         self._rivals = [
             rival
             for rival in rivals
-            if all(len(set(rival[network])) == size for network, size in sizes.items())
+            if all(
+                sorted(rival.get(network, range(size))) == list(range(size))
+                for network, size in sizes.items()
+            )
         ][:RIVALS]
+        self._exchanges = exchanges_of(alike)
 
     def __call__(
         self,
-        log_probs: Mapping[str, Tensor],
-        answers: Tensor,
+        named: Sequence[NamedLike],
         *,
         rng: np.random.Generator,
         level: float = 0.95,
@@ -179,8 +209,7 @@ class Regrounder:
         """Searches, then takes the new names if held-out queries are significantly likelier.
 
         Args:
-            log_probs: Network -> (B, S, K) frozen log-probabilities.
-            answers: (B,) answer indices.
+            named: For every goal, frozen log-probabilities ``(B, S, K)`` by network, and answers.
             rng: Splits the queries and draws the starts.
             level: Level of the confidence intervals.
             budget: Namings scored by climbs from several starts; chosen by the domains if left out.
@@ -189,22 +218,23 @@ class Regrounder:
             DataError: There are no queries, or shapes do not fit.
         """
         start = time.monotonic()
-        queries = floored(log_probs, answers, self._layout)
-        everything = np.arange(len(queries))
-        before = self._names.ask(queries, self._layout.current())
-        gains = np.full(len(queries), np.nan)
-        for fold in _folds(rng.permutation(len(queries))):
+        asked = ask_all(named, self._layout)
+        everything = np.arange(len(asked))
+        current = _Candidate({}, self._layout.current())
+        before = self._ask(asked, current)
+        gains = np.full(len(asked), np.nan)
+        for fold in _folds(rng.permutation(len(asked))):
             seen = np.setdiff1d(everything, fold)
-            found = self._names.search(queries.select(seen), rng, budget)
-            held = queries.select(fold)
-            gains[fold] = self._names.ask(held, found[0][0]) - before[fold]
-        if len(queries) < FEW:
+            found = self._search(asked.select(seen), rng, budget)
+            gains[fold] = self._ask(asked.select(fold), found[0][0]) - before[fold]
+        if len(asked) < FEW:
             seen = everything
-            found = self._names.search(queries, rng, budget)
+            found = self._search(asked, rng, budget)
         finalists = self._with_rivals(found[0])
-        logs = [self._names.ask(queries, naming) for naming in finalists]
+        logs = [self._ask(asked, one) for one in finalists]
         ranked = sorted(range(len(finalists)), key=lambda n: -float(logs[n][seen].mean()))
         return self._judge(
+            current,
             [finalists[place] for place in ranked],
             [before, *(logs[place] for place in ranked)],
             gains,
@@ -214,18 +244,44 @@ class Regrounder:
             seconds=time.monotonic() - start,
         )
 
-    def _with_rivals(self, finalists: Sequence[IntArray]) -> list[IntArray]:
+    def _ask(self, asked: Asked, candidate: _Candidate) -> FloatArray:
+        """Returns (B,) log P(answer) under a candidate."""
+        return self._names.ask(asked.exchanged(candidate.exchange), candidate.naming)
+
+    def _search(
+        self, asked: Asked, rng: np.random.Generator, budget: int | None
+    ) -> tuple[list[_Candidate], str, int]:
+        """Searches names under every exchange of networks; returns the best of all, best first."""
+        found: list[_Candidate] = []
+        method, scored = "", 0
+        for exchange in self._exchanges:
+            moved = asked.exchanged(exchange)
+            namings, method, number = self._names.search(moved, rng, budget)
+            found += [_Candidate(exchange, naming) for naming in namings]
+            scored += number
+        if len(self._exchanges) > 1:
+            found.sort(key=lambda one: -float(self._ask(asked, one).mean()))
+        return found, method, scored
+
+    def _with_rivals(self, finalists: Sequence[_Candidate]) -> list[_Candidate]:
         """Adds what the best naming becomes under the rival maps, without repeats."""
-        renamed = [finalists[0].copy() for _ in self._rivals]
-        for naming, rival in zip(renamed, self._rivals, strict=True):
+        renamed = []
+        for rival in self._rivals:
+            naming = finalists[0].naming.copy()
             for network, place in self._layout.slices().items():
-                naming[place] = np.asarray(rival[network])[naming[place]]
-        distinct = {tuple(naming.tolist()): naming for naming in (*finalists, *renamed)}
-        return list(distinct.values())
+                if network in rival:
+                    naming[place] = np.asarray(rival[network])[naming[place]]
+            renamed.append(_Candidate(finalists[0].exchange, naming))
+        distinct: list[_Candidate] = []
+        for one in (*finalists, *renamed):
+            if not any(one.same(other) for other in distinct):
+                distinct.append(one)
+        return distinct
 
     def _judge(
         self,
-        finalists: Sequence[IntArray],
+        current: _Candidate,
+        finalists: Sequence[_Candidate],
         logs: Sequence[FloatArray],
         gains: FloatArray,
         *,
@@ -235,26 +291,26 @@ class Regrounder:
         seconds: float,
     ) -> Relabelling:
         """Compares the old names, the best and the runner-up on the held-out queries."""
-        current = self._layout.current()
+        best = finalists[0]
         held_out = np.flatnonzero(~np.isnan(gains))
         gain, interval = paired(gains, held_out, level)
-        moved = not np.array_equal(finalists[0], current)
+        moved = not best.same(current)
         accepted = moved and interval[0] > 0 and bool(logs[1].mean() > logs[0].mean())
         rivals = [
-            (naming, log)
-            for naming, log in zip((*finalists[1:], current), (*logs[2:], logs[0]), strict=True)
-            if not np.array_equal(naming, finalists[0])
+            (one, log)
+            for one, log in zip((*finalists[1:], current), (*logs[2:], logs[0]), strict=True)
+            if not one.same(best) and one.exchange == best.exchange
         ]
         second = max(rivals, key=lambda rival: float(rival[1].mean()), default=None)
         tie = second is not None and paired(logs[1] - second[1], held_out, level)[1][0] <= 0
         return Relabelling(
-            permutations=self._permutations(finalists[0] if accepted else current),
+            permutations=self._permutations(best.naming if accepted else current.naming),
             accepted=accepted,
             before=float(logs[0].mean()),
             after=float(logs[1 if accepted else 0].mean()),
-            best=self._permutations(finalists[0]),
+            best=self._permutations(best.naming),
             best_log_likelihood=float(logs[1].mean()),
-            runner_up=None if second is None else self._permutations(second[0]),
+            runner_up=None if second is None else self._permutations(second[0].naming),
             runner_up_log_likelihood=None if second is None else float(second[1].mean()),
             gain=gain,
             gain_interval=interval,
@@ -265,6 +321,7 @@ class Regrounder:
             method=method,
             scored=scored,
             seconds=seconds,
+            exchange=best.exchange if accepted else {},
         )
 
     def _permutations(self, naming: IntArray) -> dict[str, tuple[int, ...]]:
@@ -274,21 +331,23 @@ class Regrounder:
         }
 
 
-def reground(
-    reasoner: ReasonerLike,
-    log_probs: Mapping[str, Tensor],
-    answers: Tensor,
-    *,
-    searchable: Mapping[str, Sequence[str]],
-    rng: np.random.Generator,
-    domains: Mapping[str, Sequence[str]] | None = None,
-    rivals: Sequence[Mapping[str, Sequence[int]]] = (),
-    level: float = 0.95,
-    budget: int | None = None,
-) -> Relabelling:
-    """Searches once for the names under which the answers are likeliest: see `Regrounder`."""
-    search = Regrounder(reasoner, searchable, domains, rivals)
-    return search(log_probs, answers, rng=rng, level=level, budget=budget)
+def exchanges_of(alike: Sequence[Sequence[str]]) -> list[dict[str, str]]:
+    """Lists the exchanges of networks within groups, none of them first.
+
+    Returns:
+        Each as network -> the network whose clusters it takes over, without those that keep theirs.
+    """
+    found: list[dict[str, str]] = [{}]
+    for group in alike:
+        if not 1 < len(group) <= MOST_ALIKE:
+            continue
+        orders = [dict(zip(group, order, strict=True)) for order in permutations(group)]
+        found = [
+            before | {name: other for name, other in order.items() if name != other}
+            for before in found
+            for order in orders
+        ]
+    return found
 
 
 def _folds(order: IntArray) -> list[IntArray]:

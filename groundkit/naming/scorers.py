@@ -62,6 +62,56 @@ class Queries:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """Queries of several goals, numbered through.
+
+    Attributes:
+        parts: The number of a goal, with its queries.
+    """
+
+    parts: tuple[tuple[int, Queries], ...]
+
+    def __len__(self) -> int:
+        return sum(len(queries) for _, queries in self.parts)
+
+    def select(self, rows: IntArray) -> Asked:
+        """Returns the chosen queries only; goals without any are left out."""
+        found = []
+        start = 0
+        for goal, queries in self.parts:
+            own = rows[(rows >= start) & (rows < start + len(queries))] - start
+            if len(own):
+                found.append((goal, queries.select(own)))
+            start += len(queries)
+        return Asked(tuple(found))
+
+    def some(self, count: int) -> Asked:
+        """Returns at most ``count`` queries, spread over all goals."""
+        if len(self.parts) == 1:
+            return self.select(np.arange(min(len(self), count)))
+        return self.select(np.unique(np.linspace(0, len(self) - 1, count).astype(np.int64)))
+
+    def exchanged(self, sources: Mapping[str, str]) -> Asked:
+        """Returns the queries as they read with the outputs of some networks exchanged.
+
+        Args:
+            sources: Network -> the network whose outputs it is given.
+        """
+        return Asked(
+            tuple(
+                (
+                    goal,
+                    Queries(
+                        {n: queries.log_probs[sources.get(n, n)] for n in queries.log_probs},
+                        queries.answers,
+                    ),
+                )
+                for goal, queries in self.parts
+            )
+        )
+
+
+@dataclass(frozen=True)
 class Layout:
     """Which networks are renamed, with how many clusters and symbols.
 
@@ -285,6 +335,24 @@ class ReasonerScorer:
         return means
 
 
+class SumScorer:
+    """The mean over the queries of several goals, each scored by a scorer of its own.
+
+    Args:
+        scorers: Number of queries, and their scorer.
+    """
+
+    def __init__(self, scorers: Sequence[tuple[int, Scorer]]) -> None:
+        self._scorers = scorers
+        self._total = sum(count for count, _ in scorers)
+
+    def scores(self, namings: IntArray) -> FloatArray:
+        """Returns (P,) mean log P(answer) under each of the (P, V) joined namings."""
+        parts = [count / self._total * one.scores(namings) for count, one in self._scorers]
+        total: FloatArray = np.sum(parts, axis=0)
+        return total
+
+
 def rename(log_probs: Mapping[str, Tensor], layout: Layout, naming: IntArray) -> dict[str, Tensor]:
     """Returns log-probabilities of symbols, (B, S, K), from those of clusters and their names.
 
@@ -292,6 +360,8 @@ def rename(log_probs: Mapping[str, Tensor], layout: Layout, naming: IntArray) ->
     """
     renamed = dict(log_probs)
     for network, place in layout.slices().items():
+        if network not in log_probs:
+            continue
         values, names = log_probs[network], torch.as_tensor(naming[place])
         shape = (*values.shape[:-1], layout.symbols[network])
         if len(set(names.tolist())) == len(names) == shape[-1]:

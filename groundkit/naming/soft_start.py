@@ -16,7 +16,7 @@ summand; swaps from a random naming see no such thing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -111,31 +111,39 @@ class ReasonerSlopes:
 
 
 def soft_naming(
-    slopes: Slopes, layout: Layout, queries: Queries, rng: np.random.Generator, *, steps: int
+    parts: Sequence[tuple[Slopes, Queries]],
+    layout: Layout,
+    rng: np.random.Generator,
+    *,
+    steps: int,
 ) -> IntArray:
     """Returns the naming in which EM from an almost even start ends.
 
     Args:
-        slopes: Slopes of these queries.
+        parts: For every goal, the slopes of its queries, and these: predictions with a floor and
+            their answers.
         layout: The networks to rename.
-        queries: Predictions with a floor, and their answers.
         rng: Draws how the start differs from an even one.
         steps: Steps of EM.
     """
-    clusters = {
-        network: values.detach().double().exp().cpu().numpy()
-        for network, values in queries.log_probs.items()
-    }
+    clusters = [
+        {
+            network: values.detach().double().exp().cpu().numpy()
+            for network, values in queries.log_probs.items()
+        }
+        for _, queries in parts
+    ]
     soft: Shown = {}
     for network, size in layout.clusters.items():
         shape = (size, layout.symbols[network])
         soft[network] = _balanced(np.exp(UNEVEN * rng.normal(size=shape)))
     for _ in range(steps):
-        found = slopes({n: v @ soft[n] if n in soft else v for n, v in clusters.items()})
-        soft = {
-            network: _balanced(values * np.einsum("bsc,bsk->ck", clusters[network], found[network]))
-            for network, values in soft.items()
-        }
+        held = {network: np.zeros_like(values) for network, values in soft.items()}
+        for (slopes, _), seen in zip(parts, clusters, strict=True):
+            found = slopes({n: v @ soft[n] if n in soft else v for n, v in seen.items()})
+            for network in held.keys() & seen.keys():
+                held[network] += np.einsum("bsc,bsk->ck", seen[network], found[network])
+        soft = {network: _balanced(values * held[network]) for network, values in soft.items()}
     return np.concatenate([_hard(values) for values in soft.values()])
 
 

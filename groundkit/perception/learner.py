@@ -232,6 +232,17 @@ class Learner:
         self.model.split_symbol(dead, source)
         self._average = None
 
+    def handed_over(self) -> dict[str, Any]:
+        """Copies what another network needs to do this one's work: see :meth:`take_over`."""
+        weights = {name: value.clone() for name, value in self.model.state_dict().items()}
+        return {"model": weights, "clusters": self.clusters, "queue": self._queue}
+
+    def take_over(self, state: dict[str, Any]) -> None:
+        """Goes on with the clusters of a network that is built alike and reads the same pool."""
+        self.model.load_state_dict(state["model"])
+        self.clusters, self._queue = state["clusters"], state["queue"]
+        self._average = None
+
     def average(self) -> None:
         """Moves the averaged weights towards those of this step, where the settings want them."""
         if self.settings.ema > 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,16 +84,22 @@ def parse_goal(text: str, at: Location | None = None) -> Goal:
     return Goal(
         text=stripped,
         functor=called[0].rpartition("/")[0] if called else str(term.functor),
-        variables=_variables(stripped, term),
+        variables=variables_of(stripped, term),
         at=at,
         term=term,
     )
 
 
-def check_goal(program: Program, goal: Goal) -> None:
-    """Raises a ProgramError unless the program defines what the goal calls."""
+def check_goal(program: Program, goal: Goal, declared: Collection[str] = ()) -> None:
+    """Raises a ProgramError unless the program defines what the goal calls.
+
+    Args:
+        program: The program.
+        goal: The goal.
+        declared: Further predicates that are known, as ``name/arity``.
+    """
     for predicate in goal.predicates:
-        if predicate in program.predicates or is_builtin(predicate):
+        if predicate in {*program.predicates, *declared} or is_builtin(predicate):
             continue
         name = predicate.rpartition("/")[0]
         same = [p for p in program.predicates if p.rpartition("/")[0] == name]
@@ -118,7 +124,7 @@ def _called(term: Any) -> list[str]:
     return [str(term.signature).replace("'", "")] if isinstance(term, Term) else []
 
 
-def _variables(text: str, term: Any) -> tuple[str, ...]:
+def variables_of(text: str, term: Any) -> tuple[str, ...]:
     """Names a term's variables in order of appearance in its text."""
     names = {str(inner) for inner in walk(term) if isinstance(inner, Var)} - {"_"}
     return tuple(sorted(names, key=lambda name: _first(name, text)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,20 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from groundkit.data import sources
-from groundkit.data.examples import UNKNOWN, Examples, input_of
+from groundkit.data.examples import UNKNOWN
 from groundkit.data.images import ImageSet
 from groundkit.errors import DataError
 from groundkit.evaluate import generation, ood
 from groundkit.evaluate.symbols import GroundingScores, score_grounding
-from groundkit.identifiability.identification import Identification
-from groundkit.identifiability.identify import identify
-from groundkit.identifiability.learnt import LearntMap, learnt_map
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import energy, log_probs
 from groundkit.perception.pixels import to_model
 from groundkit.perception.symbol_start import SymbolStart
-from groundkit.program.ground import NeuralSource
-from groundkit.task.task import EXCLUDED, Task
+from groundkit.task.shaped import EXCLUDED, ShapedExamples
+from groundkit.task.task import Task
 from groundkit.training.symbolic import cross_entropy
 
 Floats = NDArray[np.float64]
@@ -72,17 +69,19 @@ class NetworkAssessment:
 
 
 def held_out_images(task: Task, network: str) -> ImageSet:
-    """Returns labelled images of a network that training has not seen."""
-    if task.spec.examples.file is None:
-        return task.banks(1)[network]
-    examples = task.held_out
-    variables = [v for v, name in task.roles.images.items() if name == network]
-    rows = np.concatenate([examples.images[v] for v in variables])
-    truth = np.concatenate([examples.truth[v] for v in variables])
-    kept, first = np.unique(rows, return_index=True)
-    bank = examples.banks[network]
+    """Returns images of a network that training has not seen, with their labels if known."""
+    bank = task.banks(1)[network]
+    if bank.labels is not None or not task.asks:
+        return bank
+    rows, truth = [], []
+    for shaped in task.held_out:
+        for name, readers in shaped.goal.roles.images.items():
+            if network in readers:
+                rows.append(shaped.examples.images[name])
+                truth.append(shaped.examples.truth[network, name])
+    kept, first = np.unique(np.concatenate(rows), return_index=True)
     pixels = bank.pixels[torch.from_numpy(kept)]
-    return ImageSet(bank.name, pixels, truth[first], task.domains[network])
+    return ImageSet(bank.name, pixels, np.concatenate(truth)[first], task.domains[network])
 
 
 def assess_network(task: Task, name: str, learner: Learner, *, seed: int) -> NetworkAssessment:
@@ -145,13 +144,12 @@ def assess_generation(
         [np.flatnonzero(asked == k)[: settings.samples] for k in range(len(domain))]
     )
     found.samples, found.asked = made[torch.from_numpy(shown)], asked[shown]
-    if task.spec.examples.file is not None:
+    judged = task.banks(0)[name]
+    if judged.labels is None or (judged.labels == UNKNOWN).any():
         found.generation = generation.no_generation(
             "the images have no labels to train a judge of generated images on"
         )
         return
-    judged = task.banks(0)[name]
-    assert judged.labels is not None  # drawn examples come from labelled images
     extractor = generation.train_extractor(judged.floats(), judged.labels, _EXTRACTOR_SEED)
     found.generation = generation.score_generation(
         made, found.images.floats(), judged.floats(), extractor, asked=asked, symbols=domain
@@ -178,116 +176,69 @@ def read(learner: Learner, pixels: Tensor) -> tuple[Floats, Floats]:
 
 @torch.no_grad()
 def assess_queries(
-    task: Task, learners: Mapping[str, Learner], examples: Examples
+    task: Task, learners: Mapping[str, Learner], examples: Sequence[ShapedExamples]
 ) -> dict[str, Any]:
     """Scores queries: negative log-likelihood, and accuracy.
 
     With observed answers a query is right when the likeliest answer is the observed one; where
     nothing is observed, when the likeliest symbols satisfy the goal; a query that is not to hold is
     right when it is otherwise.
+
+    Returns:
+        ``accuracy``, ``nll`` and ``n`` over all examples; where there are several queries, the same
+        of each under ``queries``.
     """
+    scores: dict[str, list[tuple[Tensor, Tensor]]] = {}
+    for shaped in examples:
+        scores.setdefault(shaped.goal.query.name, []).append(_query_scores(shaped, learners))
+    if not scores:
+        return {"accuracy": None, "nll": None, "n": 0, "reason": "no examples are held out"}
+    found = _mean_scores([one for parts in scores.values() for one in parts])
+    found["goal"] = "; ".join(query.goal.text for query in task.queries)
+    if len(task.queries) > 1:
+        found["queries"] = {name: _mean_scores(parts) for name, parts in scores.items()}
+    return found
+
+
+def _mean_scores(parts: Sequence[tuple[Tensor, Tensor]]) -> dict[str, Any]:
+    right, likelihood = (torch.cat(one) for one in zip(*parts, strict=True))
+    return {
+        "accuracy": float(right.double().mean()),
+        "nll": float(-likelihood.mean()),
+        "n": len(right),
+    }
+
+
+def _query_scores(shaped: ShapedExamples, learners: Mapping[str, Learner]) -> tuple[Tensor, Tensor]:
+    """Returns which examples ``(n,)`` of a shape are right, and their log-likelihoods ``(n,)``."""
+    reasoner, examples = shaped.goal.reasoner, shaped.examples
     device = next(iter(learners.values())).pool.device
-    answers = task.answer_rows(examples).to(device)
-    rows = {n: t.double().to(device) for n, t in task.observed_log_probs(examples).items()}
-    for name, positions in task.slot_images(examples).items():
+    reasoner.to(device)
+    answers = shaped.answers.to(device)
+    rows = {n: t.double().to(device) for n, t in shaped.observed_log_probs().items()}
+    for name, positions in shaped.slots.items():
         used, inverse = np.unique(positions, return_inverse=True)
         pixels = examples.banks[name].pixels[torch.from_numpy(used)]
         read_rows = learners[name].log_probs(pixels).double()
         rows[name] = read_rows[torch.from_numpy(inverse.reshape(positions.shape)).to(device)]
-    joint = task.reasoner(rows)
+    joint = reasoner(rows).expand(len(shaped), -1)
     likelihood = joint.gather(1, answers[:, None])[:, 0]
     if joint.shape[1] > 1:
         right = joint.argmax(1) == answers
     else:
         certain = {name: _one_hot(t) for name, t in rows.items()}
-        right = task.reasoner.log_likelihood(certain, answers) > -1.0
+        right = reasoner.log_likelihood(certain, answers) > -1.0
     targets = None
     if examples.targets is not None:
         targets = torch.from_numpy(examples.targets).to(device)
         right = right == (targets > 0.5)
-    return {
-        "accuracy": float(right.double().mean()),
-        "nll": float(-cross_entropy(likelihood, targets).mean()),
-        "n": len(examples),
-        "goal": task.goal.text,
-    }
+    return right, cross_entropy(likelihood, targets)
 
 
 def _one_hot(rows: Tensor) -> Tensor:
     """Puts all mass on the most probable symbol: ``(B, S, K)``."""
     best = torch.full_like(rows, EXCLUDED)
     return best.scatter(-1, rows.argmax(-1, keepdim=True), 0.0)
-
-
-def identify_task(task: Task, *, seconds: float = 20.0) -> Identification:
-    """Counts the groundings that the goal admits, in full and for the drawn examples.
-
-    Raises:
-        LimitError: The goal has too many combinations to list.
-    """
-    priors = {name: task.spec.network(name).perception.prior_probabilities for name in task.neural}
-    return identify(
-        task.reasoner.support(),
-        task.domains,
-        examples=_drawn(task) if task.spec.examples.file is None else None,
-        slots=task.reasoner.slots,
-        answers=task.reasoner.answers,
-        kept=[name for name in task.domains if name not in task.neural],
-        log_likelihood=task.reasoner.log_likelihood if _has_chances(task) else None,
-        prior={name: p for name, p in priors.items() if p is not None},
-        labelled={name: known.symbols() for name, known in task.labelled.items()},
-        seconds=seconds,
-    )
-
-
-def _has_chances(task: Task) -> bool:
-    """Whether the program has random facts of its own beside the networks' outputs."""
-    choices = task.reasoner.ground_program.choices
-    return any(not isinstance(choice.source, NeuralSource) for choice in choices)
-
-
-@dataclass(frozen=True)
-class _Combinations:
-    """Combinations of symbols that examples hold."""
-
-    values: Mapping[str, NDArray[np.int64]]
-    answers: NDArray[np.int64]
-
-
-def _drawn(task: Task) -> _Combinations:
-    """Returns the combinations of the drawn examples, from the labels that drew them."""
-    examples = task.examples
-    values = {}
-    for network, calls in task.reasoner.slots.items():
-        if network in task.neural:
-            truth = [examples.truth[input_of(call)] for call in calls]
-            values[network] = np.stack(truth, axis=1)
-        else:
-            domain = [symbol.strip("'") for symbol in task.domains[network]]
-            columns = [
-                [domain.index(value.strip("'")) for value in examples.symbols[call[0]]]
-                for call in calls
-            ]
-            values[network] = np.array(columns, dtype=np.int64).T
-    return _Combinations(values, task.answer_rows(examples).numpy())
-
-
-def learnt(
-    task: Task, found: Identification, assessed: Mapping[str, NetworkAssessment]
-) -> LearntMap | None:
-    """Names the map that the predictions follow, ``None`` without true labels."""
-    labels, predictions = {}, {}
-    for name, domain in found.domains.items():
-        if name not in assessed:
-            labels[name] = predictions[name] = np.arange(len(domain))
-            continue
-        truth = assessed[name].images.labels
-        if truth is None or (truth == UNKNOWN).all():
-            return None
-        known = truth != UNKNOWN
-        labels[name] = truth[known]
-        predictions[name] = assessed[name].probs.argmax(1)[known]
-    return learnt_map(found, labels, predictions)
 
 
 def as_pixels(images: Tensor) -> NDArray[np.float32]:

@@ -21,8 +21,9 @@ class Checked(ShownAsPrinted):
 
     Attributes:
         program: The program's file.
-        goal: The goal.
-        images: Image variable -> the network that reads it.
+        goal: The goal, or several.
+        shapes: Number of different shapes of the examples.
+        images: Image variable -> the networks that read it.
         observed: Variables whose symbols are observed.
         answers: Number of different answers of the goal.
         networks: Network -> symbols, parameters, data set and unlabelled images.
@@ -32,7 +33,8 @@ class Checked(ShownAsPrinted):
 
     program: str
     goal: str | None
-    images: dict[str, str]
+    shapes: int
+    images: dict[str, tuple[str, ...]]
     observed: tuple[str, ...]
     answers: int
     networks: dict[str, dict[str, Any]]
@@ -49,9 +51,11 @@ class Checked(ShownAsPrinted):
             lines.append("  no goal: networks cluster their images without a program")
         else:
             observed = f"; observed {', '.join(self.observed)}" if self.observed else ""
+            readers = [f"{v} by {' and '.join(n)}" for v, n in self.images.items()]
             lines += [
-                f"  goal {self.goal}: {self.answers} answer(s), {self.circuit_nodes} circuit nodes",
-                f"  images {', '.join(f'{v} by {n}' for v, n in self.images.items())}{observed}",
+                f"  goal {self.goal}: {self.answers} answer(s), {self.circuit_nodes} circuit nodes"
+                + (f" in {self.shapes} shapes" if self.shapes > 1 else ""),
+                f"  images {', '.join(readers)}{observed}",
                 f"  {self.examples} training examples",
             ]
         lines += [
@@ -78,15 +82,23 @@ def check_program(
     task = read_task(program, spec, settings=settings, trust=trust)
     networks = {name: _check_network(task, name, trust=trust) for name in task.neural}
     task.prepare()
+    goals = task.goals
+    images: dict[str, tuple[str, ...]] = {}
+    for goal in goals:
+        for variable, names in goal.names.items():
+            readers = (n for name in names for n in goal.roles.images.get(name, ()))
+            known = images.get(variable, ())
+            images |= {variable: tuple(dict.fromkeys([*known, *readers]))}
     return Checked(
         program=str(task.sources.program),
-        goal=task.goal.text if task.asks else None,
-        images=task.roles.images,
-        observed=task.roles.observed,
-        answers=len(task.reasoner.answers) if task.asks else 0,
+        goal="; ".join(query.goal.text for query in task.queries) if task.asks else None,
+        shapes=len(goals),
+        images={variable: readers for variable, readers in images.items() if readers},
+        observed=tuple(dict.fromkeys(name for goal in goals for name in goal.roles.observed)),
+        answers=sum(len(goal.reasoner.answers) for goal in goals),
         networks=networks,
-        examples=len(task.examples),
-        circuit_nodes=len(task.reasoner.compiled.circuit) if task.asks else 0,
+        examples=task.count,
+        circuit_nodes=sum(len(goal.reasoner.compiled.circuit) for goal in goals),
     )
 
 
@@ -108,7 +120,7 @@ def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:
         "backbone": settings.backbone,
         "symbols": symbols,
         "parameters": sum(p.numel() for p in model.parameters()),
-        "data": task.examples.banks[name].name,
+        "data": task.banks(0)[name].name,
         "pool": len(pool),
         "image_shape": list(pool.shape[1:]),
     }

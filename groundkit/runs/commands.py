@@ -24,11 +24,11 @@ from groundkit.runs.assess import (
     assess_generation,
     assess_network,
     assess_queries,
-    identify_task,
     symbol_starts,
 )
 from groundkit.runs.explain import Explanation
 from groundkit.runs.explain import explain as explain_in
+from groundkit.runs.identify import identify_task
 from groundkit.runs.session import open_run
 from groundkit.task.task import read_task
 
@@ -53,7 +53,7 @@ def query(
         return ProgramAnswers(answer_queries(program, goal, cache=cache_folder(), limits=Limits()))
     session = open_run(path, trust=trust, device=device)
     if goal is None:
-        asked = session.spec.query.goal if session.spec.query else "addition('a.png','b.png',Z)"
+        asked = session.spec.query[0].goal if session.spec.query else "addition('a.png','b.png',Z)"
         raise SpecError(
             "there is no goal",
             expected=f"groundkit query {run} GOAL",

@@ -29,7 +29,8 @@ from groundkit.program.query import Question, pose
 from groundkit.report.proofs import Diagram, DiagramNode, draw_explanation
 from groundkit.report.words import chance
 from groundkit.runs.answers import Answers, ImageReading
-from groundkit.runs.session import Case, Session
+from groundkit.runs.cases import Case
+from groundkit.runs.session import Session
 
 _NO_SOLUTION = "has no solution"
 _MOST_NODES = 40
@@ -174,8 +175,8 @@ def explain(session: Session, question: str, count: int = 5) -> Explanation:
         InputError: The question cannot be read, or an image is missing.
     """
     try:
-        case = session.case(question)
-        found = session.answer(case)
+        case = session.questions.case(question)
+        found = session.questions.answer(case)
     except ProgramError as error:
         if _NO_SOLUTION not in error.found:
             raise
@@ -221,9 +222,10 @@ def _told(case: Case, proof: Proof, values: Mapping[str, str], given: float) -> 
             name = choice.outcomes[outcome]
             facts.append(name if name != "none" else f"none of {', '.join(choice.outcomes[:-1])}")
             continue
-        name = input_of(case.reasoner.slots[choice.source.network][choice.source.slot])
-        if name in case.readings or name in values:
-            symbols[_shown(case, name)] = choice.outcomes[outcome]
+        network = choice.source.network
+        name = input_of(case.reasoner.slots[network][choice.source.slot])
+        if (network, name) in case.readings or name in values:
+            symbols[case.label(network, name)] = choice.outcomes[outcome]
     return ExplainedProof(math.exp(proof.log_probability - given), symbols, tuple(facts))
 
 
@@ -260,13 +262,9 @@ def _label(case: Case, kind: str, items: tuple[int, ...]) -> str:
         outcomes += f" or {len(items) - 4} more"
     if not isinstance(choice.source, NeuralSource):
         return outcomes
-    name = input_of(case.reasoner.slots[choice.source.network][choice.source.slot])
-    return f"{_shown(case, name)}\n= {outcomes}"
-
-
-def _shown(case: Case, name: str) -> str:
-    """Names an input of a network by its image files where it has been read."""
-    return case.readings[name].path if name in case.readings else name
+    network = choice.source.network
+    name = input_of(case.reasoner.slots[network][choice.source.slot])
+    return f"{case.label(network, name)}\n= {outcomes}"
 
 
 def _unprovable(session: Session, question: str) -> Explanation:

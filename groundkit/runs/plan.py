@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -10,12 +12,11 @@ from typing import Any
 
 import torch
 
-from groundkit.circuit.cache import cache_folder
 from groundkit.circuit.plan import Plan
-from groundkit.circuit.plan import plan as plan_goal
+from groundkit.circuit.plan import plan as time_circuit
 from groundkit.report.words import ShownAsPrinted, seconds
 from groundkit.task.networks import build_model, learner_of
-from groundkit.task.task import Task, read_task
+from groundkit.task.task import Task, joint_steps, read_task
 
 _TRIED_IMAGES = 64
 
@@ -26,7 +27,9 @@ class Planned(ShownAsPrinted):
 
     Attributes:
         program: The program's file.
-        circuit: Size and cost of the goal's circuit.
+        shapes: Size and cost of every shape's circuit, as many as the examples have.
+        peak_megabytes: Most memory of a process that grounded and compiled; ``None`` where all
+            shapes were in the cache.
         reason_s: Seconds of an epoch in the circuit.
         perceive_s: Seconds of an epoch in augmentation and networks.
         sample_s: Seconds of an epoch in Langevin sampling.
@@ -35,7 +38,8 @@ class Planned(ShownAsPrinted):
     """
 
     program: str
-    circuit: Plan
+    shapes: tuple[Plan, ...]
+    peak_megabytes: float | None
     reason_s: float
     perceive_s: float
     sample_s: float
@@ -57,23 +61,31 @@ class Planned(ShownAsPrinted):
         return {**asdict(self), "epoch_s": self.epoch_s, "train_s": self.train_s}
 
     def __str__(self) -> str:
-        c = self.circuit
-        memory = "" if c.peak_megabytes is None else f", {c.peak_megabytes:.0f} MB at most"
-        calls = ", ".join(f"{n} of {name}" for name, n in c.calls.items())
-        return "\n".join(
-            [
-                f"{self.program}: about {seconds(self.train_s)} of training on this CPU",
-                f"  grounding {seconds(c.ground_seconds)}, compiling "
-                f"{seconds(c.compile_seconds)}{memory}",
-                f"  {c.choices} random choices ({calls} per example), {_count(c.worlds)} worlds",
-                f"  circuit of {c.circuit_nodes} nodes and {c.circuit_edges} edges for "
-                f"{c.answers} answer(s): {c.reason}",
-                f"  {c.queries_per_second:,.0f} queries a second, forward and backward",
-                f"  an epoch: reasoning {seconds(self.reason_s)}, networks "
-                f"{seconds(self.perceive_s)}, sampling {seconds(self.sample_s)}; "
-                f"{self.epochs} epochs after {seconds(self.cluster_s)} of clustering",
-            ]
+        lines = [f"{self.program}: about {seconds(self.train_s)} of training on this CPU"]
+        if self.shapes:
+            lines += self._circuits()
+        lines.append(
+            f"  an epoch: reasoning {seconds(self.reason_s)}, networks "
+            f"{seconds(self.perceive_s)}, sampling {seconds(self.sample_s)}; "
+            f"{self.epochs} epochs after {seconds(self.cluster_s)} of clustering"
         )
+        return "\n".join(lines)
+
+    def _circuits(self) -> list[str]:
+        """Words the circuits: the largest one, and the sums over all."""
+        largest = max(self.shapes, key=lambda one: one.circuit_edges)
+        memory = "" if self.peak_megabytes is None else f", {self.peak_megabytes:.0f} MB at most"
+        calls = ", ".join(f"{n} of {name}" for name, n in largest.calls.items())
+        several = f"{len(self.shapes)} shapes, the largest: " if len(self.shapes) > 1 else ""
+        return [
+            f"  grounding {seconds(sum(one.ground_seconds for one in self.shapes))}, compiling "
+            f"{seconds(sum(one.compile_seconds for one in self.shapes))}{memory}",
+            f"  {several}{largest.choices} random choices ({calls} per example), "
+            f"{_count(largest.worlds)} worlds",
+            f"  circuit of {largest.circuit_nodes} nodes and {largest.circuit_edges} edges for "
+            f"{largest.answers} answer(s): {largest.reason}",
+            f"  {largest.queries_per_second:,.0f} queries a second, forward and backward",
+        ]
 
 
 def plan_program(
@@ -95,37 +107,41 @@ def plan_program(
         InputError: Program, spec and data do not fit each other.
         LimitError: Grounding or compiling takes too long or too much memory.
     """
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     task = read_task(program, spec, settings=settings, trust=trust)
-    assert task.spec.query is not None  # read_task refuses a spec without a goal
-    circuit = plan_goal(
-        task.program,
-        task.goal,
-        task.spec.examples.images,
-        observed_values={
-            name: [str(value) for value in values]
-            for name, values in task.spec.query.answers.items()
-        },
-        cache=cache_folder(),
-    )
+    counts = [len(shaped) for shaped in task.examples]
+    after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    shapes = tuple(time_circuit(goal.reasoner) for goal in task.goals)
     train = task.spec.train
-    examples = len(task.examples)
-    steps = -(-examples // train.batch)
+    steps = joint_steps(task)
+    epochs = -(-steps * train.batch // task.count) if task.asks else train.epochs
+    per_epoch = steps / max(epochs, 1)
     perceive = sample = cluster = 0.0
     for name in task.neural:
         image, chains = _try(task, name, trust=trust)
-        calls = len(task.reasoner.slots.get(name, ()))
-        perceive += image * steps * (calls * train.batch + train.pool_batch)
-        sample += chains * steps / task.spec.network(name).perception.sampler.every
+        calls = sum(
+            count * len(goal.reasoner.slots.get(name, ()))
+            for count, goal in zip(counts, task.goals, strict=True)
+        )
+        perceive += image * (calls + per_epoch * train.pool_batch)
+        sample += chains * per_epoch / task.spec.network(name).perception.sampler.every
         cluster += image * train.cluster_steps * train.cluster_batch
+    pairs = zip(counts, shapes, strict=True)
     return Planned(
         program=str(program),
-        circuit=circuit,
-        reason_s=examples / circuit.queries_per_second,
+        shapes=shapes,
+        peak_megabytes=_megabytes(after) if after > before else None,
+        reason_s=sum(count / shape.queries_per_second for count, shape in pairs),
         perceive_s=perceive,
         sample_s=sample,
         cluster_s=cluster,
-        epochs=max(train.epochs, -(-train.min_steps // steps)),
+        epochs=epochs,
     )
+
+
+def _megabytes(peak: int) -> float:
+    """Converts ``ru_maxrss``, which counts KiB on Linux and bytes on macOS."""
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
 def _try(task: Task, name: str, *, trust: bool) -> tuple[float, float]:
@@ -135,7 +151,7 @@ def _try(task: Task, name: str, *, trust: bool) -> tuple[float, float]:
         Seconds of an image in both views, and of one generative step, 0 without that term.
     """
     settings, pool = task.spec.network(name), task.pool(name)
-    symbols = len(task.roles.domains[name])
+    symbols = len(task.domains[name])
     shape = tuple(pool.shape[1:])
     model = build_model(settings, shape, symbols, trust=trust)
     learner = learner_of(model, settings, pool, seed=0)

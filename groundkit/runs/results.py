@@ -16,8 +16,9 @@ import torch
 from groundkit.identifiability.identification import Identification
 from groundkit.perception.phases import Row
 from groundkit.report.html import ReportData
-from groundkit.runs.assess import NetworkAssessment, as_pixels, learnt
+from groundkit.runs.assess import NetworkAssessment, as_pixels
 from groundkit.runs.folder import Origin
+from groundkit.runs.identify import learnt
 from groundkit.task.task import Task
 from groundkit.training.trainer import Trainer
 
@@ -63,7 +64,7 @@ def collect_metrics(outcome: Outcome) -> dict[str, Any]:
     if named is not None:
         timing["first_names_s"] = named
     if task.asks:
-        timing["compile_s"] = round(task.reasoner.compiled.seconds, 3)
+        timing["compile_s"] = round(sum(g.reasoner.compiled.seconds for g in task.goals), 3)
     first = next(iter(networks.values()))
     return {
         "grounding": first["grounding"] if len(networks) == 1 else _mean_grounding(networks),
@@ -72,7 +73,7 @@ def collect_metrics(outcome: Outcome) -> dict[str, Any]:
         "ood": first["ood"],
         "generation": first["generation"],
         "networks": networks,
-        "learnable": task.reasoner.learned_probabilities() if task.asks else {},
+        "learnable": _learned(task),
         "relabellings": [
             {"step": row["step"], **row["reground"]} for row in outcome.history if "reground" in row
         ],
@@ -90,6 +91,14 @@ def collect_metrics(outcome: Outcome) -> dict[str, Any]:
         },
         "program": str(task.sources.program),
     }
+
+
+def _learned(task: Task) -> dict[str, float]:
+    """Returns the present value of every learnable probability, by its head."""
+    found: dict[str, float] = {}
+    for goal in task.goals:
+        found |= goal.reasoner.learned_probabilities()
+    return found
 
 
 def _mean_grounding(networks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from groundkit.device import choose_device
 from groundkit.errors import LimitError, SpecError, StoppedError
 from groundkit.files import write_atomically
 from groundkit.identifiability.identification import Identification
+from groundkit.identifiability.images import factored
 from groundkit.perception.distributed import World
 from groundkit.perception.in_distribution import measure
 from groundkit.perception.phases import Row
@@ -26,10 +27,10 @@ from groundkit.runs.assess import (
     assess_generation,
     assess_network,
     assess_queries,
-    identify_task,
     symbol_starts,
 )
 from groundkit.runs.folder import History, Origin, RunFolder, new_path
+from groundkit.runs.identify import identify_task
 from groundkit.runs.results import Outcome, collect_metrics, report_data
 from groundkit.task.anchor import anchored
 from groundkit.task.task import Task, read_task
@@ -226,7 +227,7 @@ def _train(
             on_state=lambda done, state: folder.save_state(done, state, trainer.score, history),
             stop=asked,
             trust=trust,
-            rivals=found.listed if isinstance(found, Identification) else (),
+            rivals=_rivals(found, task),
             world=world,
         )
         if saved is not None:
@@ -239,6 +240,14 @@ def _train(
             world.leave()  # all processes stop together
             raise StoppedError(error.found, remedy=remedy) from None
     return trainer, history
+
+
+def _rivals(found: Identification | str | None, task: Task) -> list[dict[str, tuple[int, ...]]]:
+    """Lists the admitted maps that rename the symbols of each network by itself."""
+    if not isinstance(found, Identification):
+        return []
+    maps = (factored(listed, task.domains) for listed in found.listed)
+    return [moved for moved in maps if moved is not None]
 
 
 def _finish(
@@ -258,7 +267,7 @@ def _finish(
         {name: learner.model for name, learner in learners.items()}
         | {f"{name}.buffer": learner.buffer for name, learner in learners.items()}
         | {f"{name}.start": start for name, start in starts.items()}
-        | ({"program": task.reasoner} if task.asks else {}),
+        | ({"program": task.binding.learnt} if task.asks else {}),
         {
             "program": str(task.sources.program),
             "seed": origin.seed,

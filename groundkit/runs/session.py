@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -13,19 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from groundkit.circuit.cache import cache_folder
-from groundkit.circuit.reasoner import Reasoner, build_reasoner
-from groundkit.data.examples import input_of, parts_of
-from groundkit.data.files import SUFFIXES
 from groundkit.data.photos import prepare_image
 from groundkit.device import choose_device
 from groundkit.errors import (
     CheckpointError,
-    DataError,
-    InputError,
-    LimitError,
     NetworkError,
     choose_from,
 )
@@ -36,18 +28,17 @@ from groundkit.perception.model import SymbolModel, energy, log_probs
 from groundkit.perception.pixels import to_model
 from groundkit.perception.symbol_start import SymbolStart
 from groundkit.program.limits import Limits
-from groundkit.program.query import Question, pose
 from groundkit.program.source import load_program
-from groundkit.runs.answers import Answer, Answers, ImageReading
+from groundkit.runs.answers import Answers, ImageReading
+from groundkit.runs.cases import Questions
+from groundkit.task.binding import Binding, Learnt, Sources
 from groundkit.task.networks import build_model, learner_of
-from groundkit.task.roles import OBSERVED
 from groundkit.task.settings import langevin
 from groundkit.task.spec import load_spec
-from groundkit.task.task import EXCLUDED, Sources, Task
+from groundkit.task.task import Task
 from groundkit.training.weights import load_weights, read_manifest, read_tensors
 
 _LEARNABLE = "learnable."
-_MOST_COMBINATIONS = 10_000
 
 
 def open_run(
@@ -89,28 +80,6 @@ def _runs_beside(folder: Path) -> str:
     return f"runs here: {', '.join(found[-5:])}" if found else "groundkit run PROGRAM makes one"
 
 
-@dataclass(frozen=True)
-class Case:
-    """A question made ready: its circuit and the log-probabilities of its networks.
-
-    Attributes:
-        question: The question.
-        reasoner: Its circuit, with the run's learnt probabilities.
-        readings: Image variable, or several that one call reads, joined by commas -> how the
-            network reads it.
-        unseen: Variables that stand for an image or symbol that was not given.
-        combinations: ``C`` assignments of symbols to ``unseen``.
-        rows: Network -> ``(C, S, K)`` log-probabilities.
-    """
-
-    question: Question
-    reasoner: Reasoner
-    readings: dict[str, ImageReading]
-    unseen: tuple[str, ...]
-    combinations: list[tuple[str, ...]]
-    rows: dict[str, Tensor]
-
-
 class Session:
     """A finished run, ready to read images and answer questions; :func:`open_run` makes it.
 
@@ -129,19 +98,21 @@ class Session:
         self._facts = read_manifest(folder / "checkpoint")["facts"]
         self.program = load_program(folder / "program.pl", trust=trust)
         self.spec = load_spec(folder / "spec.toml", settings)
-        program = read_tensors(folder / "checkpoint", "program") if self.spec.query else {}
-        self._learnt = {
-            name.removeprefix(_LEARNABLE): tensor
-            for name, tensor in program.items()
-            if name.startswith(_LEARNABLE)
-        }
+        sources = Sources(folder / "program.pl", folder / "spec.toml")
+        self.binding = Binding(
+            self.program,
+            self.spec,
+            sources,
+            cache=cache_folder(),
+            limits=Limits(),
+            learnt=self._learnt(),
+        )
         self._models: dict[str, SymbolModel] = {}
 
     @property
     def networks(self) -> tuple[str, ...]:
         """Names of the networks that read images."""
-        names = self.program.networks
-        return tuple(name for name in names if self.spec.network(name).backbone != OBSERVED)
+        return self.binding.neural
 
     @cached_property
     def task(self) -> Task:
@@ -150,11 +121,17 @@ class Session:
         Raises:
             InputError: Data that the run used is no longer there.
         """
-        sources = Sources(self.folder / "program.pl", self.folder / "spec.toml")
-        task = Task(self.program, self.spec, sources, cache=cache_folder(), limits=Limits())
-        if task.asks:
-            self._teach(task.reasoner)
-        return task
+        return Task(self.binding)
+
+    def _learnt(self) -> Learnt:
+        """Reads the probabilities that the run has learnt."""
+        learnt = Learnt()
+        if self.spec.query:
+            for name, tensor in read_tensors(self.folder / "checkpoint", "program").items():
+                if name.startswith(_LEARNABLE):
+                    parameter = nn.Parameter(tensor)
+                    learnt.learnable[name.removeprefix(_LEARNABLE)] = parameter
+        return learnt
 
     @cached_property
     def familiar(self) -> dict[str, Familiar]:
@@ -264,164 +241,12 @@ class Session:
         Raises:
             InputError: The question cannot be read, has no solution, or an image is missing.
         """
-        return self.answer(self.case(question))
+        return self.questions.answer(self.questions.case(question))
 
-    def answer(self, case: Case) -> Answers:
-        """Answers a question that :meth:`case` made ready."""
-        with torch.no_grad():
-            likelihood = case.reasoner(case.rows).exp().numpy()
-        answers = []
-        for row, symbols in enumerate(case.combinations):
-            for column, values in enumerate(case.reasoner.answers):
-                bound = {
-                    **dict(zip(case.unseen, symbols, strict=True)),
-                    **dict(zip(case.reasoner.observed, values, strict=True)),
-                }
-                text = case.question.with_values(bound)
-                answers.append(Answer(text, bound, float(likelihood[row, column]), (row, column)))
-        answers.sort(key=lambda answer: -answer.probability)
-        possible = [answer for answer in answers if answer.probability > 0]
-        return Answers(
-            question=case.question.text,
-            answers=tuple(possible or answers),
-            images={r.path: r for r in case.readings.values()},
-            unseen=case.unseen,
-        )
-
-    def case(self, question: str | Question) -> Case:
-        """Grounds a question, reads its images and arranges what the circuit needs."""
-        posed = pose(question, SUFFIXES)
-        reasoner, networks = self.compile(posed)
-        readings = self._readings(posed, networks)
-        unseen = tuple(n for n in posed.goal.variables if n in networks and n not in readings)
-        domains = [self.program.networks[networks[name]].domain for name in unseen]
-        count = int(np.prod([len(domain) for domain in domains]))
-        if count > _MOST_COMBINATIONS:
-            raise LimitError(
-                f"{', '.join(unseen)} could show {count} combinations of symbols",
-                expected=f"at most {_MOST_COMBINATIONS}",
-                remedy="give some of them: an image file, or a symbol",
-            )
-        combinations = list(itertools.product(*domains))
-        rows = {
-            network: self._rows(network, calls, readings, unseen, combinations)
-            for network, calls in reasoner.slots.items()
-            if calls
-        }
-        return Case(posed, reasoner, readings, unseen, combinations, rows)
-
-    def _readings(self, posed: Question, networks: Mapping[str, str]) -> dict[str, ImageReading]:
-        """Reads the question's images, those of one neural call together."""
-        readings = {}
-        read: set[str] = set()
-        for name, network in networks.items():
-            parts = parts_of(name)
-            given = [part for part in parts if part in posed.images]
-            read.update(given)
-            if given and given != parts:
-                raise DataError(
-                    f"network '{network}' reads {len(parts)} images at once, and only "
-                    f"'{posed.images[given[0]]}' is given",
-                    remedy="give an image file for each of them",
-                )
-            if given:
-                paths = [posed.images[part] for part in parts]
-                readings[name] = self._read(paths, network, posed.contents)
-        for variable, path in posed.images.items():
-            if variable not in read:
-                raise NetworkError(f"no network reads '{path}' in {posed.text}")
-        return readings
-
-    def compile(self, posed: Question) -> tuple[Reasoner, dict[str, str]]:
-        """Compiles a question's goal and gives it the learnt probabilities.
-
-        Returns:
-            The circuit, and the network that reads each of its inputs: image variables (several
-            joined by commas where one call reads them), other variables and printed constants.
-        """
-        try:
-            reasoner = build_reasoner(
-                self.program,
-                posed.goal,
-                list(posed.images),
-                observed_values=self._listed(posed),
-                cache=cache_folder(),
-                limits=Limits(),
-            )
-        except InputError as error:
-            error.found = posed.as_asked(error.found)
-            raise
-        self._teach(reasoner)
-        return reasoner, self._inputs(reasoner)
-
-    @torch.no_grad()
-    def _teach(self, reasoner: Reasoner) -> None:
-        """Gives a circuit the probabilities that the run has learnt."""
-        for name, parameter in reasoner.learnable.items():
-            if name in self._learnt:
-                parameter.copy_(self._learnt[name])
-
-    def _listed(self, posed: Question) -> dict[str, list[str]]:
-        """Carries ``query.answers`` of the spec over to the question's variables, by place."""
-        if self.spec.query is None or not self.spec.query.answers:
-            return {}
-        from groundkit.program.goal import parse_goal
-
-        known = parse_goal(self.spec.query.goal)
-        if known.predicates != posed.goal.predicates:
-            return {}
-        listed = self.spec.query.answers
-        return {
-            str(theirs): [str(value) for value in listed[str(ours)]]
-            for ours, theirs in zip(known.term.args, posed.goal.term.args, strict=True)
-            if str(ours) in listed and str(theirs) in posed.goal.variables
-        }
-
-    def _inputs(self, reasoner: Reasoner) -> dict[str, str]:
-        """Returns which network reads each input, named by :func:`input_of`."""
-        found: dict[str, str] = {}
-        for network, calls in reasoner.slots.items():
-            for call in calls:
-                name = input_of(call)
-                other = found.setdefault(name, network)
-                if other != network:
-                    raise NetworkError(
-                        f"'{name}' is read by two networks, '{other}' and '{network}'",
-                        expected="one network an image",
-                        at=self.program.networks[network].location,
-                    )
-        return found
-
-    def _rows(
-        self,
-        network: str,
-        calls: Sequence[tuple[str, ...]],
-        readings: Mapping[str, ImageReading],
-        unseen: Sequence[str],
-        combinations: Sequence[tuple[str, ...]],
-    ) -> Tensor:
-        """Arranges one network's log-probabilities: ``(C, S, K)``."""
-        domain = self.program.networks[network].domain
-        place = {symbol.strip("'"): k for k, symbol in enumerate(domain)}
-        rows = torch.full((len(combinations), len(calls), len(domain)), EXCLUDED).double()
-        for slot, name in enumerate(map(input_of, calls)):
-            if name in readings:
-                with np.errstate(divide="ignore"):
-                    seen = np.log(readings[name].probabilities).clip(EXCLUDED)
-                rows[:, slot] = torch.from_numpy(seen)
-            elif name in unseen:
-                column = list(unseen).index(name)
-                shown = [domain.index(symbols[column]) for symbols in combinations]
-                rows[range(len(shown)), slot, shown] = 0.0
-            elif name in place:
-                rows[:, slot, place[name]] = 0.0
-            else:
-                raise DataError(
-                    f"'{name}' is neither an image file nor a symbol of network '{network}'",
-                    expected="a file in quotes, such as 'a.png'; a symbol; or a variable",
-                    remedy=choose_from(name, place),
-                )
-        return rows
+    @cached_property
+    def questions(self) -> Questions:
+        """What one may ask of the run."""
+        return Questions(self.binding, self._read)
 
     def generate(
         self, per_symbol: int = 10, *, steps: int = 20, seed: int = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from groundkit.circuit.reasoner import Reasoner
@@ -56,81 +56,116 @@ def check_networks(program: Program, spec: Spec, file: Path, at: Locate) -> None
             )
 
 
-def check_variables(goal: Goal, spec: Spec, at: Locate) -> None:
-    """Holds the spec's image variables against the goal's.
+def check_variables(
+    goal: Goal, inputs: Sequence[str], lengths: Mapping[str, object], at: Locate
+) -> None:
+    """Holds the spec's input variables against the goal's.
+
+    Args:
+        goal: The goal.
+        inputs: Variables that the spec calls images.
+        lengths: Variables that the spec calls lists.
+        at: Locates a key of the query's examples.
 
     Raises:
         SpecError: The goal has no such variable, or the spec names none.
     """
-    images = spec.examples.images
-    for name in images:
-        if name not in goal.variables:
-            raise SpecError(
-                f"the image variable '{name}' is not in the goal {goal.text}",
-                remedy=choose_from(name, goal.variables),
-                at=at("examples", "images"),
-            )
-    if not images:
+    for key, names in (("inputs", inputs), ("lengths", lengths)):
+        for name in names:
+            if name not in goal.variables:
+                what = "the image variable" if key == "inputs" else "the list"
+                raise SpecError(
+                    f"{what} '{name}' is not in the goal {goal.text}",
+                    remedy=choose_from(name, goal.variables),
+                    at=at(key),
+                )
+    if not inputs:
         raise SpecError(
             f"no variable of the goal {goal.text} is an image",
-            remedy=f"set [examples] images to some of: {', '.join(goal.variables)}",
-            at=at("examples"),
+            remedy=f"set [examples] inputs to some of: {', '.join(goal.variables)}",
+            at=at(),
         )
 
 
-def given_variables(program: Program, spec: Spec, goal: Goal) -> list[str]:
+def given_variables(
+    program: Program,
+    spec: Spec,
+    goal: Goal,
+    inputs: Sequence[str],
+    answers: Mapping[str, object],
+) -> tuple[str, ...]:
     """Names the goal's variables that `observed` networks read.
 
     When the spec has such a network, every variable that is not an image feeds it or is a
     logical argument; a variable named in ``query.answers`` is the latter.
     """
     if not any(spec.network(name).backbone == OBSERVED for name in program.networks):
-        return []
-    answers = {} if spec.query is None else spec.query.answers
-    logical = {*spec.examples.images, *answers}
-    return [name for name in goal.variables if name not in logical]
+        return ()
+    return tuple(name for name in goal.variables if name not in {*inputs, *answers})
 
 
-def find_roles(program: Program, spec: Spec, goal: Goal, reasoner: Reasoner, at: Locate) -> Roles:
+def find_roles(
+    program: Program,
+    spec: Spec,
+    goal: Goal,
+    reasoner: Reasoner,
+    *,
+    inputs: Sequence[str],
+    at: Locate,
+) -> Roles:
     """Finds out who reads each variable of a compiled goal.
 
+    Args:
+        program: The program.
+        spec: The spec.
+        goal: The flat goal.
+        reasoner: Its circuit.
+        inputs: Its variables that are images.
+        at: Locates a key of the query's examples.
+
     Raises:
-        NetworkError: A network reads what is not its kind, or what another one reads.
+        NetworkError: A network reads what is not its kind.
         SpecError: An image is read as an observed symbol.
     """
-    images: dict[str, str] = {}
+    images: dict[str, list[str]] = {}
     given: dict[str, str] = {}
-    reader: dict[str, str] = {}
     for network, calls in reasoner.slots.items():
         observed = spec.network(network).backbone == OBSERVED
         where = program.networks[network].location
         for call in calls:
-            _check_call(network, call, spec, where, observed=observed)
-            for name in call:
-                other = reader.setdefault(name, network)
-                if other != network:
-                    raise NetworkError(
-                        f"'{name}' is read by two networks, '{other}' and '{network}'",
-                        expected="one network an image",
-                        at=where,
-                    )
-            (given if observed else images)[input_of(call)] = network
-    for name in spec.examples.images:
+            _check_call(network, call, inputs, where, observed=observed)
+            if observed:
+                _check_alone(input_of(call), network, given, where)
+                given[input_of(call)] = network
+            else:
+                images.setdefault(input_of(call), []).append(network)
+    for name in inputs:
         if name in given:
             raise SpecError(
                 f"the image variable '{name}' is read by the observed network '{given[name]}'",
-                remedy=f"take '{name}' out of images, or give the network a backbone",
-                at=at("examples", "images"),
+                remedy=f"take '{name}' out of inputs, or give the network a backbone",
+                at=at("inputs"),
             )
-    place = {name: number for number, name in enumerate(spec.examples.images)}
+    place = {name: number for number, name in enumerate(inputs)}
     ordered = sorted(images, key=lambda name: [place[part] for part in parts_of(name)])
     logical = tuple(name for name in goal.variables if name in given or name in reasoner.observed)
     domains = {name: tuple(one.domain) for name, one in program.networks.items()}
-    return Roles({name: images[name] for name in ordered}, logical, domains, given)
+    return Roles({name: tuple(images[name]) for name in ordered}, logical, domains, given)
+
+
+def _check_alone(name: str, network: str, given: Mapping[str, str], at: Location) -> None:
+    """An observed symbol belongs to one network, whose domain it is from."""
+    if given.get(name, network) != network:
+        raise NetworkError(
+            f"'{name}' is read by two observed networks, '{given[name]}' and '{network}'",
+            expected="one observed network per symbol",
+            remedy="name the second symbol by a variable of its own",
+            at=at,
+        )
 
 
 def _check_call(
-    network: str, call: tuple[str, ...], spec: Spec, at: Location, *, observed: bool
+    network: str, call: tuple[str, ...], inputs: Sequence[str], at: Location, *, observed: bool
 ) -> None:
     """A call reads one observed symbol, or images."""
     if observed and len(call) != 1:
@@ -140,12 +175,12 @@ def _check_call(
             remedy="give every symbol a predicate of its own and join them in a rule",
             at=at,
         )
-    strange = [name for name in call if name not in spec.examples.images]
+    strange = [name for name in call if name not in inputs]
     if not observed and strange:
         raise NetworkError(
             f"network '{network}' reads '{strange[0]}', which is no image",
-            expected=f"image variables: {', '.join(spec.examples.images)}",
-            remedy=f"name it in [examples] images, or set networks.{network}.backbone to "
+            expected=f"image variables: {', '.join(inputs)}",
+            remedy=f"name it in [examples] inputs, or set networks.{network}.backbone to "
             '"observed"',
             at=at,
         )

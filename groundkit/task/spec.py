@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
 from pydantic import (
+    AliasChoices,
     BaseModel,
     ConfigDict,
     Field,
@@ -27,6 +29,8 @@ from groundkit.presets import fill_in, load_preset
 
 _MOST = 10_000_000
 """Examples and images that may be asked for; more is a slip of the keyboard."""
+_LONGEST = 1000
+"""Longest list of images in an example."""
 
 
 class _Section(BaseModel):
@@ -44,24 +48,25 @@ def _with_preset(given: Any, table: Literal["network", "train"]) -> Any:
     return fill_in(given, getattr(load_preset(given["preset"]), table))
 
 
-class QuerySpec(_Section):
-    """What is asked of the program, once per example."""
-
-    goal: str
-    """The goal, for instance ``addition(X, Y, Z)``; its variables are bound per example."""
-    answers: dict[str, list[str | int]] = Field(default_factory=dict)
-    """Values of an observed variable, for a program that cannot enumerate them by itself."""
-
-
 class ExamplesSpec(_Section):
     """Where examples come from: drawn from a labelled data set, or read from the user's file."""
 
     data: str | None = "mnist5k"
     """Labelled data set to draw from (see ``groundkit datasets``), or a folder, ``.npz`` file."""
     file: Path | None = None
-    """CSV with a column per variable: an image path or a symbol; ``NAME.truth`` is optional."""
-    images: list[str] = Field(default_factory=list)
-    """Variables of the goal that are images; the others are observed symbols."""
+    """CSV with one column per variable, or JSON Lines with one object per example: an image path,
+    a symbol, or a list of these; ``NAME.truth`` is optional."""
+    held_out_file: Path | None = None
+    """The same for examples that training does not see; absent, a fifth of ``file``."""
+    inputs: list[str] = Field(
+        default_factory=list, validation_alias=AliasChoices("inputs", "images")
+    )
+    """Variables of the goal that are images, or lists of images; the others are observed symbols.
+    ``images`` is its other name."""
+    lengths: dict[str, list[int]] = Field(default_factory=dict)
+    """Lengths of the variables that are lists, where examples are drawn."""
+    held_out_lengths: dict[str, list[int]] = Field(default_factory=dict)
+    """The same for held-out examples, where they differ from those of training."""
     goal: str | None = None
     """Goal that examples are drawn from, over the same variables, where fewer combinations occur
     than the query allows; training does not see it."""
@@ -73,6 +78,29 @@ class ExamplesSpec(_Section):
     """Seed of the draw; independent of the training seed."""
     pool: bool = True
     """Whether the data set's other training images join the unsupervised terms, unlabelled."""
+
+    @field_validator("lengths", "held_out_lengths")
+    @classmethod
+    def _are_lengths(cls, lengths: dict[str, list[int]]) -> dict[str, list[int]]:
+        for name, values in lengths.items():
+            if not values or min(values) < 0 or max(values) > _LONGEST:
+                raise ValueError(f"the lengths of {name} must be from 0 to {_LONGEST}")
+        return lengths
+
+
+class QuerySpec(_Section):
+    """What is asked of the program, once per example."""
+
+    name: str = ""
+    """Its name, where there are several."""
+    goal: str
+    """The goal, for instance ``addition(X, Y, Z)``; its variables are bound per example."""
+    answers: dict[str, list[str | int]] = Field(default_factory=dict)
+    """Values of an observed variable, for a program that cannot enumerate them by itself."""
+    weight: float = Field(default=1.0, ge=0)
+    """Weight of its mean log P(query) beside those of other queries."""
+    examples: ExamplesSpec | None = None
+    """Its own examples; absent, those of ``[examples]``."""
 
 
 class SamplerSpec(_Section):
@@ -269,8 +297,9 @@ class EvaluateSpec(_Section):
 class Spec(_Section):
     """The whole spec of one program."""
 
-    query: QuerySpec | None = None
-    """Absent: the networks are trained and evaluated as clusterers only."""
+    query: list[QuerySpec] = Field(default_factory=list)
+    """One table ``[query]``, or several ``[[query]]``. Absent: the networks are trained and
+    evaluated as clusterers only."""
     examples: ExamplesSpec = ExamplesSpec()
     """Examples."""
     networks: dict[str, NetworkSpec] = Field(default_factory=dict)
@@ -280,13 +309,34 @@ class Spec(_Section):
     evaluate: EvaluateSpec = EvaluateSpec()
     """Evaluation."""
 
+    @field_validator("query", mode="before")
+    @classmethod
+    def _one_or_several(cls, given: Any) -> Any:
+        return [given] if isinstance(given, dict) else given
+
+    @field_validator("query")
+    @classmethod
+    def _have_names(cls, queries: list[QuerySpec]) -> list[QuerySpec]:
+        names = [query.name for query in queries]
+        if len(queries) > 1 and (not all(names) or len(set(names)) < len(names)):
+            raise ValueError('several queries need a name each, such as name = "sums"')
+        return queries
+
+    def examples_of(self, query: QuerySpec) -> ExamplesSpec:
+        """Returns where the examples of a query come from."""
+        return query.examples or self.examples
+
     def network(self, name: str) -> NetworkSpec:
         """Returns the settings of network ``name``, the defaults when the spec has no table."""
         return self.networks.get(name, NetworkSpec())
 
     def to_toml(self) -> str:
         """Writes every key, defaults included, as TOML (which has no null: those are left out)."""
-        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+        found = self.model_dump(mode="json", exclude_none=True)
+        if len(self.query) < 2:  # one query is a table, none is absent
+            queries = found.pop("query")
+            found |= {"query": queries[0]} if queries else {}
+        return tomli_w.dumps(found)
 
 
 def load_spec(path: Path, overrides: Sequence[str] = ()) -> Spec:
@@ -361,7 +411,7 @@ def _located(error: ValidationError, text: str, file: Path | None) -> SpecError:
     first = error.errors()[0]
     path = [part for part in first["loc"] if isinstance(part, str)]
     dotted = ".".join(path)
-    at = Location(file, line_of(text, path))
+    at = Location(file, line_of(text, [str(part) for part in first["loc"]]))
     if first["type"] == "extra_forbidden":
         return SpecError(
             f"unknown key '{dotted}'",
@@ -404,7 +454,7 @@ def _section_of(annotation: Any) -> type[BaseModel] | None:
 
 
 _SHOWN = 80
-_TABLE = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]")
+_TABLE = re.compile(r"^\s*(\[\[?)\s*([^\[\]]+?)\s*\]")
 _KEY = re.compile(r"^\s*([A-Za-z0-9_.\"'-]+?)\s*=")
 
 
@@ -412,19 +462,32 @@ def line_of(text: str, path: Sequence[str]) -> int | None:
     """Finds the line (from 1) of a dotted key in TOML text, or of the nearest table above it.
 
     tomllib keeps no positions; tables and keys at the start of a line are what specs are made of.
+
+    Args:
+        text: The file.
+        path: The key's parts; a number picks a table of an array of tables, and is passed over
+            where there is one table only.
     """
     wanted = [part.strip("\"'") for part in path]
+    forms = (wanted, [part for part in wanted if not part.isdigit()])
     table: list[str] = []
+    met: Counter[str] = Counter()
     best: tuple[int, int] | None = None
     for number, line in enumerate(text.splitlines(), start=1):
         if match := _TABLE.match(line):
-            table = [part.strip().strip("\"'") for part in match[1].split(".")]
-            here = table
+            parts = [part.strip().strip("\"'") for part in match[2].split(".")]
+            if len(match[1]) == 2:
+                parts.append(str(met[match[2]]))
+                met[match[2]] += 1
+            elif met[parts[0]]:  # a table inside of the array's last one
+                parts.insert(1, str(met[parts[0]] - 1))
+            table = here = parts
         elif match := _KEY.match(line):
             here = table + [part.strip("\"'") for part in match[1].split(".")]
         else:
             continue
-        if here == wanted[: len(here)] and (best is None or len(here) > best[0]):
+        fits = any(here == form[: len(here)] for form in forms)
+        if fits and (best is None or len(here) > best[0]):
             best = (len(here), number)
     return best[1] if best else None
 

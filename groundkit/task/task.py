@@ -2,316 +2,320 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from groundkit.circuit.cache import cache_folder
-from groundkit.circuit.reasoner import Reasoner, build_reasoner
 from groundkit.data import sources
-from groundkit.data.examples import (
-    Examples,
-    Roles,
-    check_stacked,
-    draw,
-    input_of,
-    read_examples,
-    restrict,
-)
+from groundkit.data.examples import Indices, restrict
 from groundkit.data.images import DataSource, ImageSet
 from groundkit.data.labels import Labelled, draw_labelled, read_labelled
 from groundkit.data.sources import check_ood
-from groundkit.deepproblog.engine import build_deepproblog_reasoner
-from groundkit.errors import DataError, Location, SpecError, choose_from
-from groundkit.program.goal import Goal, check_goal, parse_goal
+from groundkit.errors import DataError, Location, NetworkError, ProgramError, SpecError
 from groundkit.program.limits import Limits
 from groundkit.program.source import Program, load_program
-from groundkit.task.roles import (
-    OBSERVED,
-    check_networks,
-    check_variables,
-    find_roles,
-    given_variables,
+from groundkit.task.banks import Gathered, Group, Split
+from groundkit.task.binding import Binding, BoundGoal, BoundQuery, Sources
+from groundkit.task.gather import (
+    Table,
+    bind_table,
+    draw_query,
+    drawn_templates,
+    group_bank,
+    read_rows,
 )
-from groundkit.task.spec import Spec, line_of, load_spec
+from groundkit.task.shaped import ShapedExamples
+from groundkit.task.spec import Spec, load_spec
+from groundkit.task.templates import Template
 
-# Log-probability of a symbol that an observation excludes: finite, so that gradients are.
-EXCLUDED = -1e4
 _TRAIN, _TEST = 0, 1
-ENGINES = {"circuit": build_reasoner, "deepproblog": build_deepproblog_reasoner}
-
-
-@dataclass(frozen=True)
-class Sources:
-    """Where a task was read from, for messages and for repeating it."""
-
-    program: Path
-    spec: Path
 
 
 class Task:
     """Everything that a run knows before it trains.
 
     Args:
-        program: The parsed program.
-        spec: The spec.
-        sources: Where both were read from.
-        cache: Folder of compiled circuits, or ``None``.
-        limits: Limits of grounding and compiling.
-        engine: What evaluates the queries in training: ``circuit``, or ``deepproblog``.
+        binding: The program and the spec.
+        on_shape: Called with the number of shapes compiled, and of all.
 
     Raises:
         InputError: Program, spec and data do not fit each other.
     """
 
     def __init__(
-        self,
-        program: Program,
-        spec: Spec,
-        sources: Sources,
-        *,
-        cache: Path | None = None,
-        limits: Limits | None = None,
-        engine: str = "circuit",
+        self, binding: Binding, on_shape: Callable[[int, int], None] = lambda done, total: None
     ) -> None:
-        if engine not in ENGINES:
-            raise SpecError(f"unknown engine '{engine}'", remedy=choose_from(engine, ENGINES))
-        self._build = ENGINES[engine]
-        self._banks: dict[int, dict[str, ImageSet]] = {}
-        self.program = program
-        self.spec = spec
-        self.sources = sources
-        self._cache = cache
-        self._limits = limits
-        check_networks(program, spec, sources.program, self.at)
-        for name in spec.evaluate.ood:
-            check_ood(name, sources.spec.parent, self.at("evaluate", "ood"))
-        if self.asks:
-            check_goal(program, self.goal)
-            check_variables(self.goal, spec, self.at)
-            self._drawn_goal = self._read_drawn_goal()
-        elif spec.examples.file is not None or spec.examples.images:
-            raise SpecError(
-                "the spec has examples but asks for no goal",
-                remedy='add [query] with goal = "...", or name a data set in [examples] data and '
-                "leave out file and images, to cluster it without a program",
-                at=self.at("examples"),
-            )
+        self.binding = binding
+        self.program: Program = binding.program
+        self.spec: Spec = binding.spec
+        self.sources: Sources = binding.sources
+        self._on_shape = on_shape
+        self._given: dict[int, Table] = {}
+        for name in self.spec.evaluate.ood:
+            check_ood(name, self.sources.spec.parent, self.at("evaluate", "ood"))
 
     def prepare(self) -> None:
-        """Compiles the goal and draws or reads the examples, so that training cannot fail for them.
+        """Compiles the goals and draws or reads the examples: training cannot fail for them.
 
         Raises:
             InputError: They do not fit each other.
         """
-        if self.asks:
-            self.answer_rows(self.examples)
-            self.observed_log_probs(self.examples)
-        _ = self.examples, self.held_out, self.labelled
+        for shaped in (*self.examples, *self.held_out):
+            _ = shaped.answers, shaped.observed
+        _ = self.labelled
+
+    def give(self, query: BoundQuery, table: Table) -> None:
+        """Takes a query's examples from memory instead of from where the spec says."""
+        self._given[query.number] = table
 
     @property
     def asks(self) -> bool:
         """Whether the spec asks for a goal; without one, networks cluster their images alone."""
-        return self.spec.query is not None
-
-    @cached_property
-    def goal(self) -> Goal:
-        """The goal.
-
-        Raises:
-            SpecError: The spec asks for none.
-        """
-        if self.spec.query is None:
-            raise SpecError(
-                "the spec asks for no goal, so its networks only cluster images",
-                remedy='add [query] with goal = "..." and the variables that are images',
-                at=self.at("query"),
-            )
-        return parse_goal(self.spec.query.goal, self.at("query", "goal"))
-
-    def at(self, *path: str) -> Location:
-        """Locates a key of the spec file."""
-        try:
-            text = self.sources.spec.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            text = ""
-        return Location(self.sources.spec, line_of(text, path))
-
-    def _read_drawn_goal(self) -> Goal:
-        """Returns the goal that examples are drawn from."""
-        text = self.spec.examples.goal
-        if text is None:
-            return self.goal
-        at = self.at("examples", "goal")
-        goal = parse_goal(text, at)
-        check_goal(self.program, goal)
-        if set(goal.variables) != set(self.goal.variables):
-            raise SpecError(
-                f"examples are drawn from {goal.text}, the query is {self.goal.text}",
-                expected="the same variables in both",
-                at=at,
-            )
-        return goal
-
-    @cached_property
-    def reasoner(self) -> Reasoner:
-        """The compiled goal, in float64 on the CPU."""
-        return self._compile(self.goal)
-
-    @cached_property
-    def _drawer(self) -> Reasoner:
-        """The compiled goal that examples are drawn from."""
-        return self.reasoner if self._drawn_goal is self.goal else self._compile(self._drawn_goal)
-
-    def _compile(self, goal: Goal) -> Reasoner:
-        assert self.spec.query is not None  # nobody asks for a goal otherwise
-        answers = {
-            name: [str(value) for value in values]
-            for name, values in self.spec.query.answers.items()
-        }
-        # Inputs of "observed" networks are placeholders of the ground program, like images.
-        given = given_variables(self.program, self.spec, self.goal)
-        placeholders = [*self.spec.examples.images, *given]
-        return self._build(
-            self.program,
-            goal,
-            placeholders,
-            observed_values=answers,
-            cache=self._cache,
-            limits=self._limits,
-        )
-
-    @cached_property
-    def roles(self) -> Roles:
-        """What each variable stands for.
-
-        Raises:
-            InputError: The spec says otherwise than the program.
-        """
-        if not self.asks:
-            return Roles({}, (), self.domains, {})
-        return find_roles(self.program, self.spec, self.goal, self.reasoner, self.at)
+        return self.binding.asks
 
     @property
     def domains(self) -> dict[str, tuple[str, ...]]:
         """Network -> the printed values of its domain."""
-        return {name: tuple(p.domain) for name, p in self.program.networks.items()}
+        return self.binding.domains
 
     @property
     def neural(self) -> tuple[str, ...]:
         """Names of the networks that read images."""
-        return tuple(
-            name for name in self.program.networks if self.spec.network(name).backbone != OBSERVED
-        )
+        return self.binding.neural
 
-    @cached_property
-    def data(self) -> dict[str, DataSource]:
-        """The data set of every network."""
-        found = {}
-        for name in self.neural:
-            wanted = self.spec.network(name).data or self.spec.examples.data
-            if wanted is None:
-                raise SpecError(f"network '{name}' has no data set", at=self.at("examples"))
-            key = (
-                ("networks", name, "data") if self.spec.network(name).data else ("examples", "data")
-            )
-            found[name] = sources.load_data(wanted, self.sources.spec.parent, self.at(*key))
-        return found
+    def at(self, *path: str) -> Location:
+        """Locates a key of the spec file."""
+        return self.binding.at(*path)
+
+    @property
+    def goals(self) -> tuple[BoundGoal, ...]:
+        """The goals of the training examples, one for each shape."""
+        return tuple(shaped.goal for shaped in self.examples)
+
+    @property
+    def queries(self) -> tuple[BoundQuery, ...]:
+        """The queries of the spec."""
+        return self.binding.queries
+
+    @property
+    def examples(self) -> tuple[ShapedExamples, ...]:
+        """The training examples by shape."""
+        return self._splits[_TRAIN].examples
+
+    @property
+    def held_out(self) -> tuple[ShapedExamples, ...]:
+        """Examples that training does not see, by shape."""
+        return self._splits[_TEST].examples
+
+    @property
+    def count(self) -> int:
+        """Number of training examples."""
+        return sum(len(shaped) for shaped in self.examples)
 
     def banks(self, split: int) -> dict[str, ImageSet]:
-        """Labelled images of one split, restricted to every network's domain."""
-        if split not in self._banks:
-            self._banks[split] = self._restricted(split)
-        return self._banks[split]
+        """Network -> the images of training (0) or of evaluation (1)."""
+        return self._splits[split].banks
 
-    def _restricted(self, split: int) -> dict[str, ImageSet]:
-        found = {}
-        for name, source in self.data.items():
-            images = source.train if split == _TRAIN else source.test
-            if self.asks or images.labels is not None:
-                images = restrict(name, self.domains[name], images)
-            found[name] = images
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """Networks that read the same images, in groups."""
+        return self.binding.groups(self._asked)
+
+    def group_of(self, network: str) -> Group:
+        """Returns the group that a network is in."""
+        return next(group for group in self.groups if network in group)
+
+    @cached_property
+    def _tables(self) -> dict[int, tuple[Table, Table | None]]:
+        """The queries whose examples are written, with tables of training and evaluation."""
+        folder = self.sources.spec.parent
+        found: dict[int, tuple[Table, Table | None]] = {}
+        for query in self.queries:
+            if query.number in self._given:
+                found[query.number] = (self._given[query.number], None)
+            elif query.examples.file is not None:
+                later = query.examples.held_out_file
+                found[query.number] = (
+                    read_rows(query, folder / query.examples.file),
+                    None if later is None else read_rows(query, folder / later),
+                )
         return found
 
-    def _draw(self, split: int, count: int) -> Examples:
-        """Draws examples from labelled images of one split; without a goal there are none."""
-        if not self.asks:
-            return Examples(self.roles, self.banks(split), {}, {}, {})
-        for network, calls in self._drawer.slots.items():
-            if network in self.neural:
-                at = self.program.networks[network].location
-                check_stacked(network, calls, self.data[network].train, at)
-        rng = np.random.default_rng([self.spec.examples.seed, split])
-        worlds = self._drawer.sample(count, rng)
-        values = {
-            input_of(call): worlds.values[network][:, position]
-            for network, calls in self._drawer.slots.items()
-            for position, call in enumerate(calls)
-        }
-        observed = self._drawer.observed
-        answers = [
-            dict(zip(observed, self._drawer.answers[index], strict=True))
-            for index in worlds.answers
+    @cached_property
+    def _asked(self) -> tuple[BoundGoal, ...]:
+        """Every shape that is known before images are drawn, compiled."""
+        tables = [table for pair in self._tables.values() for table in pair if table is not None]
+        for table in tables:
+            self.binding.declare(table.signatures())
+        written = [template for table in tables for template in table.rows]
+        drawn = [
+            template
+            for query in self.queries
+            if query.number not in self._tables
+            for held_out in (False, True)
+            for template in drawn_templates(query, held_out=held_out)
         ]
-        return draw(self.roles, self.banks(split), values, answers, rng)
+        self.binding.compile_all([*written, *drawn], self._on_shape)
+        found = [self.binding.compiled(template) for template in dict.fromkeys(written)]
+        return (*found, *self._possible(drawn))
+
+    def _possible(self, templates: Iterable[Template]) -> Iterable[BoundGoal]:
+        """Compiles the shapes to draw in; of several lengths some may not go together."""
+        templates = list(dict.fromkeys(templates))
+        failed: dict[int, ProgramError] = {}
+        found: dict[int, list[BoundGoal]] = {}
+        for template in templates:
+            try:
+                found.setdefault(template.query, []).append(self.binding.compiled(template))
+            except ProgramError as error:
+                if not template.lengths:
+                    raise
+                failed.setdefault(template.query, error)
+        for query, problem in failed.items():
+            if query not in found:
+                raise problem
+        return [goal for goals in found.values() for goal in goals]
 
     @cached_property
-    def _read(self) -> tuple[Examples, Examples]:
-        """Reads the user's examples; a fifth is held out."""
-        assert self.spec.examples.file is not None
+    def _splits(self) -> tuple[Split, Split]:
+        """Draws or reads all examples."""
+        gathered = (Gathered(self.groups), Gathered(self.groups))
+        if not self.asks:
+            for split, one in enumerate(gathered):
+                for group in self.groups:
+                    one.add(group, "data", self._images(group, None, split))
+                    one.whole.add("data")
+        for query in self.queries:
+            if query.number in self._tables:
+                self._gather_written(query, gathered)
+            else:
+                for split, one in enumerate(gathered):
+                    self._gather_drawn(query, split, one)
+        return gathered[0].finish(), gathered[1].finish()
+
+    def _gather_drawn(self, query: BoundQuery, split: int, gathered: Gathered) -> None:
+        """Draws examples of a query from the labelled images of one split."""
+        read = {n for g in self._asked if g.query is query for n in g.reasoner.slots}
+        source = f"data {query.examples.data}"
+        banks: dict[str, ImageSet] = {}
+        for group in self.groups:
+            if read & set(group):
+                images = self._images(group, query, split)
+                gathered.add(group, source, images)
+                banks |= gathered.parts[group][source]
+        if query.examples.pool:
+            gathered.whole.add(source)
+        settings = query.examples
+        # The first query's draws do not depend on whether there are others.
+        others = (query.number,) if query.number else ()
+        rng = np.random.default_rng([settings.seed, split, *others])
+        count = settings.count if split == _TRAIN else settings.held_out
+        for shaped in draw_query(self.binding, query, count, banks, rng, held_out=split == _TEST):
+            gathered.examples.append((source, shaped))
+
+    def _gather_written(self, query: BoundQuery, gathered: tuple[Gathered, Gathered]) -> None:
+        """Reads the user's examples; a fifth is held out where no file of such is named."""
+        table, later = self._tables[query.number]
+        shaped, images = self._read(table)
+        for one in gathered[: 2 if later is None else 1]:
+            for group, sets in images.items():
+                one.add(group, table.contents.name, sets)
+        if query.number in self._given:
+            gathered[0].examples += [(table.contents.name, part) for part in shaped]
+            return
+        if later is None:
+            train, test = _part(shaped, query.examples.seed)
+        else:
+            train, (test, images) = shaped, self._read(later)
+            for group, sets in images.items():
+                gathered[1].add(group, later.contents.name, sets)
+        gathered[0].examples += [(table.contents.name, part) for part in train]
+        name = (later or table).contents.name
+        gathered[1].examples += [(name, part) for part in test]
+
+    def _read(self, table: Table) -> tuple[list[ShapedExamples], dict[Group, dict[str, ImageSet]]]:
+        """Binds a table's examples and reads its images, each once for a group of networks."""
+        places: dict[Group, dict[tuple[str, ...], int]] = {}
+
+        def place(readers: tuple[str, ...], keys: tuple[str, ...]) -> int:
+            known = places.setdefault(self.group_of(readers[0]), {})
+            return known.setdefault(keys, len(known))
+
+        shaped = bind_table(self.binding, table, place)
+        for part in shaped:
+            # Rows that are held out are looked at after training: their mistakes are told before.
+            _ = part.answers, part.observed
+        images: dict[Group, dict[str, ImageSet]] = {}
+        for group, keys in places.items():
+            bank = group_bank(table.contents, list(keys), self._shape(group, table))
+            images[group] = dict.fromkeys(group, bank)
+        return shaped, images
+
+    def _shape(self, group: Group, table: Table) -> tuple[int, ...]:
+        """Returns ``(C, H, W)`` that the images of a group are brought to."""
+        if table.query.number in self._given:
+            return ()
         shapes = {
-            name: self.spec.network(name).image_shape or self.data[name].train.shape
-            for name in self.neural
+            name: tuple(
+                self.spec.network(name).image_shape or self._source(name, table.query).train.shape
+            )
+            for name in group
         }
-        file = self.sources.spec.parent / self.spec.examples.file
-        examples = read_examples(file, self.roles, shapes)
-        # Rows that are held out are looked at after training: their mistakes are told before.
-        self.answer_rows(examples)
-        self.observed_log_probs(examples)
-        order = np.random.default_rng(self.spec.examples.seed).permutation(len(examples))
-        cut = max(1, len(examples) // 5) if len(examples) > 1 else 0
-        return examples.subset(order[cut:]), examples.subset(order[:cut])
+        if len(set(shapes.values())) > 1:
+            words = ", ".join(f"{name}: {shape}" for name, shape in shapes.items())
+            raise NetworkError(
+                f"networks that read the same images want them in different shapes ({words})",
+                remedy="give them one image_shape",
+                at=self.at("networks", group[0], "image_shape"),
+            )
+        return shapes[group[0]]
 
-    @cached_property
-    def examples(self) -> Examples:
-        """The training examples."""
-        if self.spec.examples.file is not None:
-            return self._read[0]
-        return self._draw(_TRAIN, self.spec.examples.count)
+    def _source(self, network: str, query: BoundQuery | None) -> DataSource:
+        """Loads the data set of a network."""
+        examples = self.spec.examples if query is None else query.examples
+        key = ("examples",) if query is None else query.key
+        own = self.spec.network(network).data
+        wanted = own or examples.data
+        if wanted is None:
+            raise SpecError(f"network '{network}' has no data set", at=self.at(*key))
+        at = self.at("networks", network, "data") if own else self.at(*key, "data")
+        return sources.load_data(wanted, self.sources.spec.parent, at)
 
-    @cached_property
-    def held_out(self) -> Examples:
-        """Examples of images that training does not see."""
-        if self.spec.examples.file is not None:
-            return self._read[1]
-        return self._draw(_TEST, self.spec.examples.held_out)
+    def _images(self, group: Group, query: BoundQuery | None, split: int) -> dict[str, ImageSet]:
+        """Returns the images of one split that a group reads, with each network's labels."""
+        loaded = {name: self._source(name, query) for name in group}
+        names = {source.name for source in loaded.values()}
+        if len(names) > 1:
+            raise NetworkError(
+                f"networks that read the same images have different data sets: "
+                f"{', '.join(sorted(names))}",
+                remedy="name one data set for them",
+                at=self.at("networks", group[0], "data"),
+            )
+        source = loaded[group[0]]
+        images = source.train if split == _TRAIN else source.test
+        if query is None and images.labels is None and not images.attributes:
+            return dict.fromkeys(group, images)
+        return restrict({name: self.domains[name] for name in group}, images)
 
     def pool(self, network: str) -> Tensor:
         """Returns the unlabelled training images of a network, ``(N, C, H, W)`` bytes.
 
         Without ``examples.pool`` these are the images of the examples alone.
         """
-        pixels = self.examples.banks[network].pixels
-        kept = self._pooled(network)
-        return pixels if kept is None else pixels[torch.from_numpy(kept)]
+        split = self._splits[_TRAIN]
+        pixels = split.banks[network].pixels
+        kept = split.pooled.get(network)
+        return pixels if kept is None else pixels[kept]
 
-    def pool_places(self, network: str, positions: np.ndarray) -> np.ndarray:
-        """Finds where images of the examples' bank stand in the pool, in an array of any shape."""
-        kept = self._pooled(network)
+    def pool_places(self, network: str, positions: Indices) -> Indices:
+        """Finds where images of the training bank stand in the pool, in an array of any shape."""
+        kept = self._splits[_TRAIN].pooled.get(network)
         return positions if kept is None else np.searchsorted(kept, positions)
-
-    def _pooled(self, network: str) -> np.ndarray | None:
-        """Returns the sorted bank positions that the pool consists of, ``None`` for all."""
-        if self.spec.examples.pool and self.spec.examples.file is None:
-            return None
-        used = self.examples.images
-        rows = [used[v] for v, name in self.roles.images.items() if name == network]
-        return np.unique(np.concatenate(rows))
 
     @cached_property
     def labelled(self) -> dict[str, Labelled]:
@@ -325,13 +329,12 @@ class Task:
 
     def _labelled(self, network: str) -> Labelled | None:
         wanted = self.spec.network(network).labels
+        images = self.banks(_TRAIN)[network]
         if wanted.file is not None:
-            shape = self.examples.banks[network].shape
             file = self.sources.spec.parent / wanted.file
-            return read_labelled(file, self.domains[network], shape)
+            return read_labelled(file, self.domains[network], images.shape)
         if not wanted.per_symbol:
             return None
-        images = self.examples.banks[network]
         if images.labels is None:
             raise DataError(
                 f"'{images.name}' has no labels for network '{network}'",
@@ -346,62 +349,45 @@ class Task:
             self.spec.examples.seed,
         )
 
-    def answer_rows(self, examples: Examples) -> Tensor:
-        """Finds every example's root: ``(n,)`` long."""
-        names = self.reasoner.observed
-        columns = [examples.symbols[name] for name in names]
-        if not columns:
-            return torch.zeros(len(examples), dtype=torch.long)
-        rows = list(zip(*columns, strict=True))
-        found: dict[tuple[str, ...], int] = {}
-        for number, values in enumerate(rows):
-            if values not in found:
-                try:
-                    found[values] = self.reasoner.answer_index(values)
-                except DataError as error:
-                    error.at = examples.place(number)
-                    raise
-        return torch.tensor([found[values] for values in rows], dtype=torch.long)
 
-    def observed_log_probs(self, examples: Examples) -> dict[str, Tensor]:
-        """One-hot log-probabilities of the observed networks' calls: network -> ``(n, S, K)``."""
-        found: dict[str, Tensor] = {}
-        for network, calls in self.reasoner.slots.items():
-            if network in self.neural or not calls:
-                continue
-            domain = self.roles.domains[network]
-            position = {symbol.strip("'"): k for k, symbol in enumerate(domain)}
-            rows = torch.full((len(examples), len(calls), len(domain)), EXCLUDED)
-            for slot, call in enumerate(calls):
-                for row, value in enumerate(examples.symbols[call[0]]):
-                    if value.strip("'") not in position:
-                        raise SpecError(
-                            f"{call[0]} = {value} is no symbol of network '{network}'",
-                            remedy=choose_from(value, position),
-                            at=examples.place(row),
-                        )
-                    rows[row, slot, position[value.strip("'")]] = 0.0
-            found[network] = rows
-        return found
+def _part(
+    shaped: Sequence[ShapedExamples], seed: int
+) -> tuple[list[ShapedExamples], list[ShapedExamples]]:
+    """Parts written examples into those to train on, and a fifth to be held out."""
+    owner = np.concatenate([np.full(len(part), number) for number, part in enumerate(shaped)])
+    place = np.concatenate([np.arange(len(part)) for part in shaped])
+    order = np.random.default_rng(seed).permutation(len(owner))
+    cut = max(1, len(order) // 5) if len(order) > 1 else 0
+    parts: tuple[list[ShapedExamples], list[ShapedExamples]] = ([], [])
+    for found, rows in zip(parts, (order[cut:], order[:cut]), strict=True):
+        for number, part in enumerate(shaped):
+            own = place[rows[owner[rows] == number]]
+            if len(own):
+                found.append(part.subset(own))
+    return parts
 
-    def slot_images(self, examples: Examples) -> dict[str, np.ndarray]:
-        """Bank positions of every neural call's image: network -> ``(n, S)``."""
-        return {
-            network: np.stack([examples.images[input_of(call)] for call in calls], axis=1)
-            for network, calls in self.reasoner.slots.items()
-            if network in self.neural and calls
-        }
+
+def joint_steps(task: Task) -> int:
+    """Returns the number of steps of joint training that the spec asks for."""
+    train = task.spec.train
+    if task.asks:
+        per_epoch = -(-task.count // train.batch)
+    else:
+        images = max(len(task.pool(name)) for name in task.neural)
+        per_epoch = -(-images // train.pool_batch)
+    return max(train.min_steps, train.epochs * per_epoch)
 
 
 def load_task(
     program: Path,
     spec: Path | None = None,
     *,
-    settings: tuple[str, ...] = (),
+    settings: Sequence[str] = (),
     trust: bool = False,
     cache: Path | None = None,
     limits: Limits | None = None,
     engine: str = "circuit",
+    on_shape: Callable[[int, int], None] = lambda done, total: None,
 ) -> Task:
     """Reads a program and the spec beside it.
 
@@ -413,6 +399,7 @@ def load_task(
         cache: Folder of compiled circuits.
         limits: Limits of grounding and compiling.
         engine: ``circuit`` or ``deepproblog``.
+        on_shape: Called with the number of shapes compiled, and of all.
 
     Raises:
         InputError: Something does not fit.
@@ -420,7 +407,10 @@ def load_task(
     parsed = load_program(program, trust=trust)
     file = spec or program.with_suffix(".toml")
     read = load_spec(file, settings)
-    return Task(parsed, read, Sources(program, file), cache=cache, limits=limits, engine=engine)
+    binding = Binding(
+        parsed, read, Sources(program, file), cache=cache, limits=limits, engine=engine
+    )
+    return Task(binding, on_shape)
 
 
 def read_task(
@@ -430,14 +420,16 @@ def read_task(
     settings: Sequence[str] = (),
     trust: bool = False,
     engine: str = "circuit",
+    on_shape: Callable[[int, int], None] = lambda done, total: None,
 ) -> Task:
     """Reads a task as the commands do: with the user's cache and under the default limits."""
     return load_task(
         Path(program),
         Path(spec) if spec else None,
-        settings=tuple(settings),
+        settings=settings,
         trust=trust,
         cache=cache_folder(),
         limits=Limits(),
         engine=engine,
+        on_shape=on_shape,
     )

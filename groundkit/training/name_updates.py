@@ -8,6 +8,7 @@ symbols was given to one of them whole.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from groundkit.naming.relabelling import Regrounder, Relabelling
 from groundkit.perception.distributed import World
 from groundkit.perception.learner import Learner
 from groundkit.perception.phases import Row
-from groundkit.training.symbolic import SymbolicTerm
+from groundkit.training.symbolic import Named, SymbolicTerm
 
 
 class Namer:
@@ -30,6 +31,7 @@ class Namer:
         domains: Network -> its symbols, of all networks of the program.
         term: The program's part of training; its examples must hold a query that holds.
         rivals: Maps of symbols that the program admits beside the identity, to be tried as names.
+        groups: Networks that read the same images, in groups.
         rng: Source of the searches' randomness.
         world: The processes that train together.
         on_row: Called with every history row.
@@ -46,6 +48,7 @@ class Namer:
         term: SymbolicTerm,
         *,
         rivals: Sequence[Mapping[str, Sequence[int]]],
+        groups: Sequence[Sequence[str]],
         rng: np.random.Generator,
         world: World,
         on_row: Callable[[Row], None],
@@ -58,8 +61,29 @@ class Namer:
         self._world = world
         self._on_row = on_row
         self._searchable = {name: domains[name] for name in term.networks}
-        self._domains = {name: domains[name] for name in term.reasoner.slots}
-        self._search = Regrounder(term.reasoner, self._searchable, self._domains, rivals)
+        self._domains = {name: domains[name] for name in term.called}
+        self._goals = [part.reasoner for part in term.parts]
+        self._search = Regrounder(
+            self._goals, self._searchable, self._domains, rivals, self._alike(groups)
+        )
+
+    def _alike(self, groups: Sequence[Sequence[str]]) -> list[list[str]]:
+        """Finds networks that could do each other's work.
+
+        They are always asked about the same images, have as many symbols, and are built alike.
+        """
+
+        def kind(name: str) -> tuple[object, ...]:
+            built = self._learners[name].model.state_dict()
+            calls = tuple(goal.slots.get(name, ()) for goal in self._goals)
+            return (calls, tuple((key, tuple(value.shape)) for key, value in built.items()))
+
+        found: dict[tuple[object, ...], list[str]] = {}
+        for group in groups:
+            for name in group:
+                if name in self._searchable:
+                    found.setdefault((tuple(group), *kind(name)), []).append(name)
+        return [names for names in found.values() if len(names) > 1]
 
     def start_from_several(self, per_symbol: int) -> None:
         """Clusters finer than symbols, and starts symbols from the clusters that the program says.
@@ -76,9 +100,8 @@ class Namer:
         }
         found = self._world.agree(
             name_clusters(
-                self._term.reasoner,
+                self._goals,
                 self._term.gather({name: clusters.log_probs for name, clusters in fine.items()}),
-                self._term.answers,
                 symbols=self._searchable,
                 rng=self._rng,
                 domains=self._domains,
@@ -100,19 +123,22 @@ class Namer:
             Whether any were moved.
         """
         read = self._term.read(self._learners)
-        found = self._search(read, self._term.answers, rng=self._rng, level=level)
+        found = self._search(read, rng=self._rng, level=level)
         found = self._world.agree(self._by_labels(found))
+        self._exchange(found.exchange)
         for name, permutation in found.permutations.items():
             self._learners[name].permute_symbols(permutation)
         self.relabellings.append((step, found))
         self.score = found.after
         words = found.describe(self._searchable)
         self._on_row({"phase": "joint", "step": step, "reground": found.to_dict(), "words": words})
-        renamed = {
-            name: rows[..., list(found.permutations[name])] if name in found.permutations else rows
-            for name, rows in read.items()
-        }
-        return self._split(step, renamed) or found.accepted
+        return self._split(step, [_renamed(one, found) for one in read]) or found.accepted
+
+    def _exchange(self, exchange: Mapping[str, str]) -> None:
+        """Lets networks take over each other's clusters."""
+        states = {name: self._learners[other].handed_over() for name, other in exchange.items()}
+        for name, state in states.items():
+            self._learners[name].take_over(state)
 
     def _by_labels(self, found: Relabelling) -> Relabelling:
         """Lets labelled images choose between names that the queries cannot tell apart.
@@ -121,6 +147,8 @@ class Namer:
         """
         read = {name: learner.label_evidence() for name, learner in self._learners.items()}
         evidence = {name: known for name, known in read.items() if known is not None}
+        if evidence and found.exchange:
+            evidence = {n: e for n, e in evidence.items() if n not in found.exchange}
         gain = _label_gain(evidence, found.permutations)
         if found.accepted and found.ambiguous and found.runner_up is not None:
             other = _label_gain(evidence, found.runner_up)
@@ -129,23 +157,22 @@ class Namer:
         gain += found.queries * (found.after - found.before)
         return found if gain > 0 or not found.accepted else found.rejected()
 
-    def _split(self, step: int, read: Mapping[str, Tensor]) -> bool:
+    def _split(self, step: int, read: Sequence[Named]) -> bool:
         """Gives symbols that are never predicted half of a crowded cluster, where queries gain.
 
         No permutation undoes such a collapse; training then pulls the halves apart.
 
         Args:
             step: Joint steps so far.
-            read: Network -> log-probabilities ``(m, S, K)`` of the examples, under present names.
+            read: The examples' log-probabilities under present names, by shape.
 
         Returns:
             Whether there was such a symbol.
         """
         splits = self._world.agree(
             find_splits(
-                self._term.reasoner,
+                self._goals,
                 read,
-                self._term.answers,
                 searchable=self._searchable,
                 rng=self._rng,
             )
@@ -160,6 +187,16 @@ class Namer:
             found = {"network": split.network, "symbol": split.dead, "of": split.source}
             self._on_row({"phase": "joint", "step": step, "split": found, "words": words})
         return bool(splits)
+
+
+def _renamed(read: Named, found: Relabelling) -> Named:
+    """Reads predictions under the names that were found."""
+    moved = {}
+    for name, own in read.log_probs.items():
+        rows = read.log_probs[found.exchange.get(name, name)]
+        permutation = found.permutations.get(name)
+        moved[name] = own if permutation is None else rows[..., list(permutation)]
+    return replace(read, log_probs=moved)
 
 
 def name_by_labels(learners: Mapping[str, Learner], world: World) -> None:

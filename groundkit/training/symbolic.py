@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Generator, Tensor, nn
 
+from groundkit.circuit.reasoner import Reasoner
 from groundkit.perception.augment import Rows
 from groundkit.perception.distributed import World
 from groundkit.perception.learner import Learner
 from groundkit.perception.phases import Queried, Views
+from groundkit.task.shaped import ShapedExamples
 from groundkit.task.task import Task
 
 _SURE = 1e-12
 SOFTEST = 4.0
 """Temperature at which the tempered schedule starts."""
+MOST_SHAPES = 4
+"""Shapes of a query that one step asks in: each costs a pass through a circuit of its own."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,74 @@ def cross_entropy(log_p: Tensor, targets: Tensor | None) -> Tensor:
     return torch.where(targets > 0, targets * log_p, 0.0) + (1 - targets) * complement
 
 
+class ShapePart:
+    """The training examples of one shape, on a device.
+
+    Args:
+        task: The task.
+        shaped: The examples.
+        device: Where to compute.
+
+    Attributes:
+        reasoner: The compiled goal.
+        query: Position of its query.
+        holds: Which examples hold a query that holds rather than not.
+    """
+
+    def __init__(self, task: Task, shaped: ShapedExamples, device: torch.device) -> None:
+        self.reasoner: Reasoner = shaped.goal.reasoner.to(device)
+        self.query = shaped.goal.query.number
+        self.answers = shaped.answers.to(device)
+        targets = shaped.examples.targets
+        self.targets = None if targets is None else torch.from_numpy(targets).to(device)
+        everything = torch.arange(len(self.answers), device=device)
+        self.holds = everything if self.targets is None else everything[self.targets > 0.5]
+        self.observed = {n: rows.to(device) for n, rows in shaped.observed_log_probs().items()}
+        self.slots = {
+            name: torch.from_numpy(task.pool_places(name, places)).to(device)
+            for name, places in shaped.slots.items()
+        }
+
+    def __len__(self) -> int:
+        return len(self.answers)
+
+    def likelihood(self, chosen: Tensor, rows: Mapping[str, Tensor]) -> Tensor:
+        """Log-likelihood ``(n,)`` of examples ``(n,)`` from network -> ``(n, S, K)`` rows."""
+        observed = {name: given[chosen].double() for name, given in self.observed.items()}
+        found = self.reasoner.log_likelihood({**rows, **observed}, self.answers[chosen])
+        return cross_entropy(found, None if self.targets is None else self.targets[chosen])
+
+
+@dataclass(frozen=True)
+class Named:
+    """Frozen predictions of the examples of one shape, and the answers they should give.
+
+    Attributes:
+        reasoner: The compiled goal.
+        log_probs: Network -> ``(m, S, C)``.
+        answers: ``(m,)``.
+    """
+
+    reasoner: Reasoner
+    log_probs: dict[str, Tensor]
+    answers: Tensor
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Examples of one shape in a step's batch.
+
+    Attributes:
+        part: Position of the shape.
+        chosen: The examples ``(b,)`` of it, of all processes.
+        places: Their places ``(b,)`` in the batch.
+    """
+
+    part: int
+    chosen: Tensor
+    places: Tensor
+
+
 class SymbolicTerm:
     """What training may see of a task's examples, and the exact likelihood of their queries.
 
@@ -78,89 +151,174 @@ class SymbolicTerm:
         world: The processes that share every batch.
 
     Attributes:
-        reasoner: The compiled goal.
-        answers: The answer of each example ``(m,)`` whose query holds rather than not: those are
-            what names are searched by.
+        parts: The examples by shape.
+        learnt: The program's learnable probabilities.
     """
 
     def __init__(self, task: Task, device: torch.device, world: World) -> None:
-        self.reasoner = task.reasoner.to(device)
-        self._all_answers = task.answer_rows(task.examples).to(device)
-        targets = task.examples.targets
-        self._targets = None if targets is None else torch.from_numpy(targets).to(device)
-        self._holds = slice(None) if self._targets is None else self._targets > 0.5
-        self.answers = self._all_answers[self._holds]
+        self.parts = [ShapePart(task, shaped, device) for shaped in task.examples]
+        self.learnt: nn.Module = task.binding.learnt.to(device)
+        self._device = device
         self._batch = task.spec.train.batch
         self._own = world.own(self._batch, "train.batch")
-        self._observed = {
-            name: rows.to(device) for name, rows in task.observed_log_probs(task.examples).items()
-        }
-        self._slots = {
-            name: torch.from_numpy(task.pool_places(name, places)).to(device)
-            for name, places in task.slot_images(task.examples).items()
-        }
+        self._mine = set(self._own.tolist())
+        self._queries = [
+            (query.spec.weight, [n for n, part in enumerate(self.parts) if part.query == number])
+            for number, query in enumerate(task.queries)
+        ]
 
     @property
     def networks(self) -> tuple[str, ...]:
-        """The networks whose images the goal reads."""
-        return tuple(self._slots)
+        """The networks whose images the goals read."""
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.slots))
 
-    def draw(self, generator: torch.Generator) -> Tensor:
-        """Draws this process's examples ``(b,)`` of a batch, with replacement."""
-        count, device = len(self._all_answers), self._all_answers.device
-        drawn = torch.randint(count, (self._batch,), generator=generator, device=device)
-        return drawn[self._own]
+    @property
+    def called(self) -> tuple[str, ...]:
+        """All networks that the goals call, observed ones among them."""
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.reasoner.slots))
 
-    def queried(self, chosen: Tensor) -> dict[str, Queried]:
-        """Returns the images of the chosen examples ``(b,)``: network -> places in its pool."""
-        found = {}
-        for name, slots in self._slots.items():
-            width = slots.shape[1]
-            own = (self._own[:, None] * width + torch.arange(width)).flatten()
-            found[name] = Queried(slots[chosen].flatten(), Rows(self._batch * width, own))
+    @property
+    def searchable(self) -> bool:
+        """Whether any example says something of names: its query holds."""
+        return any(len(part.holds) for part in self.parts)
+
+    def draw(self, generator: Generator) -> list[Bucket]:
+        """Draws the examples of a batch, with replacement, sorted by shape.
+
+        Every query has an equal part of the batch; within it, every example is equally likely.
+        Where a query has many shapes, a few of them are drawn, each as often as it has examples.
+        """
+        found: list[Bucket] = []
+        ends = np.linspace(0, self._batch, len(self._queries) + 1).round().astype(int)
+        for (_, parts), start, end in zip(self._queries, ends, ends[1:], strict=True):
+            places = torch.arange(start, end, device=self._device)
+            if len(parts) > MOST_SHAPES:
+                found += self._draw_few(parts, places, generator)
+            elif len(places) and parts:
+                found += self._draw_any(parts, places, generator)
         return found
 
+    def _draw_any(
+        self, parts: Sequence[int], places: Tensor, generator: Generator
+    ) -> Iterator[Bucket]:
+        """Draws among all examples of some shapes."""
+        sizes = [len(self.parts[number]) for number in parts]
+        drawn = torch.randint(sum(sizes), (len(places),), generator=generator, device=self._device)
+        start = 0
+        for number, size in zip(parts, sizes, strict=True):
+            own = (drawn >= start) & (drawn < start + size)
+            if own.any():
+                yield Bucket(number, drawn[own] - start, places[own])
+            start += size
+
+    def _draw_few(
+        self, parts: Sequence[int], places: Tensor, generator: Generator
+    ) -> Iterator[Bucket]:
+        """Draws a few shapes by their sizes, and examples within each."""
+        sizes = torch.tensor([len(self.parts[n]) for n in parts], device=self._device)
+        chosen = torch.multinomial(
+            sizes.double(), MOST_SHAPES, replacement=True, generator=generator
+        )
+        for place, own in zip(
+            chosen.tolist(), torch.tensor_split(places, MOST_SHAPES), strict=True
+        ):
+            if len(own):
+                number = parts[place]
+                drawn = torch.randint(
+                    len(self.parts[number]), (len(own),), generator=generator, device=self._device
+                )
+                yield Bucket(number, drawn, own)
+
+    def _split_own(self, buckets: Sequence[Bucket]) -> Iterator[tuple[Bucket, Tensor]]:
+        """Yields the buckets with the positions ``(o,)`` in them that are this process's."""
+        for bucket in buckets:
+            own = [n for n, place in enumerate(bucket.places.tolist()) if place in self._mine]
+            yield bucket, torch.tensor(own, dtype=torch.long, device=self._device)
+
+    def queried(self, buckets: Sequence[Bucket]) -> dict[str, Queried]:
+        """Returns the images of a batch's examples: network -> places in its pool."""
+        places: dict[str, list[Tensor]] = {}
+        rows: dict[str, list[Tensor]] = {}
+        total: dict[str, int] = {}
+        for bucket, own in self._split_own(buckets):
+            for name, slots in self.parts[bucket.part].slots.items():
+                width, start = slots.shape[1], total.get(name, 0)
+                places.setdefault(name, []).append(slots[bucket.chosen[own]].flatten())
+                within = (own.cpu()[:, None] * width + torch.arange(width)).flatten()
+                rows.setdefault(name, []).append(start + within)
+                total[name] = start + len(bucket.chosen) * width
+        return {
+            name: Queried(torch.cat(found), Rows(total[name], torch.cat(rows[name])))
+            for name, found in places.items()
+        }
+
     def likelihood(
-        self, chosen: Tensor, views: Mapping[str, Views], temperature: float = 1.0
+        self, buckets: Sequence[Bucket], views: Mapping[str, Views], temperature: float = 1.0
     ) -> Tensor:
-        """Mean log-likelihood of the chosen examples' queries, averaged over the two views.
+        """Mean log-likelihood of a batch's queries, averaged over the two views.
+
+        With several queries it is the sum of their means, each times the query's weight.
 
         Args:
-            chosen: The examples ``(b,)``.
+            buckets: The examples.
             views: Network -> logits of the images that :meth:`queried` named.
             temperature: Above 1, the program reads softer probabilities than the networks give.
         """
-        observed = {name: rows[chosen].double() for name, rows in self._observed.items()}
-        answers = self._all_answers[chosen]
-        targets = None if self._targets is None else self._targets[chosen]
-        both = [
-            self.reasoner.log_likelihood(
-                {
-                    name: (pair[view] / temperature)
-                    .log_softmax(-1)
-                    .view(len(chosen), -1, pair[view].shape[-1])
-                    .double()
-                    for name, pair in views.items()
+        sizes = [0] * len(self._queries)
+        for bucket in buckets:
+            sizes[self.parts[bucket.part].query] += len(bucket.chosen)
+        share = self._batch / len(self._own)
+        used = dict.fromkeys(views, 0)
+        total = torch.zeros((), dtype=torch.float64, device=self._device)
+        for bucket, own in self._split_own(buckets):
+            if not len(own):
+                continue
+            part = self.parts[bucket.part]
+            chosen = bucket.chosen[own]
+            weight = self._queries[part.query][0] * share / sizes[part.query]
+            taken = {}
+            for name, slots in part.slots.items():
+                count = len(own) * slots.shape[1]
+                taken[name] = slice(used[name], used[name] + count)
+                used[name] += count
+            for view in range(2):
+                rows = {
+                    name: _log_probs(views[name][view][place], temperature, len(chosen))
+                    for name, place in taken.items()
                 }
-                | observed,
-                answers,
-            )
-            for view in range(2)
-        ]
-        return cross_entropy(torch.cat(both), None if targets is None else targets.repeat(2)).mean()
+                total = total + weight * part.likelihood(chosen, rows).sum() / 2
+        return total
 
-    def read(self, learners: Mapping[str, Learner]) -> dict[str, Tensor]:
-        """Reads the images that names are searched by, as they are: network -> ``(m, S, K)``."""
-        found = {name: rows[self._holds].double() for name, rows in self._observed.items()}
-        for name, slots in self._slots.items():
-            learner = learners[name]
-            used, inverse = torch.unique(slots[self._holds], return_inverse=True)
-            found[name] = learner.log_probs(learner.pool[used])[inverse].double()
+    def read(self, learners: Mapping[str, Learner]) -> list[Named]:
+        """Reads the images that names are searched by, as they are, by shape."""
+        found = []
+        for part in self.parts:
+            rows = {}
+            for name, slots in part.slots.items():
+                used, inverse = torch.unique(slots[part.holds], return_inverse=True)
+                learner = learners[name]
+                rows[name] = learner.log_probs(learner.pool[used])[inverse].double()
+            found.append(self._named(part, rows))
         return found
 
-    def gather(self, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Picks the same images' rows out of those of each pool: network -> ``(m, S, C)``."""
-        found = {name: given[self._holds].double() for name, given in self._observed.items()}
-        return found | {
-            name: rows[name][slots[self._holds]].double() for name, slots in self._slots.items()
-        }
+    def gather(self, rows: Mapping[str, Tensor]) -> list[Named]:
+        """Picks the same images' rows ``(N, C)`` out of those of each pool, by shape."""
+        return [
+            self._named(
+                part,
+                {
+                    name: rows[name][slots[part.holds]].double()
+                    for name, slots in part.slots.items()
+                },
+            )
+            for part in self.parts
+        ]
+
+    def _named(self, part: ShapePart, rows: dict[str, Tensor]) -> Named:
+        observed = {name: given[part.holds].double() for name, given in part.observed.items()}
+        return Named(part.reasoner, {**observed, **rows}, part.answers[part.holds])
+
+
+def _log_probs(logits: Tensor, temperature: float, count: int) -> Tensor:
+    """Log-probabilities ``(count, S, K)`` of the calls of some examples."""
+    return (logits / temperature).log_softmax(-1).view(count, -1, logits.shape[-1]).double()

@@ -26,7 +26,7 @@ from groundkit.perception.phases import (
     Row,
 )
 from groundkit.task.networks import build_learner
-from groundkit.task.task import Task
+from groundkit.task.task import Task, joint_steps
 from groundkit.training.name_updates import Namer, name_by_labels
 from groundkit.training.symbolic import SymbolicTerm, moment
 
@@ -92,13 +92,14 @@ class Trainer:
     def _make_namer(self, rivals: Sequence[Mapping[str, Sequence[int]]]) -> Namer | None:
         """Makes the search for names, ``None`` where it is off, or no query says anything."""
         term = self._symbolic
-        if term is None or len(term.answers) == 0 or not self.task.spec.train.reground:
+        if term is None or not term.searchable or not self.task.spec.train.reground:
             return None
         return Namer(
             self.learners,
             self.task.domains,
             term,
             rivals=rivals,
+            groups=self.task.groups,
             rng=self._rng,
             world=self.world,
             on_row=self._on_row,
@@ -111,7 +112,7 @@ class Trainer:
             PhaseSettings(self.joint_steps, train.learning_rate, train.weight_decay),
             train.pool_batch,
             self.generator,
-            others=self._symbolic.reasoner.parameters() if self._symbolic else (),
+            others=self._symbolic.learnt.parameters() if self._symbolic else (),
             on_row=self._on_row,
             clock=self.clock,
         )
@@ -119,13 +120,7 @@ class Trainer:
     @property
     def joint_steps(self) -> int:
         """Number of steps of joint training."""
-        train = self.task.spec.train
-        if self._symbolic is not None:
-            per_epoch = -(-len(self.task.examples) // train.batch)
-        else:
-            images = max(len(learner.pool) for learner in self.learners.values())
-            per_epoch = -(-images // train.pool_batch)
-        return max(train.min_steps, train.epochs * per_epoch)
+        return joint_steps(self.task)
 
     @property
     def total_steps(self) -> int:
@@ -258,7 +253,7 @@ class Trainer:
         """Everything that the rest of training depends on."""
         return {
             "learners": {name: one.state_dict() for name, one in self.learners.items()},
-            "reasoner": self._symbolic.reasoner.state_dict() if self._symbolic else None,
+            "reasoner": self._symbolic.learnt.state_dict() if self._symbolic else None,
             "joint": self._joint.state_dict(),
             "embedding": None if self._embedding is None else self._embedding.state_dict(),
             "named": list(self._named),
@@ -290,7 +285,7 @@ class Trainer:
         for name, learner in self.learners.items():
             learner.load_state_dict(state["learners"][name])
         if self._symbolic is not None:
-            self._symbolic.reasoner.load_state_dict(state["reasoner"])
+            self._symbolic.learnt.load_state_dict(state["reasoner"])
         self._joint.load_state_dict(state["joint"])
         self._named = list(state["named"])
         if state["embedding"] is not None:
