@@ -149,7 +149,8 @@ class Reasoner(nn.Module):
 
     def log_likelihood(self, log_probs: Mapping[str, Tensor], answers: Tensor) -> Tensor:
         """Returns ``(B,)`` log P(answer | evidence) for ``(B,)`` root indices ``answers``."""
-        roots = self(log_probs)
+        # A goal that reads nothing has one row for all examples.
+        roots = self(log_probs).expand(len(answers), -1)
         return cast(Tensor, roots.gather(1, answers.view(-1, 1).to(roots.device)).squeeze(1))
 
     def answer_index(self, values: Sequence[str]) -> int:

@@ -44,7 +44,8 @@ def identify_task(task: Task, *, seconds: float = 20.0) -> Identification:
     left_out: list[str] = []
     failed: LimitError | None = None
     bases: set[str] = set()
-    for shaped in sorted(task.examples, key=lambda one: one.goal.reasoner.ground_program.worlds()):
+    reading = [shaped for shaped in task.examples if shaped.slots]  # an empty list says nothing
+    for shaped in sorted(reading, key=lambda one: one.goal.reasoner.ground_program.worlds()):
         name = shaped.goal.template.words() or shaped.goal.goal.text
         if len(goals) == MOST_SHAPES:
             left_out.append(name)

@@ -62,7 +62,7 @@ class Namer:
         self._on_row = on_row
         self._searchable = {name: domains[name] for name in term.networks}
         self._domains = {name: domains[name] for name in term.called}
-        self._goals = [part.reasoner for part in term.parts]
+        self._goals = [part.reasoner for part in term.seeing]
         self._search = Regrounder(
             self._goals, self._searchable, self._domains, rivals, self._alike(groups)
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -152,11 +153,14 @@ class SymbolicTerm:
 
     Attributes:
         parts: The examples by shape.
+        seeing: Those in which networks see images, the largest first: names are searched by these.
         learnt: The program's learnable probabilities.
     """
 
     def __init__(self, task: Task, device: torch.device, world: World) -> None:
         self.parts = [ShapePart(task, shaped, device) for shaped in task.examples]
+        seeing = [part for part in self.parts if part.slots]
+        self.seeing = sorted(seeing, key=lambda part: -len(part.holds))
         self.learnt: nn.Module = task.binding.learnt.to(device)
         self._device = device
         self._batch = task.spec.train.batch
@@ -180,7 +184,7 @@ class SymbolicTerm:
     @property
     def searchable(self) -> bool:
         """Whether any example says something of names: its query holds."""
-        return any(len(part.holds) for part in self.parts)
+        return any(len(part.holds) for part in self.seeing)
 
     def draw(self, generator: Generator) -> list[Bucket]:
         """Draws the examples of a batch, with replacement, sorted by shape.
@@ -189,8 +193,8 @@ class SymbolicTerm:
         Where a query has many shapes, a few of them are drawn, each as often as it has examples.
         """
         found: list[Bucket] = []
-        ends = np.linspace(0, self._batch, len(self._queries) + 1).round().astype(int)
-        for (_, parts), start, end in zip(self._queries, ends, ends[1:], strict=True):
+        ends = np.linspace(0, self._batch, len(self._queries) + 1).round().astype(int).tolist()
+        for (_, parts), (start, end) in zip(self._queries, pairwise(ends), strict=True):
             places = torch.arange(start, end, device=self._device)
             if len(parts) > MOST_SHAPES:
                 found += self._draw_few(parts, places, generator)
@@ -292,7 +296,7 @@ class SymbolicTerm:
     def read(self, learners: Mapping[str, Learner]) -> list[Named]:
         """Reads the images that names are searched by, as they are, by shape."""
         found = []
-        for part in self.parts:
+        for part in self.seeing:
             rows = {}
             for name, slots in part.slots.items():
                 used, inverse = torch.unique(slots[part.holds], return_inverse=True)
@@ -311,7 +315,7 @@ class SymbolicTerm:
                     for name, slots in part.slots.items()
                 },
             )
-            for part in self.parts
+            for part in self.seeing
         ]
 
     def _named(self, part: ShapePart, rows: dict[str, Tensor]) -> Named:

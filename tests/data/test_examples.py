@@ -1,15 +1,15 @@
-"""Examples follow the worlds they are drawn from; tables are read or refused with their line."""
+"""Examples follow the worlds they are drawn from."""
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from groundkit.data.examples import UNKNOWN, Roles, domain_classes, draw, read_examples, restrict
-from groundkit.data.images import ImageSet
+from groundkit.data.examples import Roles, domain_classes, draw_images, restrict
+from groundkit.data.images import Attribute, ImageSet
 from groundkit.errors import DataError
 
-ROLES = Roles({"X": "net", "Y": "net"}, ("Z",), {"net": ("0", "1", "2")}, {})
+DIGITS = ("0", "1", "2")
+ROLES = Roles({"X": ("net",), "Y": ("net",)}, ("Z",), {"net": DIGITS}, {})
 
 
 def bank(labels, classes=("0", "1", "2", "3")):
@@ -19,76 +19,52 @@ def bank(labels, classes=("0", "1", "2", "3")):
 
 
 def test_images_have_the_symbols_of_their_world():
-    images = restrict("net", ROLES.domains["net"], bank(np.arange(40) % 4))
-    assert len(images) == 30
-    worlds = {"X": np.array([0, 1, 2, 2]), "Y": np.array([2, 2, 0, 1])}
-    answers = [{"Z": str(a + b)} for a, b in zip(*worlds.values(), strict=True)]
-    drawn = draw(ROLES, {"net": images}, worlds, answers, np.random.default_rng(0))
-    for variable, values in worlds.items():
-        shown = images.pixels[torch.from_numpy(drawn.images[variable])][:, 0, 0, 0]
-        assert shown.tolist() == values.tolist() == drawn.truth[variable].tolist()
-    assert drawn.symbols["Z"] == ("2", "3", "2", "3")
+    images = restrict({"net": DIGITS}, bank(np.arange(40) % 4))
+    assert len(images["net"]) == 30
+    worlds = {("net", "X"): np.array([0, 1, 2, 2]), ("net", "Y"): np.array([2, 2, 0, 1])}
+    drawn, truth = draw_images(ROLES, images, worlds, 4, np.random.default_rng(0))
+    for (network, variable), values in worlds.items():
+        shown = images[network].pixels[torch.from_numpy(drawn[variable])][:, 0, 0, 0]
+        assert shown.tolist() == values.tolist() == truth[network, variable].tolist()
+
+
+def test_images_of_one_example_differ_where_there_are_enough():
+    images = restrict({"net": DIGITS}, bank([0, 0, 1, 2]))
+    worlds = {("net", name): np.zeros(200, dtype=int) for name in "XY"}
+    drawn, _ = draw_images(ROLES, images, worlds, 200, np.random.default_rng(0))
+    assert (drawn["X"] != drawn["Y"]).all()
+    alone = {("net", name): np.ones(5, dtype=int) for name in "XY"}
+    drawn, _ = draw_images(ROLES, images, alone, 5, np.random.default_rng(0))
+    assert (drawn["X"] == drawn["Y"]).all()
+
+
+def test_an_image_of_several_networks_shows_all_of_their_symbols():
+    shape, colour = np.arange(60) % 3, np.arange(60) // 3 % 2
+    pixels = torch.zeros(60, 3, 4, 4, dtype=torch.uint8)
+    attributes = {
+        "shape": Attribute(shape, ("circle", "square", "star")),
+        "colour": Attribute(colour, ("red", "blue")),
+    }
+    domains = {"shape_net": ("circle", "square", "star"), "colour_net": ("blue", "red")}
+    roles = Roles({"X": ("shape_net", "colour_net")}, (), domains, {})
+    images = restrict(domains, ImageSet("scenes", pixels, attributes=attributes))
+    worlds = {("shape_net", "X"): np.array([2, 0]), ("colour_net", "X"): np.array([0, 1])}
+    drawn, truth = draw_images(roles, images, worlds, 2, np.random.default_rng(0))
+    assert shape[drawn["X"]].tolist() == [2, 0]
+    assert colour[drawn["X"]].tolist() == [1, 0]
+    assert truth["colour_net", "X"].tolist() == [0, 1]
 
 
 def test_a_symbol_without_images_is_named():
-    images = restrict("net", ROLES.domains["net"], bank([0, 0, 1]))
-    worlds = {"X": np.array([2]), "Y": np.array([0])}
+    images = restrict({"net": DIGITS}, bank([0, 0, 1]))
+    worlds = {("net", "X"): np.array([2]), ("net", "Y"): np.array([0])}
     with pytest.raises(DataError, match="no image of the symbol 2"):
-        draw(ROLES, {"net": images}, worlds, [{"Z": "2"}], np.random.default_rng(0))
+        draw_images(ROLES, images, worlds, 1, np.random.default_rng(0))
 
 
 def test_symbols_are_classes_by_name_or_number():
-    named = bank([0, 1], classes=("cat", "dog"))
-    assert domain_classes("net", ("dog", "cat"), named).tolist() == [1, 0]
-    assert domain_classes("net", ("0", "1"), named).tolist() == [0, 1]
+    named = ("cat", "dog")
+    assert domain_classes("net", ("dog", "cat"), named, "bank").tolist() == [1, 0]
+    assert domain_classes("net", ("0", "1"), named, "bank").tolist() == [0, 1]
     with pytest.raises(DataError, match="did you mean 'dog'"):
-        domain_classes("net", ("dogs",), named)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    for name, level in (("a", 0), ("b", 255)):
-        Image.fromarray(np.full((6, 6), level, np.uint8)).save(tmp_path / f"{name}.png")
-    return tmp_path
-
-
-def table(folder, text):
-    (folder / "t.csv").write_text(text)
-    return read_examples(folder / "t.csv", ROLES, {"net": (1, 6, 6)})
-
-
-def test_tables_bind_images_symbols_and_truth(folder):
-    read = table(folder, "X,Y,Z,X.truth\na.png,b.png,1,0\nb.png,b.png,2,\n")
-    assert read.images["X"].tolist() == [0, 1]
-    assert len(read.banks["net"]) == 2
-    assert read.symbols["Z"] == ("1", "2")
-    assert read.truth["X"].tolist() == [0, UNKNOWN]
-    assert read.subset(np.array([1])).symbols["Z"] == ("2",)
-
-
-def test_tables_may_say_how_probable_a_query_is_to_be(folder):
-    read = table(folder, "X,Y,Z,probability\na.png,b.png,1,\nb.png,b.png,2,0\na.png,b.png,0,0.5\n")
-    assert read.targets.tolist() == [1, 0, 0.5]
-    assert read.subset(np.array([2, 1])).targets.tolist() == [0.5, 0]
-    assert table(folder, "X,Y,Z\na.png,b.png,1\n").targets is None
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("X,Z\na.png,1\n", "t.csv:1: there is no column 'Y'"),
-        ("X,Y,Z,W\na.png,a.png,1,1\n", "t.csv:1: unknown column 'W'"),
-        ("X,Y,Z\n", "t.csv:1: there is no example"),
-        ("X,Y,Z\na.png,a.png\n", "t.csv:2: 2 values"),
-        ("X,Y,Z\na.png,c.png,1\n", "t.csv:2: there is no image"),
-        ("X,Y,Z\na.png,../b.png,1\n", "t.csv:2: the path '../b.png' leaves"),
-        ("X,Y,Z\na.png,/etc/passwd,1\n", "leaves the folder"),
-        ("X,Y,Z,X.truth\na.png,a.png,1,7\n", "t.csv:2: X.truth is '7'"),
-        ("X,Y,Z,probability\na.png,a.png,1,2\n", "t.csv:2: probability is '2'"),
-        ("X,Y,Z,probability\na.png,a.png,1,no\n", "t.csv:2: probability is 'no'"),
-    ],
-)
-def test_wrong_tables_name_their_line(folder, text, said):
-    with pytest.raises(DataError) as caught:
-        table(folder, text)
-    assert said in str(caught.value)
+        domain_classes("net", ("dogs",), named, "bank")

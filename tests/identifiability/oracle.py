@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 
+from groundkit.identifiability import identify as identification
+from groundkit.identifiability.identify import Observable
 from groundkit.identifiability.relations import Relation
 
 EVEN_ODD = [(0, 6), (2, 8), (4, 6), (4, 8), (1, 5), (3, 7), (1, 9), (3, 9)]
@@ -63,3 +65,13 @@ def is_bijective(image: Sequence[int], sizes: Sequence[int]) -> bool:
     """Whether each network's part of a map is a permutation."""
     parts = np.split(np.array(image), np.cumsum(sizes)[:-1])
     return all(len(set(part.tolist())) == len(part) for part in parts)
+
+
+def identify(support, domains=None, **settings):
+    """Counts the groundings of one goal; what is said of the goal goes to `Observable`."""
+    own = {
+        name: settings.pop(name)
+        for name in ("examples", "slots", "answers", "log_likelihood")
+        if name in settings
+    }
+    return identification.identify([Observable(support, **own)], domains, **settings)

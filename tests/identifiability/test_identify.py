@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from groundkit.circuit.reasoner import build_reasoner
 from groundkit.errors import DataError, NetworkError, SpecError
-from groundkit.identifiability.identify import identify
 from groundkit.identifiability.relations import Relation
 from groundkit.program.goal import parse_goal
 from groundkit.program.source import parse_program
@@ -21,6 +20,7 @@ from tests.identifiability.oracle import (
     EVEN_ODD,
     HALF,
     admitted_by_brute_force,
+    identify,
     is_bijective,
     only,
     relation,

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from groundkit.errors import DataError
-from groundkit.identifiability.identify import identify
 from groundkit.identifiability.learnt import learnt_map
-from tests.identifiability.oracle import relation
+from tests.identifiability.oracle import identify, relation
 
 LABELS = np.arange(200) % 10
 

@@ -11,6 +11,9 @@ from torch import Tensor
 
 from groundkit.errors import LimitError
 from groundkit.identifiability.relations import Relation
+from groundkit.naming import many_to_one
+from groundkit.naming.relabelling import Regrounder
+from groundkit.naming.scorers import Queries
 
 
 @dataclass
@@ -77,3 +80,19 @@ def shuffled(log_probs: dict[str, Tensor], rng: np.random.Generator):
         moved[name] = values[..., torch.as_tensor(order)]
         back[name] = tuple(np.argsort(order).tolist())
     return moved, back
+
+
+def reground(reasoner, log_probs, answers, *, searchable, rng, domains=None, rivals=(), **settings):
+    """Searches once for the names under which the answers of one goal are likeliest."""
+    search = Regrounder([reasoner], searchable, domains, rivals)
+    return search([Queries(log_probs, answers)], rng=rng, **settings)
+
+
+def name_clusters(reasoner, log_probs, answers, **settings):
+    """Names clusters by one goal."""
+    return many_to_one.name_clusters([reasoner], [Queries(log_probs, answers)], **settings)
+
+
+def find_splits(reasoner, log_probs, answers, **settings):
+    """Finds splits by one goal."""
+    return many_to_one.find_splits([reasoner], [Queries(log_probs, answers)], **settings)

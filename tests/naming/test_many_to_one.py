@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from groundkit.errors import NetworkError
-from groundkit.naming.many_to_one import find_splits, name_clusters
 from tests.identifiability.oracle import relation
-from tests.naming.fakes import RowReasoner, predictions
+from tests.naming.fakes import RowReasoner, find_splits, name_clusters, predictions
 
 SUM = relation(6, 2, lambda a, b: a + b)
 SYMBOLS = {"net": SUM.domains["net"]}

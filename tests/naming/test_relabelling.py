@@ -11,12 +11,11 @@ import pytest
 import torch
 
 from groundkit.errors import DataError, NetworkError
-from groundkit.identifiability.identify import identify
 from groundkit.identifiability.relations import Relation
 from groundkit.naming.assignment import FLOOR
-from groundkit.naming.relabelling import Regrounder, reground
-from tests.identifiability.oracle import relation
-from tests.naming.fakes import RowReasoner, predictions, shuffled
+from groundkit.naming.relabelling import Regrounder
+from tests.identifiability.oracle import identify, relation
+from tests.naming.fakes import RowReasoner, predictions, reground, shuffled
 
 DIGITS = {"net": [str(d) for d in range(10)]}
 ADDITION = relation(10, 3, lambda a, b, c: True if a + b == c else None)
@@ -139,7 +138,7 @@ def test_names_that_the_goal_cannot_tell_apart_are_ambiguous() -> None:
     whole = relation(10, 2, lambda a, b: abs(a - b))
     rng = np.random.default_rng(4)
     log_probs, answers = predictions(whole, 400, rng)
-    found = Regrounder(RowReasoner(whole), DIGITS, rivals=identify(whole).listed)(
+    found = Regrounder([RowReasoner(whole)], DIGITS, rivals=identify(whole).listed)(
         log_probs, answers, rng=rng
     )
     assert found.ambiguous
@@ -184,7 +183,7 @@ def test_the_same_generator_gives_the_same_names_and_time_is_short() -> None:
     rng = np.random.default_rng(7)
     log_probs, answers = predictions(ADDITION, 1000, rng)
     moved, _ = shuffled(log_probs, rng)
-    search = Regrounder(RowReasoner(ADDITION), DIGITS)
+    search = Regrounder([RowReasoner(ADDITION)], DIGITS)
     start = time.monotonic()
     first = search(moved, answers, rng=np.random.default_rng(0))
     assert time.monotonic() - start < 5  # 0.2 s on an idle machine

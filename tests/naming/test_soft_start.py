@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 
 from groundkit.circuit.reasoner import build_reasoner
 from groundkit.identifiability.relations import Relation
-from groundkit.naming.relabelling import reground
 from groundkit.naming.scorers import Layout, Queries
 from groundkit.naming.soft_start import ReasonerSlopes, RowSlopes, soft_naming
 from groundkit.program.goal import parse_goal
 from groundkit.program.source import load_program
 from tests.identifiability.oracle import relation
-from tests.naming.fakes import RowReasoner, predictions, shuffled
+from tests.naming.fakes import RowReasoner, predictions, reground, shuffled
 
 CARRIES = Path(__file__).parents[2] / "programs" / "carry.pl"
 
@@ -48,7 +47,7 @@ def test_shuffled_names_of_a_wide_domain_come_back(accuracy) -> None:
     moved, back = shuffled(log_probs, rng)
     layout = Layout({"net": 20}, {"net": 20})
     slopes = RowSlopes(whole, np.ones(len(whole)), answers.numpy())
-    naming = soft_naming(slopes, layout, Queries(moved, answers), rng, steps=60)
+    naming = soft_naming([(slopes, Queries(moved, answers))], layout, rng, steps=60)
     assert np.argsort(naming).tolist() == list(back["net"])
 
 

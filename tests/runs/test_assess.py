@@ -13,9 +13,8 @@ from groundkit.runs.assess import (
     assess_network,
     assess_queries,
     held_out_images,
-    identify_task,
-    learnt,
 )
+from groundkit.runs.identify import identify_task, learnt
 from groundkit.runs.run import run
 from groundkit.training.trainer import Trainer
 
@@ -118,7 +117,7 @@ def test_own_images_take_the_shape_of_the_spec(small, own_images):
 def test_own_images_with_truth_are_scored(small, own_images):
     own_images(truth=True)
     task = small('examples.file="own.csv"')
-    assert len(task.examples) + len(task.held_out) == 40
+    assert task.count + sum(map(len, task.held_out)) == 40
     images = held_out_images(task, "net")
     assert set(images.labels) <= set(range(5))
     trainer = Trainer(task, CPU, 0)

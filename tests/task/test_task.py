@@ -9,30 +9,34 @@ from groundkit.errors import DataError, GroundkitError, ProgramError, SpecError
 
 def test_drawn_examples_satisfy_the_goal(small):
     task = small()
-    truth = task.examples.truth
-    assert (truth["X"] + truth["Y"] == truth["Z"]).all()
-    labels = task.examples.banks["net"].labels
-    assert (labels[task.examples.images["X"]] == truth["X"]).all()
-    assert len(np.unique(truth["Z"])) == 5
+    truth = task.examples[0].examples.truth
+    assert (truth["net", "X"] + truth["net", "Y"] == truth["net", "Z"]).all()
+    labels = task.examples[0].examples.banks["net"].labels
+    assert (labels[task.examples[0].examples.images["X"]] == truth["net", "X"]).all()
+    assert len(np.unique(truth["net", "Z"])) == 5
 
 
 def test_observed_symbols_find_their_answer(small):
     task = small('query.goal="sum(X, Y, Z)"', 'examples.images=["X","Y"]')
-    truth = task.examples.truth
-    assert [int(z) for z in task.examples.symbols["Z"]] == (truth["X"] + truth["Y"]).tolist()
-    rows = task.answer_rows(task.examples)
-    assert [task.reasoner.answers[r][0] for r in rows] == list(task.examples.symbols["Z"])
+    truth = task.examples[0].examples.truth
+    assert [int(z) for z in task.examples[0].examples.symbols["Z"]] == (
+        truth["net", "X"] + truth["net", "Y"]
+    ).tolist()
+    rows = task.examples[0].answers
+    assert [task.goals[0].reasoner.answers[r][0] for r in rows] == list(
+        task.examples[0].examples.symbols["Z"]
+    )
 
 
 def test_draw_seed_decides_the_examples(small):
-    same, other = small().examples, small("examples.seed=1").examples
-    assert (small().examples.images["X"] == same.images["X"]).all()
+    same, other = (task.examples[0].examples for task in (small(), small("examples.seed=1")))
+    assert (small().examples[0].examples.images["X"] == same.images["X"]).all()
     assert (other.images["X"] != same.images["X"]).any()
 
 
 def test_pool_is_all_training_images_or_those_of_the_examples(small):
     assert len(small().pool("net")) > len(small("examples.pool=false").pool("net"))
-    used = np.unique(np.concatenate(list(small().examples.images.values())))
+    used = np.unique(np.concatenate(list(small().examples[0].examples.images.values())))
     assert len(small("examples.pool=false").pool("net")) == len(used)
 
 
@@ -44,13 +48,15 @@ def test_an_observed_network_reads_symbols(small):
     )
     (small.folder / "add.pl").write_text(text)
     task = small('examples.images=["X","Y"]', 'networks.given.backbone="observed"')
-    assert task.roles.given == {"Z": "given"}
-    truth = task.examples.truth
-    assert [int(z) for z in task.examples.symbols["Z"]] == (truth["X"] + truth["Y"]).tolist()
-    rows = task.observed_log_probs(task.examples)["given"]
+    assert task.goals[0].roles.given == {"Z": "given"}
+    truth = task.examples[0].examples.truth
+    assert [int(z) for z in task.examples[0].examples.symbols["Z"]] == (
+        truth["net", "X"] + truth["net", "Y"]
+    ).tolist()
+    rows = task.examples[0].observed_log_probs()["given"]
     assert rows.exp().sum(-1).allclose(torch.ones(len(rows), 1))
     hot = rows.argmax(-1)[:, 0].tolist()
-    assert hot == (truth["X"] + truth["Y"]).tolist()
+    assert hot == (truth["net", "X"] + truth["net", "Y"]).tolist()
 
 
 @pytest.mark.parametrize(

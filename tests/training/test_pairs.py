@@ -53,13 +53,13 @@ def from_file(folder, header, rows, *settings):
 
 def test_a_data_set_of_stacked_images_is_drawn_from(folder):
     task = load_task(folder / "pair.pl")
-    assert task.roles.images == {"X,Y": "net", "U,V": "net"}
+    assert task.goals[0].roles.images == {"X,Y": ("net",), "U,V": ("net",)}
     assert task.pool("net").shape[1:] == (2, 8, 8)
-    examples, pixels = task.examples, task.examples.banks["net"].pixels[:, :, 0, 0].numpy()
+    examples, pixels = task.examples[0].examples, task.banks(0)["net"].pixels[:, :, 0, 0].numpy()
     for name in ("X,Y", "U,V"):
         shown = pixels[examples.images[name]]
-        assert ((shown[:, 0] == shown[:, 1]) == (examples.truth[name] == 0)).all()
-    same = examples.truth["X,Y"] == examples.truth["U,V"]
+        assert ((shown[:, 0] == shown[:, 1]) == (examples.truth["net", name] == 0)).all()
+    same = examples.truth["net", "X,Y"] == examples.truth["net", "U,V"]
     assert [symbol == "yes" for symbol in examples.symbols["A"]] == same.tolist()
 
 
@@ -73,11 +73,11 @@ def test_training_reads_both_images(folder):
 def test_files_are_stacked_in_the_order_of_the_call(folder):
     header = ["X", "Y", "U", "V", "A", "X,Y.truth"]
     rows = [["0.png", "255.png", "0.png", "0.png", "no", "different"]] * 5
-    examples = from_file(folder, header, rows).examples
+    examples = from_file(folder, header, rows).examples[0].examples
     pixels = examples.banks["net"].pixels[:, :, 0, 0]
     assert pixels[examples.images["X,Y"][0]].tolist() == [0, 255]
     assert pixels[examples.images["U,V"][0]].tolist() == [0, 0]
-    assert (examples.truth["X,Y"] == 1).all()
+    assert (examples.truth["net", "X,Y"] == 1).all()
 
 
 def test_one_image_in_two_calls_needs_files(folder):
@@ -86,7 +86,7 @@ def test_one_image_in_two_calls_needs_files(folder):
         _ = load_task(folder / "pair.pl", settings=goal).examples
     assert "examples of your own" in str(info.value)
     rows = [["0.png", "0.png", "0.png", "same"]] * 5
-    examples = from_file(folder, ["X", "Y", "U", "Z"], rows, *goal).examples
+    examples = from_file(folder, ["X", "Y", "U", "Z"], rows, *goal).examples[0].examples
     assert set(examples.images) == {"X,Y", "Y,U"}
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from groundkit.perception.distributed import World
-from groundkit.training.symbolic import SymbolicTerm, cross_entropy, moment
+from groundkit.training.symbolic import Bucket, SymbolicTerm, cross_entropy, moment
 
 SCHEDULES = ("constant", "annealed", "clusters-first", "tempered")
 
@@ -30,8 +30,9 @@ def test_schedules_differ_in_how_they_begin():
 
 
 def test_likelihood_is_that_of_the_sums_and_softens_with_temperature(small):
-    term = SymbolicTerm(small(), torch.device("cpu"), World())
-    chosen = torch.arange(6)
+    task = small("train.batch=6")
+    term = SymbolicTerm(task, torch.device("cpu"), World())
+    chosen = [Bucket(0, torch.arange(6), torch.arange(6))]
     count = 6 * 3
     logits = torch.randn(count, 5, generator=torch.Generator().manual_seed(0))
     views = {"net": (logits.log_softmax(-1), logits.log_softmax(-1))}

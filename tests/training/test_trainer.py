@@ -35,7 +35,7 @@ def test_training_learns_nothing_from_labels(small):
     """Labels shuffled after the draw leave every weight as it is."""
     honest = small()
     shuffled = small()
-    examples = shuffled.examples
+    examples = shuffled.examples[0].examples
     rng = np.random.default_rng(0)
     bank = examples.banks["net"]
     examples.banks["net"] = ImageSet(
@@ -74,7 +74,7 @@ def test_relabelling_moves_the_names(small):
     """Right clusters under wrong names come out right after one search."""
     task = small("train.cluster_steps=0", "examples.count=200")
     trainer = Trainer(task, CPU, 0)
-    bank = task.examples.banks["net"]
+    bank = task.banks(0)["net"]
     model = trainer.learners["net"].model
     optimiser = torch.optim.Adam(model.parameters(), 3e-3)
     wrong = torch.from_numpy((bank.labels + 2) % 5)
@@ -93,7 +93,7 @@ def test_a_symbol_that_lost_its_cluster_gets_half_of_the_one_that_holds_it(small
     task = small("train.cluster_steps=0", "examples.count=200", "train.min_steps=200")
     rows = []
     trainer = Trainer(task, CPU, 0, on_row=rows.append)
-    learner, bank = trainer.learners["net"], task.examples.banks["net"]
+    learner, bank = trainer.learners["net"], task.banks(0)["net"]
     optimiser = torch.optim.Adam(learner.model.parameters(), 3e-3)
     merged = torch.from_numpy(np.minimum(bank.labels, 3))
     for _ in range(150):
