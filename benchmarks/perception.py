@@ -15,7 +15,6 @@ benchmarks/results/perception_runs.json, from which benchmarks/results/perceptio
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import platform
@@ -59,7 +58,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 # bfloat16 halves the time; presets leave it out, as it is slow on processors without it.
 FIXED: dict[str, Any] = {"bfloat16": True}
-SHORT = {"width": 16, "cluster_steps": 100, "joint_steps": 100}
+SHORT = {"width": 16, "cluster_steps": 100, "min_steps": 100}
 CLUSTERING = {
     "grounding.accuracy_matched": "matched accuracy",
     "grounding.nmi": "NMI",
@@ -104,7 +103,9 @@ def estimator(name: str, variant: str, seed: int, short: bool, device: str) -> S
     model = SymbolPerception.from_preset(name, random_state=seed, device=device)
     changes = (SHORT if short else {}) | VARIANTS[variant]
     if "kind" in changes:
-        changes["sampling"] = dataclasses.replace(model.sampling, kind=changes.pop("kind"))
+        changes["sampler"] = model.sampler.model_copy(update={"kind": changes.pop("kind")})
+    if "width" in changes:
+        changes["options"] = {**(model.options or {}), "width": changes.pop("width")}
     return model.set_params(**FIXED, **changes)
 
 

@@ -28,7 +28,7 @@ from groundkit.perception import bound
 from groundkit.perception.augment import AUGMENTATIONS
 from groundkit.perception.backbones import build_backbone
 from groundkit.perception.generate import contrast_with_samples
-from groundkit.perception.langevin import ReplayBuffer
+from groundkit.perception.langevin import Langevin, ReplayBuffer
 from groundkit.perception.model import SymbolModel, energy
 from groundkit.presets import load_preset
 
@@ -62,7 +62,7 @@ class Speed:
         )
         self.plain.to(memory_format=torch.contiguous_format)
         self.augmentation = AUGMENTATIONS[preset.augmentation]
-        self.sampler = preset.sampling.langevin
+        self.sampler = Langevin(preset.sampler)
         self.generator = torch.Generator(self.device).manual_seed(0)
         self.buffer = ReplayBuffer(shape, 1000).to(self.device)
         self.host_buffer = torch.rand(1000, *shape) * 2 - 1

@@ -9,7 +9,6 @@ table goes to benchmarks/results/stability.md.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 from pathlib import Path
@@ -21,6 +20,7 @@ from groundkit.data.sources import load_data
 from groundkit.errors import GroundkitError
 from groundkit.estimators.symbol_perception import SymbolPerception
 from groundkit.evaluate.clustering import score_clusters
+from groundkit.perception.history import StepRow
 
 RESULT = Path(__file__).parent / "results" / "stability.md"
 PRESET = SymbolPerception.from_preset("digits8")
@@ -29,13 +29,19 @@ PRESET = SymbolPerception.from_preset("digits8")
 def scaled(**factors: float) -> dict[str, Any]:
     """Settings of the preset, some multiplied; ``step`` is the sampler's."""
     step = factors.pop("step", 1.0)
-    langevin = PRESET.sampling.langevin
-    faster = langevin.with_step(step * langevin.step_size)
+    sampler = PRESET.sampler
+    faster = sampler.model_copy(update={"step_size": step * sampler.step_size})
     settings = {name: factor * getattr(PRESET, name) for name, factor in factors.items()}
-    return settings | {"sampling": dataclasses.replace(PRESET.sampling, langevin=faster)}
+    return settings | {"sampler": faster}
 
 
-SMALL = {"width": 16, "cluster_steps": 50, "joint_steps": 200, "batch_size": 128}
+SMALL = {
+    "options": {**(PRESET.options or {}), "width": 16},
+    "cluster_steps": 50,
+    "min_steps": 200,
+    "cluster_batch": 128,
+    "pool_batch": 128,
+}
 CHANGES: dict[str, dict[str, Any]] = {
     "preset": scaled(),
     "generative x 3, prior / 3": scaled(generative=3.0, prior=1 / 3),
@@ -56,10 +62,10 @@ def one(name: str, seed: int) -> str:
         model.fit(data.train.floats())
     except GroundkitError as error:
         return f"| {name} | {seed} | lost: {error} | | | |"
-    joint = [row for row in model.history_ if "health" in row]
-    sound = all(math.isfinite(value) for row in joint for value in row["terms"].values())
+    joint = [row for row in model.history_ if isinstance(row, StepRow)]
+    sound = all(math.isfinite(value) for row in joint for value in row.terms.values())
     scores = score_clusters(data.test.labels, model.predict(data.test.floats()))
-    gap = joint[-1]["health"]["energy_gap"]
+    gap = joint[-1].health["net"].energy_gap
     return (
         f"| {name} | {seed} | {'finite' if sound else 'NaN'} | {model.n_rollbacks_} | "
         f"{'-' if gap is None else f'{gap:.1f}'} | {scores.nmi:.3f} |"

@@ -34,8 +34,8 @@ class Swav(nn.Module):
 
     def __init__(self, preset: SymbolPerception, shape: tuple[int, int, int]) -> None:
         super().__init__()
-        width, features = preset.width, preset.features
-        self.backbone = build_backbone(preset.backbone, shape, width=width, features=features)
+        self.backbone = build_backbone(preset.backbone, shape, **(preset.options or {}))
+        features = self.backbone.features
         self.head = SwaVProjectionHead(features, features, features)
         self.prototypes = SwaVPrototypes(features, preset.n_symbols)
 
@@ -51,7 +51,7 @@ def train(preset: SymbolPerception, images: torch.Tensor, seed: int) -> Swav:
     channels, height, width = images.shape[1:]
     model, loss = Swav(preset, (channels, height, width)), SwaVLoss()
     augment = AUGMENTATIONS[str(preset.augmentation)]
-    steps = preset.cluster_steps + preset.joint_steps
+    steps = preset.cluster_steps + preset.min_steps
     rate = preset.learning_rate
     optimiser = torch.optim.AdamW(model.parameters(), rate, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -59,7 +59,7 @@ def train(preset: SymbolPerception, images: torch.Tensor, seed: int) -> Swav:
     )
     for _ in range(steps):
         model.prototypes.normalize()
-        batch = images[torch.randint(len(images), (preset.batch_size,))]
+        batch = images[torch.randint(len(images), (preset.pool_batch,))]
         first, second = model(torch.cat([augment(batch), augment(batch)])).chunk(2)
         optimiser.zero_grad()
         loss([first, second], []).backward()

@@ -8,8 +8,8 @@ from pathlib import Path
 from torch import Tensor
 
 from groundkit.data.files import read_image, read_image_size
+from groundkit.perception.pixels import has_dark_border
 
-_MIDDLE = 127.5
 _CLEAR = 0.9
 
 
@@ -57,8 +57,5 @@ def prepare_image(
 
 def _inverted(pixels: Tensor, dark_border: float) -> bool:
     """Tells whether an image's border is of the kind that the training images do not have."""
-    edges = [pixels[:, 0], pixels[:, -1], pixels[:, :, 0], pixels[:, :, -1]]
-    brightness = sum(float(edge.float().median()) for edge in edges) / len(edges)
-    if dark_border >= _CLEAR:
-        return brightness > _MIDDLE
-    return dark_border <= 1 - _CLEAR and brightness < _MIDDLE
+    dark = bool(has_dark_border(pixels[None]))
+    return (dark_border >= _CLEAR and not dark) or (dark_border <= 1 - _CLEAR and dark)

@@ -16,9 +16,9 @@ from groundkit.data.examples import Examples
 from groundkit.data.tables import RawExample, Value
 from groundkit.device import choose_device
 from groundkit.errors import DataError, Location, NetworkError, SpecError, choose_from
+from groundkit.perception.history import Row
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import energy, log_probs
-from groundkit.perception.phases import Row
 from groundkit.program.limits import Limits
 from groundkit.program.source import load_program
 from groundkit.task.binding import Binding, BoundGoal, BoundQuery, Sources, of_lengths
@@ -52,7 +52,8 @@ class Grounder:
 
     Attributes:
         task_: Program, spec and examples, checked against each other.
-        history_: One dict a logged step, as in ``history.jsonl``.
+        history_: A row for each thing that is told of training; ``row.to_dict()`` is a line of
+            ``history.jsonl``.
         relabellings_: What the searches for names have found, with their steps.
         symbols_: Network -> its symbols, the columns of :meth:`predict_proba`.
 

@@ -11,11 +11,10 @@ from torch import Tensor, nn
 
 from groundkit.errors import CheckpointError
 from groundkit.perception.model import energy
-from groundkit.perception.pixels import to_model
+from groundkit.perception.pixels import has_dark_border, to_model
 
 QUANTILE = 0.99
 _CHUNK = 1000
-_MIDDLE = 127.5
 
 
 @dataclass(frozen=True)
@@ -71,11 +70,5 @@ def measure(model: nn.Module, pool: Tensor) -> Familiar:
     return Familiar(
         (channels, height, width),
         float(torch.quantile(energies.double(), QUANTILE)),
-        float((border(pool) < _MIDDLE).double().mean()),
+        float(has_dark_border(pool).double().mean()),
     )
-
-
-def border(pixels: Tensor) -> Tensor:
-    """Returns the median brightness ``(N,)`` of the outermost pixels of ``(N, C, H, W)`` bytes."""
-    edges = [pixels[..., 0, :], pixels[..., -1, :], pixels[..., 0], pixels[..., -1]]
-    return torch.cat([edge.flatten(1) for edge in edges], dim=1).float().median(dim=1).values

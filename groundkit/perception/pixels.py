@@ -5,12 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+_MIDDLE = 127.5
+
 
 def to_model(pixels: Tensor) -> Tensor:
     """Scales bytes 0..255 to the models' range [-1, 1]; floats are in that range already."""
     return pixels.float().div_(127.5).sub_(1.0) if pixels.dtype == torch.uint8 else pixels
 
 
-def to_bytes(images: Tensor) -> Tensor:
-    """Scales images in [-1, 1] back to bytes 0..255."""
-    return images.clamp(-1, 1).add(1.0).mul(127.5).round().to(torch.uint8)
+def has_dark_border(pixels: Tensor) -> Tensor:
+    """Whether each image ``(N, C, H, W)`` of bytes has a dark border, ``(N,)``.
+
+    It has if more than half of its outermost pixels are dark.
+    """
+    edges = [pixels[..., 0, :], pixels[..., -1, :], pixels[..., 0], pixels[..., -1]]
+    outermost = torch.cat([edge.flatten(1) for edge in edges], dim=1)
+    return outermost.float().median(dim=1).values < _MIDDLE

@@ -170,24 +170,12 @@ def write_report(data: ReportData, folder: Path) -> Path:
     for picture in [*(p for v in views for p in v["plots"].values()), curves]:
         if picture is not None:
             write_atomically(plots_folder / f"{picture.name}.png", picture.light)
-    path = folder / "report.html"
-    write_atomically(path, _render(data, views, curves).encode())
-    return path
-
-
-def render_report(data: ReportData) -> str:
-    """The text of ``report.html``, writing nothing."""
-    views = [_view(net, several=len(data["networks"]) > 1) for net in data["networks"]]
-    return _render(data, views, _curves(data))
-
-
-def _render(data: ReportData, views: Sequence[Mapping[str, Any]], curves: Picture | None) -> str:
     verdict = judge(
         {net["name"]: net["grounding"] for net in data["networks"]},
         data.get("identify"),
         data.get("query"),
     )
-    return template("report.html.j2").render(
+    text = template("report.html.j2").render(
         title=data["title"],
         subtitle=data.get("subtitle", ""),
         verdict=verdict,
@@ -204,6 +192,9 @@ def _render(data: ReportData, views: Sequence[Mapping[str, Any]], curves: Pictur
         spec=data.get("spec"),
         command=data["command"],
     )
+    path = folder / "report.html"
+    write_atomically(path, text.encode())
+    return path
 
 
 def template(name: str) -> Template:

@@ -14,9 +14,11 @@ import torch
 
 from groundkit.circuit.plan import Plan
 from groundkit.circuit.plan import plan as time_circuit
+from groundkit.perception.learner import Learner
+from groundkit.perception.terms import add_up
 from groundkit.report.words import ShownAsPrinted, seconds
-from groundkit.task.networks import build_model, learner_of
-from groundkit.task.task import Task, joint_steps, read_task
+from groundkit.task.networks import build_model
+from groundkit.task.task import Task, read_task
 
 _TRIED_IMAGES = 64
 
@@ -113,9 +115,8 @@ def plan_program(
     after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     shapes = tuple(time_circuit(goal.reasoner) for goal in task.goals)
     train = task.spec.train
-    steps = joint_steps(task)
-    epochs = -(-steps * train.batch // task.count) if task.asks else train.epochs
-    per_epoch = steps / max(epochs, 1)
+    images = max(len(task.pool(name)) for name in task.neural)
+    per_epoch = train.epoch_steps(task.count, images)
     perceive = sample = cluster = 0.0
     for name in task.neural:
         image, chains = _try(task, name, trust=trust)
@@ -135,7 +136,7 @@ def plan_program(
         perceive_s=perceive,
         sample_s=sample,
         cluster_s=cluster,
-        epochs=epochs,
+        epochs=-(-train.joint_steps(task.count, images) // per_epoch),
     )
 
 
@@ -154,7 +155,7 @@ def _try(task: Task, name: str, *, trust: bool) -> tuple[float, float]:
     symbols = len(task.domains[name])
     shape = tuple(pool.shape[1:])
     model = build_model(settings, shape, symbols, trust=trust)
-    learner = learner_of(model, settings, pool, seed=0)
+    learner = Learner(model, settings.perception, pool, seed=0)
     generator = torch.Generator().manual_seed(0)
     images = torch.arange(_TRIED_IMAGES) % len(pool)
     chains_of = torch.arange(settings.perception.sampler.batch) % len(pool)
@@ -164,8 +165,8 @@ def _try(task: Task, name: str, *, trust: bool) -> tuple[float, float]:
         (reading.first + reading.second).sum().backward()  # type: ignore[no-untyped-call]
 
     def chains() -> None:
-        terms, _ = learner.generative_terms(chains_of)
-        sum(value for _, value in terms.values()).backward()  # type: ignore[union-attr]
+        contrast = learner.generative_terms(chains_of)
+        add_up(contrast.terms).backward()  # type: ignore[no-untyped-call]
 
     sampling = _best_of_three(chains) if settings.perception.generative > 0 else 0.0
     return _best_of_three(views) / _TRIED_IMAGES, sampling

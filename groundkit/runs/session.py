@@ -23,6 +23,7 @@ from groundkit.errors import (
 )
 from groundkit.perception.generate import sample_images
 from groundkit.perception.in_distribution import Familiar, measure
+from groundkit.perception.langevin import Langevin
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel, energy, log_probs
 from groundkit.perception.pixels import to_model
@@ -32,8 +33,7 @@ from groundkit.program.source import load_program
 from groundkit.runs.answers import Answers, ImageReading
 from groundkit.runs.cases import Questions
 from groundkit.task.binding import Binding, Learnt, Sources
-from groundkit.task.networks import build_model, learner_of
-from groundkit.task.settings import langevin
+from groundkit.task.networks import build_model
 from groundkit.task.spec import load_spec
 from groundkit.task.task import Task
 from groundkit.training.weights import load_weights, read_manifest, read_tensors
@@ -285,7 +285,7 @@ class Session:
             model,
             start.to(self.device),
             wanted,
-            sampler=langevin(self.spec.network(name).perception.sampler),
+            sampler=Langevin(self.spec.network(name).perception.sampler),
             generator=generator,
             steps=steps,
         )
@@ -295,7 +295,8 @@ class Session:
     def learner(self, name: str, seed: int = 0) -> Learner:
         """Returns a network as training left it, with its pool, for evaluation."""
         pool = self.task.pool(name).to(self.device)
-        return learner_of(self.model(name), self.spec.network(name), pool, seed)
+        settings = self.spec.network(name).perception
+        return Learner(self.model(name), settings, pool, seed=seed)
 
     def _repr_html_(self) -> str:
         return f"<p>Run <code>{escape(str(self.folder))}</code>, networks {self.networks}</p>"

@@ -367,17 +367,6 @@ def _part(
     return parts
 
 
-def joint_steps(task: Task) -> int:
-    """Returns the number of steps of joint training that the spec asks for."""
-    train = task.spec.train
-    if task.asks:
-        per_epoch = -(-task.count // train.batch)
-    else:
-        images = max(len(task.pool(name)) for name in task.neural)
-        per_epoch = -(-images // train.pool_batch)
-    return max(train.min_steps, train.epochs * per_epoch)
-
-
 def load_task(
     program: Path,
     spec: Path | None = None,

@@ -3,7 +3,7 @@
 import pytest
 
 from groundkit.report.compare import compare
-from groundkit.report.html import render_report
+from groundkit.report.html import write_report
 from tests.browser import LOOKS, findings, needs_axe, opened, overflow, paper
 from tests.report.test_compare import RUNS
 from tests.report.test_html import full  # noqa: F401
@@ -16,7 +16,7 @@ def write(folder, text):
 
 @pytest.fixture
 def report(full, tmp_path):  # noqa: F811
-    return write(tmp_path, render_report(full))
+    return write_report(full, tmp_path).as_uri()
 
 
 @pytest.mark.parametrize(("width", "scheme"), LOOKS)

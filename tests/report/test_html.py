@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from groundkit.report.html import render_report, write_report
+from groundkit.report.html import write_report
 
 SYMBOLS = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "&amp;"]
 VOID = {"meta", "link", "img", "source", "br"}
@@ -95,8 +95,12 @@ def full():
     }  # fmt: skip
 
 
-def test_names_are_escaped_and_nothing_is_loaded(full):
-    text = render_report(full)
+def rendered(data, folder):
+    return write_report(data, folder).read_text(encoding="utf-8")
+
+
+def test_names_are_escaped_and_nothing_is_loaded(full, tmp_path):
+    text = rendered(full, tmp_path)
     page = Reader(text)
     assert "script" not in page.tags
     assert set(re.findall(r'(?:src|srcset|href)="([^"#]{0,5})', text)) <= {"data:", ""}
@@ -104,8 +108,8 @@ def test_names_are_escaped_and_nothing_is_loaded(full):
     assert SYMBOLS[0] in page.text and "default-src 'none'" in text
 
 
-def test_structure_is_right_for_a_screen_reader(full):
-    text = render_report(full)
+def test_structure_is_right_for_a_screen_reader(full, tmp_path):
+    text = rendered(full, tmp_path)
     page = Reader(text)
     assert page.tags.count("h1") == page.tags.count("main") == 1
     assert len(page.ids) == len(set(page.ids))
@@ -114,8 +118,8 @@ def test_structure_is_right_for_a_screen_reader(full):
     assert '<html lang="en">' in text
 
 
-def test_sections_say_what_was_found(full):
-    text = Reader(render_report(full)).text
+def test_sections_say_what_was_found(full, tmp_path):
+    text = Reader(rendered(full, tmp_path)).text
     for words in (
         "Collapsed: 1 of 3", "never given to an image", "prior rules out 1, leaves 1: uses",
         "observe digit(X, 1) (1 left)",
@@ -127,17 +131,17 @@ def test_sections_say_what_was_found(full):
         assert words in text, words
 
 
-def test_parts_of_a_stage_do_not_count_twice(full):
-    assert "Time in all3 min 20 s" in Reader(render_report(full)).text
+def test_parts_of_a_stage_do_not_count_twice(full, tmp_path):
+    assert "Time in all3 min 20 s" in Reader(rendered(full, tmp_path)).text
 
 
-def test_the_least_data_gives_reasons_instead_of_blanks():
+def test_the_least_data_gives_reasons_instead_of_blanks(tmp_path):
     data = {
         "title": "t", "command": "c",
         "networks": [{"name": "n", "symbols": SYMBOLS,
                       "grounding": grounding(None, reason="the images have no labels")}],
     }  # fmt: skip
-    page = Reader(render_report(data))
+    page = Reader(rendered(data, tmp_path))
     for words in (
         "confusion matrix is missing: the images have no labels",
         "Calibration is missing: the images have no labels",
@@ -147,10 +151,10 @@ def test_the_least_data_gives_reasons_instead_of_blanks():
         assert words in " ".join(page.text.split()), words
 
 
-def test_no_network_and_several_networks(full):
-    assert "Nothing to judge" in render_report({"title": "t", "command": "c", "networks": []})
+def test_no_network_and_several_networks(full, tmp_path):
+    assert "Nothing to judge" in rendered({"title": "t", "command": "c", "networks": []}, tmp_path)
     full["networks"].append(full["networks"][0] | {"name": "other"})
-    Reader(render_report(full))
+    Reader(rendered(full, tmp_path))
 
 
 def test_files_are_written_and_plots_are_named_by_network(full, tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from groundkit.report import pictures, planar, plots
+from groundkit.report import pictures, plots
 
 HOSTILE = ["$\\frac", "_hidden", "<b>", "two\nlines", "", "a very long name for a symbol"]
 
@@ -94,12 +94,3 @@ def test_words_say_what_the_picture_shows():
     assert "9 of 10" in words and "cat given as dog (1 of 6)" in words
     assert "No mistakes" in pictures.confusion_words([[5, 0], [0, 4]], ["cat", "dog"])
     assert "median 2.00" in pictures.energy_words([1, 2, 3], {"noise": []})
-
-
-def test_density_is_dark_where_the_energy_is_low():
-    energies = np.full((20, 20), 9.0)
-    energies[:10, :10] = 0.0
-    corners = np.array([[-0.9, 0.9], [0.9, 0.9]])
-    picture = pixels(planar.density(corners, [0, 1], (-1, 1, -1, 1), energies)).mean(axis=2)
-    height, width = picture.shape
-    assert picture[height * 3 // 4, width // 3] < picture[height * 3 // 4, width * 3 // 4]

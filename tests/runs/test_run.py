@@ -63,6 +63,16 @@ def test_the_written_spec_is_complete_and_repeats_the_run(result, folder):
     assert again.metrics["query"] == result.metrics["query"]
 
 
+def test_scores_stand_in_fields_of_the_result(result):
+    scores = result.metrics["grounding"]
+    assert (result.accuracy, result.accuracy_matched, result.nmi) == (
+        scores["accuracy"],
+        scores["accuracy_matched"],
+        scores["nmi"],
+    )
+    assert result.query_accuracy == result.metrics["query"]["accuracy"]
+
+
 def test_history_is_one_object_a_line(result):
     rows = [json.loads(line) for line in (result.folder / "history.jsonl").open()]
     assert {row["phase"] for row in rows} == {"cluster", "joint"} or rows[0]["phase"] == "joint"
