@@ -15,7 +15,6 @@ from groundkit.data.examples import (
     UNKNOWN,
     Examples,
     Indices,
-    check_stacked,
     draw_images,
     input_of,
     parts_of,
@@ -88,11 +87,6 @@ def _draw_shape(
 ) -> list[ShapedExamples]:
     """Draws examples in one shape; those in which an image stands twice are of another one."""
     reasoner, roles = goal.reasoner, goal.roles
-    for network, calls in reasoner.slots.items():
-        if network in banks:
-            check_stacked(
-                network, calls, banks[network], binding.program.networks[network].location
-            )
     worlds = reasoner.sample(count, rng)
     values = {
         (network, input_of(call)): worlds.values[network][:, position]

@@ -317,6 +317,12 @@ def _override(data: dict[str, Any], override: str) -> None:
         data = data.setdefault(table, {}) if isinstance(data, dict) else _named(data, table)
         if not isinstance(data, dict | list):
             raise SpecError(f"'--set {override}': '{table}' is a value, not a table")
+    if isinstance(data, list):
+        names = ", ".join(str(one.get("name")) for one in data if isinstance(one, dict))
+        raise SpecError(
+            f"'--set {override}': there are several tables '{tables[-1]}'",
+            remedy=f"name one of them: {tables[-1]}.NAME.{last}=..., NAME being one of {names}",
+        )
     try:
         data[last] = tomllib.loads(f"value = {value}")["value"]
     except (ValueError, RecursionError):

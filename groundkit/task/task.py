@@ -11,7 +11,7 @@ from torch import Tensor
 
 from groundkit.circuit.cache import cache_folder
 from groundkit.data import sources
-from groundkit.data.examples import Indices, restrict
+from groundkit.data.examples import Indices, check_stacked, restrict
 from groundkit.data.images import DataSource, ImageSet
 from groundkit.data.labels import Labelled, draw_labelled, read_labelled
 from groundkit.data.sources import check_ood
@@ -202,6 +202,9 @@ class Task:
         read = {n for g in self._asked if g.query is query for n in g.reasoner.slots}
         source = f"data {query.examples.data}"
         banks: dict[str, ImageSet] = {}
+        for goal in self._asked:
+            if goal.query is query:
+                self._check_stacked(goal)
         for group in self.groups:
             if read & set(group):
                 images = self._images(group, query, split)
@@ -216,6 +219,13 @@ class Task:
         count = settings.count if split == _TRAIN else settings.held_out
         for shaped in draw_query(self.binding, query, count, banks, rng, held_out=split == _TEST):
             gathered.examples.append((source, shaped))
+
+    def _check_stacked(self, goal: BoundGoal) -> None:
+        """Checks that data sets have images for calls that read several at once."""
+        for network, calls in goal.reasoner.slots.items():
+            if network in self.neural:
+                at = self.program.networks[network].location
+                check_stacked(network, calls, self._source(network, goal.query).train, at)
 
     def _gather_written(self, query: BoundQuery, gathered: tuple[Gathered, Gathered]) -> None:
         """Reads the user's examples; a fifth is held out where no file of such is named."""

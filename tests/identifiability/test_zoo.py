@@ -89,7 +89,8 @@ def test_examples_are_drawn_from_their_own_goal() -> None:
     examples = (
         read_task(PROGRAMS / "half.pl", settings=["examples.data=digits8"]).examples[0].examples
     )
-    pairs = set(zip(*(examples.truth["net", name].tolist() for name in "XY"), strict=True))
+    truth = {name: rows.tolist() for (_, name), rows in examples.truth.items()}
+    pairs = set(zip(truth["X"], truth["Y"], strict=True))
     assert pairs == {(0, 0), (0, 1), (2, 3), (2, 4)}
 
 

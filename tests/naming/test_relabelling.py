@@ -14,6 +14,7 @@ from groundkit.errors import DataError, NetworkError
 from groundkit.identifiability.relations import Relation
 from groundkit.naming.assignment import FLOOR
 from groundkit.naming.relabelling import Regrounder
+from groundkit.naming.scorers import Queries
 from tests.identifiability.oracle import identify, relation
 from tests.naming.fakes import RowReasoner, predictions, reground, shuffled
 
@@ -139,7 +140,7 @@ def test_names_that_the_goal_cannot_tell_apart_are_ambiguous() -> None:
     rng = np.random.default_rng(4)
     log_probs, answers = predictions(whole, 400, rng)
     found = Regrounder([RowReasoner(whole)], DIGITS, rivals=identify(whole).listed)(
-        log_probs, answers, rng=rng
+        [Queries(log_probs, answers)], rng=rng
     )
     assert found.ambiguous
     assert not found.accepted
@@ -185,9 +186,9 @@ def test_the_same_generator_gives_the_same_names_and_time_is_short() -> None:
     moved, _ = shuffled(log_probs, rng)
     search = Regrounder([RowReasoner(ADDITION)], DIGITS)
     start = time.monotonic()
-    first = search(moved, answers, rng=np.random.default_rng(0))
+    first = search([Queries(moved, answers)], rng=np.random.default_rng(0))
     assert time.monotonic() - start < 5  # 0.2 s on an idle machine
-    second = search(moved, answers, rng=np.random.default_rng(0))
+    second = search([Queries(moved, answers)], rng=np.random.default_rng(0))
     assert (first.best, first.gain) == (second.best, second.gain)
 
 

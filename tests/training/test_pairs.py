@@ -67,7 +67,7 @@ def test_training_reads_both_images(folder):
     task = load_task(folder / "pair.pl")
     trainer = Trainer(task, "cpu", 0)
     trainer.train()
-    assert trainer._symbolic.read(trainer.learners)["net"].shape == (20, 2, 2)
+    assert trainer._symbolic.read(trainer.learners)[0].log_probs["net"].shape == (20, 2, 2)
 
 
 def test_files_are_stacked_in_the_order_of_the_call(folder):
