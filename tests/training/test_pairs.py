@@ -76,7 +76,7 @@ def test_files_are_stacked_in_the_order_of_the_call(folder):
     examples = from_file(folder, header, rows).examples[0].examples
     pixels = examples.banks["net"].pixels[:, :, 0, 0]
     assert pixels[examples.images["X,Y"][0]].tolist() == [0, 255]
-    assert pixels[examples.images["U,V"][0]].tolist() == [0, 0]
+    assert pixels[examples.images["X,X"][0]].tolist() == [0, 0]
     assert (examples.truth["net", "X,Y"] == 1).all()
 
 
@@ -85,7 +85,7 @@ def test_one_image_in_two_calls_needs_files(folder):
     with pytest.raises(NetworkError, match="Y is part of several calls") as info:
         _ = load_task(folder / "pair.pl", settings=goal).examples
     assert "examples of your own" in str(info.value)
-    rows = [["0.png", "0.png", "0.png", "same"]] * 5
+    rows = [["0.png", "255.png", "127.png", "same"]] * 5
     examples = from_file(folder, ["X", "Y", "U", "Z"], rows, *goal).examples[0].examples
     assert set(examples.images) == {"X,Y", "Y,U"}
 
