@@ -14,6 +14,9 @@ from groundkit.grounding.networks import build_model
 from groundkit.grounding.task import Task, read_task
 from groundkit.report.words import ShownAsPrinted
 
+_DRAWN = 1000
+"""Examples that are drawn at most: as good for finding mistakes as a million."""
+
 
 @dataclass(frozen=True)
 class Checked(ShownAsPrinted):
@@ -58,6 +61,7 @@ class Checked(ShownAsPrinted):
             f"  network {name}: {facts['backbone']} with {facts['parameters']} parameters for "
             f"{facts['symbols']} symbols, {facts['pool']} unlabelled images of {facts['data']}, "
             f"{'x'.join(map(str, facts['image_shape']))}"
+            + "".join(f"\n    taken for granted: {text}" for text in facts["assumed"])
             for name, facts in self.networks.items()
         ]
         return "\n".join(lines)
@@ -76,6 +80,8 @@ def check_program(
         InputError: The first thing found that is not in order.
     """
     task = read_task(program, spec, settings=settings, trust=trust)
+    count = task.spec.examples.count
+    task.draw_few(_DRAWN)
     networks = {name: _check_network(task, name, trust=trust) for name in task.neural}
     task.prepare()
     return Checked(
@@ -85,7 +91,7 @@ def check_program(
         observed=task.roles.observed,
         answers=len(task.reasoner.answers) if task.asks else 0,
         networks=networks,
-        examples=len(task.examples),
+        examples=len(task.examples) if task.reads_file else count,
         circuit_nodes=len(task.reasoner.compiled.circuit) if task.asks else 0,
     )
 
@@ -111,4 +117,5 @@ def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:
         "data": task.examples.banks[name].name,
         "pool": len(pool),
         "image_shape": list(pool.shape[1:]),
+        "assumed": list(task.examples.banks[name].assumed),
     }

@@ -6,11 +6,12 @@ one :class:`~groundkit.errors.SpecError` that names the line of the file.
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tomli_w
 from pydantic import (
@@ -18,15 +19,32 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
+from groundkit.bounds import (
+    SMALLEST,
+    Batch,
+    BatchOrNone,
+    Channels,
+    Count,
+    CountOrNone,
+    Factor,
+    Option,
+    Rate,
+    Seed,
+    Side,
+    Spread,
+    Steps,
+    Temperature,
+    Weight,
+    no_truth_value,
+)
 from groundkit.errors import Location, SpecError, choose_from
+from groundkit.files import read_text
 from groundkit.presets import fill_in, load_preset
-
-_MOST = 10_000_000
-"""Examples and images that may be asked for; more is a slip of the keyboard."""
 
 
 class _Section(BaseModel):
@@ -35,6 +53,12 @@ class _Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value(cls, value: Any, info: ValidationInfo) -> Any:
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        return value if _section_of(annotation) else no_truth_value(value, annotation)
 
 
 def _with_preset(given: Any, table: Literal["network", "train"]) -> Any:
@@ -47,7 +71,7 @@ def _with_preset(given: Any, table: Literal["network", "train"]) -> Any:
 class QuerySpec(_Section):
     """What is asked of the program, once per example."""
 
-    goal: str
+    goal: Annotated[str, Field(max_length=100_000)]
     """The goal, for instance ``addition(X, Y, Z)``; its variables are bound per example."""
     answers: dict[str, list[str | int]] = Field(default_factory=dict)
     """Values of an observed variable, for a program that cannot enumerate them by itself."""
@@ -65,11 +89,11 @@ class ExamplesSpec(_Section):
     goal: str | None = None
     """Goal that examples are drawn from, over the same variables, where fewer combinations occur
     than the query allows; training does not see it."""
-    count: int = Field(default=1000, ge=1, le=_MOST)
+    count: int = Field(default=1000, ge=1, le=1_000_000)
     """Number of examples drawn for training."""
-    held_out: int = Field(default=500, ge=1, le=_MOST)
+    held_out: int = Field(default=500, ge=1, le=100_000)
     """Number of examples drawn from test images, for query accuracy."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the draw; independent of the training seed."""
     pool: bool = True
     """Whether the data set's other training images join the unsupervised terms, unlabelled."""
@@ -81,66 +105,66 @@ class SamplerSpec(_Section):
     kind: Literal["langevin", "energy-discrepancy"] = "langevin"
     """``langevin``: samples of the model by SGLD; ``energy-discrepancy``: perturbed data, faster
     and blind to what no perturbation looks like. Keys other than the last two are SGLD's."""
-    steps: int = Field(default=10, ge=1)
+    steps: Steps = 10
     """SGLD steps per sampling."""
-    step_size: float = Field(default=2.0, gt=0)
+    step_size: Factor = 2.0
     """Twice the factor of the energy's gradient; with ``noise`` 0.01 it is not temperature 1."""
-    noise: float = Field(default=0.01, ge=0)
+    noise: Spread = 0.01
     """Standard deviation of the noise added in every step."""
-    clip_gradient: float = Field(default=0.2, gt=0)
+    clip_gradient: float = Field(default=0.2, ge=SMALLEST, le=1e12)
     """Largest absolute gradient of a pixel in one step."""
-    anneal: float = Field(default=1.0, gt=0, le=1)
+    anneal: float = Field(default=1.0, ge=SMALLEST, le=1)
     """What remains of step size and noise at a call's last step; 1 keeps them as they are."""
-    buffer: int = Field(default=1000, ge=1)
+    buffer: Batch = 1000
     """Number of persistent images in the replay buffer."""
     reinit: float = Field(default=0.05, ge=0, le=1)
     """Share of chains that start anew."""
-    batch: int = Field(default=64, ge=1)
+    batch: Batch = 64
     """Chains per generative step."""
-    every: int = Field(default=4, ge=1)
+    every: Steps = 4
     """The generative term joins every so many training steps."""
-    energy_penalty: float = Field(default=0.001, ge=0)
+    energy_penalty: Weight = 0.001
     """Weight of the squared energies, which keeps them near zero."""
-    data_noise: float = Field(default=0.03, ge=0)
+    data_noise: Spread = 0.03
     """Standard deviation of the noise added to real images in the generative term."""
-    perturbation: float = Field(default=0.3, gt=0)
+    perturbation: float = Field(default=0.3, ge=SMALLEST, le=100)
     """Standard deviation of each of a perturbation's two steps, of images in [-1, 1]."""
-    negatives: int = Field(default=4, ge=1)
+    negatives: int = Field(default=4, ge=1, le=10_000)
     """Perturbations of an image."""
 
 
 class PerceptionSpec(_Section):
     """Weights of the bound's terms, the sampler and the augmentation of one network."""
 
-    generative: float = Field(default=0.2, ge=0)
+    generative: Weight = 0.2
     """Weight of L_GEN, the energy-based term."""
-    invariance: float = Field(default=1.0, ge=0)
+    invariance: Weight = 1.0
     """Weight of L_INV, agreement of an image's two views."""
     symmetric: bool = True
     """Whether either view is L_INV's target in turn, or the first one alone."""
     stop_gradient: bool = False
     """Whether L_INV's target is fixed, or trained like the other view."""
-    prior: float = Field(default=10.0, ge=0)
+    prior: Weight = 10.0
     """Weight of L_PRIOR."""
     prior_convention: Literal["mean", "sum"] = "mean"
     """Whether L_PRIOR averages over symbols or sums: for ten symbols weight 10 by ``mean`` is
     weight 1 by ``sum``."""
     prior_probabilities: list[float] | None = None
     """Expected share of every symbol; uniform when absent."""
-    prior_queue: int = Field(default=0, ge=0, le=_MOST)
+    prior_queue: CountOrNone = 0
     """Views of earlier steps that join L_PRIOR's marginal; with fewer images a step than some ten a
     symbol, that of one step is biased against confident predictions."""
-    contrastive: float = Field(default=0.0, ge=0)
+    contrastive: Weight = 0.0
     """Weight of the contrastive term in joint training; the clustering phase has it alone."""
-    contrastive_temperature: float = Field(default=0.3, gt=0)
+    contrastive_temperature: Temperature = 0.3
     """Its temperature, in the clustering phase too."""
-    assignment: float = Field(default=0.0, ge=0)
+    assignment: Weight = 0.0
     """Weight of the self-labelling term, which holds on to the clusters of the clustering phase;
     1 where a program has few examples or there is none."""
     assignment_fades: bool = True
     """Whether that weight falls to 0 over the first half of joint training; no where the clusters
     are of shapes that invariance and prior would cut, such as moons."""
-    ema: float = Field(default=0.0, ge=0, lt=1)
+    ema: float = Field(default=0.0, ge=0, le=0.99999)
     """Decay of the moving average of the weights in joint training, such as 0.99, which training
     ends with; 0 ends with the last weights as they are."""
     augmentation: Literal["none", "digits", "small-digits", "objects", "garments", "points"] = (
@@ -163,14 +187,14 @@ class PerceptionSpec(_Section):
 class LabelsSpec(_Section):
     """The few labels that training may use; without them it uses none."""
 
-    per_symbol: int = Field(default=0, ge=0)
+    per_symbol: CountOrNone = 0
     """Images of each symbol whose label is used, drawn from the data set's training images."""
     symbols: list[str] = Field(default_factory=list)
     """The symbols that are drawn, all of them when empty."""
     file: Path | None = None
     """CSV with a column ``image`` and either a column ``symbol`` or one of probabilities for each
     symbol; in place of ``per_symbol``."""
-    weight: float = Field(default=1.0, ge=0)
+    weight: Weight = 1.0
     """Weight of the labels' term, mean log p(label)."""
 
 
@@ -182,20 +206,20 @@ class NetworkSpec(_Section):
     backbone: str = "convnet"
     """``mlp``, ``convnet``, ``resnet8``, ``resnet18``, ``module:package.module:Class``, or
     ``observed`` for a predicate whose input is an observed symbol rather than an image."""
-    options: dict[str, int] = Field(default_factory=dict)
+    options: dict[str, Option] = Field(default_factory=dict)
     """The backbone's own options, such as ``width``."""
     normalise: bool = False
     """Whether embeddings have unit length, which bounds logits and energy by 1/temperature."""
-    temperature: float = Field(default=1.0, gt=0)
+    temperature: Temperature = 1.0
     """Divides the logits."""
     bfloat16: bool = False
     """Whether the backbone computes with bfloat16, in training, sampling and use: about twice as
     fast where the hardware has it."""
     data: str | None = None
     """Data set of this network's images, when not that of ``[examples]``."""
-    image_shape: tuple[int, int, int] | None = None
-    """Channels, height and width that the user's own images are brought to; by default those of
-    the data set's images, 1 x 28 x 28 for ``mnist5k``."""
+    image_shape: tuple[Channels, Side, Side] | None = None
+    """Channels (1 grey, 3 colour; 2 and 4 with opacity), height and width that images are brought
+    to, those of a data set and the user's own; by default those of the data set."""
     labels: LabelsSpec = LabelsSpec()
     """Weak supervision."""
     perception: PerceptionSpec = PerceptionSpec()
@@ -212,39 +236,39 @@ class TrainSpec(_Section):
 
     preset: str | None = None
     """Schedule for a known data set, such as ``mnist5k``, for the keys that are not given here."""
-    epochs: int = Field(default=25, ge=1)
+    epochs: Steps = 25
     """Passes over the examples in joint training; at least ``min_steps`` steps are made."""
-    min_steps: int = Field(default=600, ge=0)
+    min_steps: CountOrNone = 600
     """Least number of joint steps, for small numbers of examples."""
-    batch: int = Field(default=64, ge=1)
+    batch: Batch = 64
     """Examples per step."""
-    pool_batch: int = Field(default=64, ge=0)
+    pool_batch: BatchOrNone = 64
     """Unlabelled images per step in the bound's terms, beside the examples' images."""
-    cluster_steps: int = Field(default=300, ge=0)
+    cluster_steps: CountOrNone = 300
     """Steps of the clustering phase (contrastive embedding) before symbols are named."""
-    clusters_per_symbol: int = Field(default=1, ge=1)
+    clusters_per_symbol: int = Field(default=1, ge=1, le=1000)
     """Clusters that a symbol may consist of at the start; above 1 the program names each of the
     many clusters, several by one symbol, unless symbols would be left without any."""
-    cluster_batch: int = Field(default=256, ge=2)
+    cluster_batch: int = Field(default=256, ge=2, le=100_000)
     """Images per step of the clustering phase."""
-    cluster_learning_rate: float = Field(default=2e-3, gt=0)
+    cluster_learning_rate: Rate = 2e-3
     """Peak learning rate of AdamW in the clustering phase; it rises, then falls to zero."""
-    learning_rate: float = Field(default=2e-3, gt=0)
+    learning_rate: Rate = 2e-3
     """The same in joint training."""
-    weight_decay: float = Field(default=1e-4, ge=0)
+    weight_decay: float = Field(default=1e-4, ge=0, le=100)
     """Weight decay of AdamW."""
-    symbolic: float = Field(default=1.0, ge=0)
+    symbolic: Weight = 1.0
     """Weight of the symbolic term, mean log P(query)."""
     schedule: Literal["constant", "annealed", "clusters-first", "tempered"] = "constant"
     """How the symbolic term comes in: at its full weight from the start; rising from nothing;
     absent, then at its full weight; or reading softened symbols, which harden."""
-    schedule_steps: int = Field(default=200, ge=1)
+    schedule_steps: Count = 200
     """Joint steps after which every schedule is at the full weight."""
     reground: bool = True
     """Whether the relabelling search runs."""
-    reground_every: int = Field(default=100, ge=1)
+    reground_every: Count = 100
     """Joint steps between relabelling searches; one more comes half-way to the first."""
-    checkpoint_every: int = Field(default=100, ge=1)
+    checkpoint_every: Count = 100
     """Steps between saved states, from which ``--resume`` goes on."""
 
     @model_validator(mode="before")
@@ -258,11 +282,11 @@ class EvaluateSpec(_Section):
 
     ood: list[str] = Field(default_factory=lambda: ["fashion-mnist", "letters", "noise"])
     """Out-of-distribution sets: data sets, or ``letters``, ``noise``, ``inverted``, ``rotated``."""
-    ood_count: int = Field(default=1000, ge=10, le=_MOST)
+    ood_count: int = Field(default=1000, ge=10, le=1_000_000)
     """Images of every out-of-distribution set."""
-    samples: int = Field(default=10, ge=0)
+    samples: int = Field(default=10, ge=0, le=10_000)
     """Generated images per symbol; 0 leaves generation out."""
-    sample_steps: int = Field(default=20, ge=1)
+    sample_steps: Steps = 20
     """Largest number of SGLD steps of a generated image; it stops at an energy of real images."""
 
 
@@ -289,18 +313,19 @@ class Spec(_Section):
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
 
-def load_spec(path: Path, overrides: Sequence[str] = ()) -> Spec:
+def load_spec(path: Path, overrides: Sequence[str] = (), within: Path | None = None) -> Spec:
     """Reads a spec file and applies ``--set`` overrides.
 
     Args:
         path: The ``.toml`` file.
         overrides: Texts ``a.b=value``; the value is read as TOML, otherwise as a string.
+        within: A folder that the file must lie in, as that of a run.
 
     Raises:
         SpecError: The file is missing, is not TOML, or does not fit the models.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path, error=SpecError, what="the spec cannot be read: it", within=within)
     except FileNotFoundError:
         raise SpecError(
             f"there is no spec '{path}'",
@@ -308,8 +333,6 @@ def load_spec(path: Path, overrides: Sequence[str] = ()) -> Spec:
             "with --spec",
             at=Location(path),
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"the spec cannot be read: {error}", at=Location(path)) from error
     return parse_spec(text, path, overrides)
 
 
@@ -370,7 +393,22 @@ def _located(error: ValidationError, text: str, file: Path | None) -> SpecError:
         )
     if first["type"] == "missing":
         return SpecError(f"the key '{dotted}' is missing", at=at, remedy=f"add {path[-1]} = ...")
-    return SpecError(f"{dotted} = {_shown(first['input'])}: {first['msg']}", at=at)
+    said = first["msg"].removeprefix("Value error, ")
+    return SpecError(
+        f"{dotted} = {_shown(first['input'])}: {said}", remedy=_default_of(path), at=at
+    )
+
+
+def _default_of(path: Sequence[str]) -> str | None:
+    """Words the remedy that always works: the key's default, where it has a plain one."""
+    model: type[BaseModel] = Spec
+    for part in path[:-1]:
+        field = model.model_fields.get(part)
+        model = (_section_of(field.annotation) or model) if field else model
+    field = model.model_fields.get(path[-1]) if path else None
+    if field is None or not isinstance(field.default, (bool, int, float, str)):
+        return None
+    return f"leave it out for the default, {json.dumps(field.default)}"
 
 
 def _shown(value: Any) -> str:

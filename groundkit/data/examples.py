@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from groundkit.data.files import read_image, read_probability, read_table
+from groundkit.data.files import read_images, read_probability, read_table
 from groundkit.data.images import ImageSet
 from groundkit.errors import DataError, Location, NetworkError, choose_from
 
@@ -144,7 +144,8 @@ def restrict(network: str, domain: Sequence[str], images: ImageSet) -> ImageSet:
     position[classes] = np.arange(len(domain))
     labels = position[images.labels]
     kept = np.flatnonzero(labels != UNKNOWN)
-    return ImageSet(images.name, images.pixels[torch.from_numpy(kept)], labels[kept], tuple(domain))
+    pixels = images.pixels[torch.from_numpy(kept)]
+    return replace(images, pixels=pixels, labels=labels[kept], classes=tuple(domain))
 
 
 def check_stacked(
@@ -302,7 +303,7 @@ def _read_banks(
     places: dict[str, dict[tuple[str, ...], int]] = {
         network: {} for network in roles.images.values()
     }
-    pixels: dict[str, list[torch.Tensor]] = {network: [] for network in places}
+    named: dict[str, list[tuple[Path, Location | None]]] = {network: [] for network in places}
     images: dict[str, Indices] = {}
     for joined, network in roles.images.items():
         positions = []
@@ -310,13 +311,15 @@ def _read_banks(
             names = tuple(row[variable] for variable in parts_of(joined))
             if names not in places[network]:
                 at = Location(file, number)
-                places[network][names] = len(pixels[network])
-                paths = [inside(file.parent, name, at) for name in names]
-                parts = [read_image(path, shapes[network], at) for path in paths]
-                pixels[network].append(torch.cat(parts))
+                places[network][names] = len(places[network])
+                named[network] += [(inside(file.parent, name, at), at) for name in names]
             positions.append(places[network][names])
         images[joined] = np.array(positions, dtype=np.int64)
-    banks = {name: ImageSet(str(file), torch.stack(stack)) for name, stack in pixels.items()}
+    banks = {}
+    for network, files in named.items():
+        pixels, assumed = read_images(files, shapes[network])
+        stacked = pixels.reshape(len(places[network]), -1, *pixels.shape[2:])
+        banks[network] = ImageSet(str(file), stacked, assumed=assumed)
     return banks, images
 
 

@@ -28,6 +28,7 @@ from groundkit.data.images import DataSource, ImageSet
 from groundkit.data.labels import Labelled, draw_labelled, read_labelled
 from groundkit.data.sources import check_ood
 from groundkit.errors import DataError, Location, SpecError, choose_from
+from groundkit.files import read_text
 from groundkit.grounding.roles import (
     OBSERVED,
     check_networks,
@@ -103,6 +104,22 @@ class Task:
                 at=self.at("examples"),
             )
 
+    @property
+    def reads_file(self) -> bool:
+        """Whether examples are the user's own, and not drawn."""
+        return self.spec.examples.file is not None
+
+    def draw_few(self, most: int) -> None:
+        """Limits how many examples are drawn, for a look at them before training.
+
+        The training examples are all drawn where the unlabelled images are theirs alone.
+        """
+        wanted = self.spec.examples
+        few = {"held_out": min(wanted.held_out, most)}
+        if wanted.pool:
+            few["count"] = min(wanted.count, most)
+        self.spec = self.spec.model_copy(update={"examples": wanted.model_copy(update=few)})
+
     def prepare(self) -> None:
         """Compiles the goal and draws or reads the examples, so that training cannot fail for them.
 
@@ -137,8 +154,8 @@ class Task:
     def at(self, *path: str) -> Location:
         """Locates a key of the spec file."""
         try:
-            text = self.sources.spec.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
+            text = read_text(self.sources.spec, error=SpecError)
+        except (FileNotFoundError, SpecError):
             text = ""
         return Location(self.sources.spec, line_of(text, path))
 
@@ -220,7 +237,9 @@ class Task:
             key = (
                 ("networks", name, "data") if self.spec.network(name).data else ("examples", "data")
             )
-            found[name] = sources.load(wanted, self.sources.spec.parent, self.at(*key))
+            source = sources.load(wanted, self.sources.spec.parent, self.at(*key))
+            shape = self.spec.network(name).image_shape
+            found[name] = source if shape is None else source.brought_to(shape)
         return found
 
     def banks(self, split: int) -> dict[str, ImageSet]:
