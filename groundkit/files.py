@@ -1,24 +1,226 @@
-"""Every file that groundkit writes, it writes here: whole or not at all, and failures say which.
+"""Every file that a user can name is opened here, and every file that groundkit writes is written.
 
-Rows of a history are the one exception to "whole": they are appended as they come, and a reader
-leaves out a last line that was cut short.
+What is read is a regular file of a bounded size, never a device, a pipe or a link to one. What is
+written is written whole or not at all, and failures say which file. Rows of a history are the one
+exception to "whole": they are appended as they come, and a reader leaves out a last line that was
+cut short.
 """
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
+import io
 import json
 import os
+import re
 import secrets
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from groundkit.errors import CheckpointError, Location, RunError
+from groundkit.errors import CheckpointError, GroundkitError, Location, RunError
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+TEXT_LIMIT = 1 << 24
+"""Bytes of a program, a spec or a manifest; people write far less."""
+DATA_LIMIT = 1 << 28
+"""Bytes of a table, of one image, or of the rows of a history."""
+WEIGHTS_LIMIT = 1 << 32
+"""Bytes of one file of weights or of one compressed set of images."""
+
+_KINDS = (
+    (stat.S_ISDIR, "folder"),
+    (stat.S_ISFIFO, "pipe"),
+    (stat.S_ISSOCK, "socket"),
+    (stat.S_ISCHR, "device"),
+    (stat.S_ISBLK, "device"),
+)
+_SHOWN = 200
+
+
+def open_file(
+    path: Path,
+    limit: int,
+    *,
+    error: type[GroundkitError],
+    at: Location | None = None,
+    within: Path | None = None,
+) -> io.BufferedReader:
+    """Opens a file that a user named, for reading: a regular file of at most ``limit`` bytes.
+
+    Nothing is waited for: what is no regular file is refused by its status, before it is opened
+    and once more after.
+
+    Args:
+        path: The file.
+        limit: Most bytes that it may have.
+        error: What to raise when it is refused.
+        at: Where it was named, for the message.
+        within: A folder that the file must lie in, also when links are followed.
+
+    Returns:
+        The open file, at its start.
+
+    Raises:
+        FileNotFoundError: There is no such file, for callers to say what to do about it.
+        GroundkitError: Of the kind ``error``: it is no regular file, too large, leaves the folder,
+            or cannot be read.
+    """
+    try:
+        real = path.resolve() if within is None else _inside(path, within, error, at)
+        _check_kind(path, real.stat(), limit, error, at)
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+        descriptor = os.open(
+            real, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        )
+        stream = open(descriptor, "rb")  # noqa: PTH123, SIM115 - the caller closes it
+    except FileNotFoundError:
+        raise
+    except NotADirectoryError:
+        raise FileNotFoundError(errno.ENOENT, "a part of its path is a file", str(path)) from None
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+    ) as problem:  # too long a name, a NUL, a loop of links
+        raise _unreadable(path, problem, error, at) from None
+    try:
+        _check_kind(path, os.fstat(stream.fileno()), limit, error, at)
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
+def read_bytes(
+    path: Path,
+    limit: int = DATA_LIMIT,
+    *,
+    error: type[GroundkitError],
+    at: Location | None = None,
+    within: Path | None = None,
+) -> bytes:
+    """Reads a file that a user named; see :func:`open_file`."""
+    with open_file(path, limit, error=error, at=at, within=within) as stream:
+        try:
+            content = stream.read(limit + 1)
+        except OSError as problem:  # a file that the system makes while it is read
+            raise _unreadable(path, problem, error, at) from None
+    if len(content) > limit:  # it has grown, or the system did not know its size
+        raise _too_large(path, None, limit, error, at)
+    return content
+
+
+def read_text(
+    path: Path,
+    *,
+    error: type[GroundkitError],
+    what: str = "it",
+    limit: int = TEXT_LIMIT,
+    within: Path | None = None,
+    newlines: bool = True,
+) -> str:
+    """Reads a text file that a user named, in UTF-8 with or without a byte-order mark.
+
+    Args:
+        path: The file.
+        error: What to raise when it is refused.
+        what: What the file is, as the subject of a message.
+        limit: Most bytes that it may have.
+        within: A folder that the file must lie in.
+        newlines: Whether every end of a line becomes a line feed.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        GroundkitError: Of the kind ``error``: see :func:`open_file`; or it is no UTF-8 text.
+    """
+    place = Location(path)
+    content = read_bytes(path, limit, error=error, within=within)
+    content = content.removeprefix(codecs.BOM_UTF8)
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise error(f"{what} is not UTF-8 text but UTF-16", remedy="save it as UTF-8", at=place)
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as problem:
+        before = content[: problem.start].decode()
+        raise error(
+            f"{what} is not UTF-8 text: the byte 0x{content[problem.start]:02x} stands where a "
+            "character is expected",
+            remedy="save it as UTF-8",
+            at=_place(path, before),
+        ) from None
+    if "\0" in text:
+        raise error(
+            f"{what} holds a NUL byte, which no text has",
+            expected="a text file in UTF-8",
+            remedy="check that the right file is named, or save it as UTF-8",
+            at=_place(path, text[: text.index("\0")]),
+        )
+    return re.sub(r"\r\n?", "\n", text) if newlines else text
+
+
+def is_there(path: Path) -> bool:
+    """Whether something has this path; a text that can be no path is not there."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def shown(path: Path | str) -> str:
+    """Prints a path for a message: shortened in its middle, and without control characters."""
+    text = str(path)
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]}...{text[-_SHOWN // 4 :]}"
+
+
+def _place(path: Path, before: str) -> Location:
+    """The line and column that a text ends at."""
+    lines = re.split(r"\r\n?|\n", before)
+    return Location(path, len(lines), len(lines[-1]) + 1)
+
+
+def _inside(path: Path, folder: Path, error: type[GroundkitError], at: Location | None) -> Path:
+    """Follows links; refuses those that leave a folder."""
+    real = path.resolve()
+    if not real.is_relative_to(folder.resolve()):
+        raise error(
+            f"the link '{shown(path)}' leaves the folder '{shown(folder)}'",
+            expected="files that lie in the folder",
+            remedy="put a copy of the file in the link's place, if you trust where it leads",
+            at=at,
+        )
+    return real
+
+
+def _check_kind(
+    path: Path, status: os.stat_result, limit: int, error: type[GroundkitError], at: Location | None
+) -> None:
+    """Refuses what is no regular file, or a large one."""
+    if not stat.S_ISREG(status.st_mode):
+        kind = next((word for test, word in _KINDS if test(status.st_mode)), "something else")
+        raise error(f"'{shown(path)}' is no file but a {kind}", expected="a regular file", at=at)
+    if status.st_size > limit:
+        raise _too_large(path, status.st_size, limit, error, at)
+
+
+def _too_large(
+    path: Path, size: int | None, limit: int, error: type[GroundkitError], at: Location | None
+) -> GroundkitError:
+    has = f"has {size:,} bytes" if size is not None else "goes on without end"
+    return error(f"'{shown(path)}' {has}", expected=f"at most {limit:,} bytes", at=at)
+
+
+def _unreadable(
+    path: Path, problem: Exception, error: type[GroundkitError], at: Location | None
+) -> GroundkitError:
+    reason = getattr(problem, "strerror", None) or str(problem)
+    return error(f"'{shown(path)}' cannot be read: {reason}", at=at)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -99,9 +301,12 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         CheckpointError: There is no such file, or it is damaged before its end.
     """
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"'{path}' cannot be read: {error.strerror}") from None
+        content = read_bytes(path, error=CheckpointError, within=path.parent)
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"'{path}' cannot be read: there is no such file",
+            remedy="copy the run folder again from where it was made",
+        ) from None
     rows = []
     for number, line in enumerate(content.split(b"\n")[:-1], start=1):
         try:

@@ -19,7 +19,7 @@ from pathlib import Path
 from groundkit.circuit.codec import decode, encode
 from groundkit.circuit.compile import Compiled
 from groundkit.errors import RunError
-from groundkit.files import make_folder, write_atomically
+from groundkit.files import make_folder, read_bytes, write_atomically
 from groundkit.program.engine import Shape
 from groundkit.program.ground import GroundProgram
 
@@ -63,8 +63,11 @@ def load(folder: Path, shape: Shape) -> tuple[GroundProgram, Compiled] | None:
     """Reads a shape's entry; ``None`` when there is none or it cannot be used."""
     path = folder / f"{key_of(shape)}.shape"
     try:
-        content = path.read_bytes()
-    except OSError:
+        content = read_bytes(path, _LARGEST, error=RunError)
+    except FileNotFoundError:
+        return None
+    except RunError as error:
+        warnings.warn(f"the cache entry is left out: {error.found}", stacklevel=2)
         return None
     try:
         return unpack(content)

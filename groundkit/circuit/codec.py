@@ -13,6 +13,7 @@ import numpy as np
 
 from groundkit import errors
 from groundkit.circuit.compile import Compiled
+from groundkit.circuit.entry import check_entry
 from groundkit.circuit.ir import KINDS, Circuit
 from groundkit.errors import GroundkitError, Location
 from groundkit.program.ground import (
@@ -56,6 +57,7 @@ def decode(data: Any) -> tuple[GroundProgram, Compiled]:
     Raises:
         ValueError: It is not what :func:`encode` returns, or refers to what is not there.
     """
+    check_entry(data)
     try:
         program, compiled = _decode(data)
         _check_program(program)
@@ -96,7 +98,7 @@ def _check_program(program: GroundProgram) -> None:
     for choice in program.choices:
         source = choice.source
         if isinstance(source, NeuralSource):
-            _require(0 <= source.slot < len(program.slots[source.network]))
+            _require(0 <= source.slot < len(program.slots.get(source.network, ())))
         elif isinstance(source, FixedSource):
             _require(len(source.probabilities) == choice.size)
             _require(all(0 <= p <= 1 for p in source.probabilities))
@@ -116,7 +118,7 @@ def _check_circuit(program: GroundProgram, circuit: Circuit) -> None:
     """Raises a ValueError unless children stand before their parents and leaves have choices."""
     count, lengths = len(circuit.kinds), np.diff(circuit.offsets)
     _require(all(array.ndim == 1 for array in circuit.arrays().values()))
-    _require(len(lengths) == count and (lengths >= 0).all())
+    _require(len(lengths) == count >= 2 and bool((lengths >= 0).all()))
     _require(circuit.offsets[0] == 0 and circuit.offsets[-1] == len(circuit.items))
     _require(((circuit.kinds >= 0) & (circuit.kinds < len(KINDS))).all())
     _require(len(circuit.roots) >= len(program.roots))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,9 +16,14 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from groundkit.errors import GroundkitError, StoppedError
+from groundkit.errors import GroundkitError, RunError, StoppedError
 
 PLAIN_EVERY_S = 10.0
+_LEAST_ADDRESS_SPACE = 4 << 30
+_MEMORY = (
+    "raise the limit of memory (ulimit -v shows that of the shell), or take fewer or smaller "
+    "images, a smaller batch or a smaller network"
+)
 
 ProgramArgument = Annotated[Path, typer.Argument(metavar="PROGRAM", help="The .pl program.")]
 SpecOption = Annotated[
@@ -36,6 +43,7 @@ DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 def reported(debug: bool) -> Iterator[None]:
     """Turns an error into one message on stderr and its exit code."""
     try:
+        _check_address_space()
         yield
     except typer.Exit:
         raise
@@ -45,9 +53,19 @@ def reported(debug: bool) -> Iterator[None]:
         if leads() or not isinstance(error, StoppedError):  # all processes stop together
             typer.echo(f"groundkit: {error}", err=True)
         raise typer.Exit(error.exit_code) from None
+    except MemoryError as error:
+        if debug:
+            raise
+        typer.echo(f"groundkit: out of memory{f': {error}' if str(error) else ''}", err=True)
+        typer.echo(f"  remedy: {_MEMORY}", err=True)
+        raise typer.Exit(1) from None
     except Exception as error:
         if debug:
             raise
+        if _ran_out(error):
+            first = str(error).strip().splitlines()[0]
+            typer.echo(f"groundkit: out of memory: {first}\n  remedy: {_MEMORY}", err=True)
+            raise typer.Exit(1) from None
         typer.echo(
             f"groundkit: internal error, {type(error).__name__}: {error}\n"
             "  remedy: run again with --debug and report what it shows",
@@ -57,6 +75,37 @@ def reported(debug: bool) -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("groundkit: interrupted", err=True)
         raise typer.Exit(1) from None
+
+
+def _check_address_space() -> None:
+    """Refuses a limit under which PyTorch's libraries end the process without a word.
+
+    Raises:
+        RunError: The shell's limit is below what they map.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < _LEAST_ADDRESS_SPACE:
+        raise RunError(
+            f"the address space is limited to {limit >> 20:,} MiB",
+            expected=f"at least {_LEAST_ADDRESS_SPACE >> 20:,} MiB, most of which is only mapped",
+            remedy="ulimit -v unlimited, in the shell that starts groundkit; to limit what a run "
+            "takes, use a control group",
+        )
+
+
+def _ran_out(error: Exception) -> bool:
+    """Whether an error is of memory that the system did not give, in one of its many words."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOMEM, errno.EAGAIN):
+        return True
+    words = ("not enough memory", "out of memory", "cannot allocate memory", "alloc", "map segment")
+    text = str(error).lower()
+    return isinstance(error, (RuntimeError, ImportError, OSError)) and any(
+        word in text for word in words
+    )
 
 
 @contextmanager

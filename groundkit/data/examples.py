@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -172,7 +172,9 @@ def restrict(
     kept = np.flatnonzero(np.all([rows != UNKNOWN for rows in labels.values()], axis=0))
     pixels = images.pixels[torch.from_numpy(kept)]
     return {
-        network: ImageSet(images.name, pixels, rows[kept], tuple(domains[network]))
+        network: replace(
+            images, pixels=pixels, labels=rows[kept], classes=tuple(domains[network]), attributes={}
+        )
         for network, rows in labels.items()
     }
 

@@ -2,29 +2,73 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+import os
 import re
 import warnings
-import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from groundkit.data.images import DataSource, ImageSet, Labels
+from groundkit.data.archives import load_npz
+from groundkit.data.images import DataSource, ImageSet, split
+from groundkit.data.levels import Levels, choose_levels, extent
 from groundkit.errors import DataError, Location
+from groundkit.files import DATA_LIMIT, read_bytes, read_text, shown
 
 # More pixels than this in one file is a decompression bomb or a mistake, not a symbol.
-MAX_PIXELS = 40_000_000
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".pgm", ".ppm", ".tif"})
+MAX_PIXELS, MAX_SIDE = 40_000_000, 16_384
+SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".pbm", ".pgm", ".ppm", ".pnm"}
+    | {".tif", ".tiff"}
+)
 # What Pillow may take a file for. Its other formats run programs (EPS) or are no pictures.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
-# A real set of images unfolds to less than so many times its size on the disk.
-MAX_UNFOLDING = 100
 FOLDER_SIZE, MOST_FOLDER_SIZE = 28, 64
+_PNG_END = b"IEND\xaeB`\x82"
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """A picture in the wanted frame ``(C, H, W)``, before its levels are known."""
+
+    values: NDArray[Any]
+    kind: np.dtype[Any]
+    low: float
+    high: float
+    path: Path
+    at: Location | None
+
+
+def read_images(
+    named: Iterable[tuple[Path, Location | None]],
+    shape: tuple[int, ...],
+    within: Path | None = None,
+) -> tuple[Tensor, tuple[str, ...]]:
+    """Reads image files of one set, whose levels of black and white are decided together.
+
+    Args:
+        named: The files, and where each was named.
+        shape: The wanted ``(C, H, W)``.
+        within: A folder that the files must lie in.
+
+    Returns:
+        Bytes ``(N, C, H, W)``, and what was taken for granted, in words.
+
+    Raises:
+        DataError: A file is missing, is no image, or is too large to be one symbol.
+    """
+    return _levelled([_decode(path, shape, at, within=within) for path, at in named])
 
 
 def read_image(
@@ -46,118 +90,223 @@ def read_image(
     Raises:
         DataError: The file is missing, is no image, or is too large to be one symbol.
     """
+    return read_one(path, shape, at, content)[0]
+
+
+def read_one(
+    path: Path,
+    shape: tuple[int, ...],
+    at: Location | None = None,
+    content: bytes | None = None,
+) -> tuple[Tensor, tuple[str, ...]]:
+    """Reads an image file as :func:`read_image` does, and says what it took for granted."""
+    pixels, assumed = _levelled([_decode(path, shape, at, content)])
+    return pixels[0], assumed
+
+
+def _levelled(decoded: list[_Decoded]) -> tuple[Tensor, tuple[str, ...]]:
+    """Scales pictures to bytes; files of one type share their levels."""
+    found: dict[np.dtype[Any], Levels] = {}
+    for kind in {one.kind for one in decoded}:
+        alike = [one for one in decoded if one.kind == kind]
+        low, high = min(one.low for one in alike), max(one.high for one in alike)
+        worst = max(alike, key=lambda one: (one.high, -one.low))
+        found[kind] = choose_levels(kind, low, high, f"'{shown(worst.path)}'", worst.at)
+    pixels = [torch.from_numpy(found[one.kind].to_bytes(one.values)) for one in decoded]
+    return torch.stack(pixels), tuple(
+        sorted(levels.assumed for levels in found.values() if levels.assumed)
+    )
+
+
+def _decode(
+    path: Path,
+    shape: tuple[int, ...],
+    at: Location | None = None,
+    content: bytes | None = None,
+    within: Path | None = None,
+) -> _Decoded:
+    """Reads a file and fits its picture into the wanted frame."""
     channels, height, width = shape
-    try:
-        if path.exists() and not path.is_file():  # a pipe would be waited for without end
-            raise DataError(f"'{path}' is no file", expected="an image file", at=at)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(_source(path, content), formats=FORMATS) as opened:
-                if opened.width * opened.height > MAX_PIXELS:
-                    raise Image.DecompressionBombError(f"{opened.width}x{opened.height} pixels")
-                picture = _flat(_eight_bits(opened)).convert("RGB" if channels == 3 else "L")
-    except FileNotFoundError:
+    if channels not in _MODES:
         raise DataError(
-            f"there is no image '{path}'",
-            remedy=f"paths are relative to {'the current folder' if at is None else at.file}",
+            f"images of {channels} channels are wanted, the file '{shown(path)}' has 1 to 4",
+            remedy="give one file for each image that the network reads at once",
             at=at,
-        ) from None
+        )
+    content = _content(path, content, at, within)
+    try:
+        with _quiet(), Image.open(io.BytesIO(content), formats=FORMATS) as opened:
+            _refuse_odd(opened, content)
+            picture = _wide(opened) or _flat(opened, channels)
+            values = np.asarray(picture)
+            if not values.size:
+                raise ValueError("it has no pixels")
+            kind = np.dtype(np.uint16) if opened.mode.startswith("I") else values.dtype
+            low, high = extent(values, f"'{shown(path)}'", at)
+            fitted = _fit(picture, channels, height, width)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(
-            f"the image '{path}' is too large: {error}",
-            expected=f"at most {MAX_PIXELS} pixels",
+            f"the image '{shown(path)}' is too large: {error}",
+            expected=f"at most {MAX_PIXELS} pixels, and {MAX_SIDE} a side",
             at=at,
         ) from None
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, MemoryError) as error:
+        reason = "it is none" if isinstance(error, UnidentifiedImageError) else str(error)
         raise DataError(
-            f"'{path}' cannot be read as an image: {error}",
-            expected=f"one of the formats {', '.join(FORMATS)}",
+            f"'{shown(path)}' cannot be read as an image: {reason}",
+            expected=f"one of the formats {', '.join(FORMATS)}, whole",
             at=at,
         ) from None
-    return _fit(np.asarray(picture), channels, height, width)
+    return _Decoded(fitted, kind, low, high, path, at)
 
 
-def _source(path: Path, content: bytes | None) -> Path | io.BytesIO:
-    """What Pillow opens: the file, or its content."""
-    return path if content is None else io.BytesIO(content)
+def _content(path: Path, content: bytes | None, at: Location | None, within: Path | None) -> bytes:
+    """An image file's bytes, from the disk unless they are given."""
+    if content is not None:
+        return content
+    try:
+        return read_bytes(path, DATA_LIMIT, error=DataError, at=at, within=within)
+    except FileNotFoundError:
+        raise DataError(
+            f"there is no image '{shown(path)}'",
+            remedy=f"paths are relative to {'the current folder' if at is None else at.file}",
+            at=at,
+        ) from None
 
 
-def _eight_bits(opened: Image.Image) -> Image.Image:
-    """Scales grey of 16 bits, or of floats in [0, 1], to bytes; Pillow would clip it instead."""
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Makes an error of Pillow's warning of a bomb; its others tell of tags that nobody reads."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def _refuse_odd(opened: Image.Image, content: bytes) -> None:
+    """Refuses a giant by its header, and a PNG without its end; Pillow tells of other cuts."""
+    if opened.width * opened.height > MAX_PIXELS or max(opened.size) > MAX_SIDE:
+        raise Image.DecompressionBombError(f"{opened.width}x{opened.height} pixels")
+    if opened.format == "PNG" and _PNG_END not in content:
+        raise ValueError("the file is cut short")
+
+
+def _wide(opened: Image.Image) -> Image.Image | None:
+    """A picture of more than 8 bits as floats of the same values; ``None`` for others."""
     if not opened.mode.startswith(("I", "F")):
-        return opened
-    values = np.asarray(opened, dtype=np.float64)
-    if not np.isfinite(values).all():
-        raise ValueError("some pixels are not finite")
-    if opened.mode.startswith("I"):
-        values = values / 257
-    elif values.max() <= 1:
-        values = values * 255
-    return Image.fromarray(values.round().clip(0, 255).astype(np.uint8))
+        return None
+    return Image.fromarray(np.asarray(opened, dtype=np.float32))
 
 
-def _flat(opened: Image.Image) -> Image.Image:
-    """Turns a picture upright as its camera says, and lays transparent ones on white paper."""
+def _flat(opened: Image.Image, channels: int) -> Image.Image:
+    """Turns a picture upright as its camera says, and to the wanted channels.
+
+    Transparent ones are laid on white paper unless opacity is wanted.
+    """
     upright = ImageOps.exif_transpose(opened)
-    if not upright.has_transparency_data:
-        return upright
-    layer = upright.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    if channels in (1, 3) and upright.has_transparency_data:
+        layer = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    return upright.convert(_MODES[channels])
 
 
-def _fit(array: np.ndarray, channels: int, height: int, width: int) -> Tensor:
-    """Scales an ``(h, w[, 3])`` array into the frame, keeping its proportions."""
-    picture = Image.fromarray(array)
+def _fit(picture: Image.Image, channels: int, height: int, width: int) -> NDArray[Any]:
+    """Scales a picture into the frame ``(C, H, W)``, keeping its proportions."""
+    if picture.mode == "F" and channels in (2, 4):
+        raise ValueError("grey of more than 8 bits has no opacity, which the network reads")
     factor = min(height / picture.height, width / picture.width)
     size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
     scaled = np.asarray(picture.resize(size, Image.Resampling.LANCZOS))
     border = np.concatenate([scaled[0], scaled[-1], scaled[:, 0], scaled[:, -1]])
-    frame = np.empty((height, width, *scaled.shape[2:]), dtype=np.uint8)
-    frame[:] = np.median(border, axis=0).astype(np.uint8)
+    frame = np.empty((height, width, *scaled.shape[2:]), dtype=scaled.dtype)
+    frame[:] = np.median(border, axis=0).astype(scaled.dtype)
     top, left = (height - size[1]) // 2, (width - size[0]) // 2
     frame[top : top + size[1], left : left + size[0]] = scaled
-    tensor = torch.from_numpy(frame)
-    return tensor[None] if channels == 1 else tensor.permute(2, 0, 1).contiguous()
+    if frame.ndim == 2:
+        return np.ascontiguousarray(np.broadcast_to(frame, (channels, height, width)))
+    return np.ascontiguousarray(np.moveaxis(frame, -1, 0))
+
+
+def load_path(path: Path) -> DataSource | None:
+    """Reads a folder of images or an ``.npz`` file; ``None`` when the path is neither."""
+    try:
+        if path.is_dir():
+            return load_folder(path)
+        there = path.suffix == ".npz" and os.path.lexists(path)
+    except (OSError, ValueError):  # a name that is too long, or with a NUL
+        return None
+    return load_npz(path) if there else None
 
 
 def load_folder(folder: Path, seed: int = 0) -> DataSource:
     """Reads a folder of images; sub-folders, if any, are the classes.
 
+    A class may be a link to a folder elsewhere; an image may not be a link out of its folder.
+    Folders whose name starts with a dot or with two underscores, and empty ones, are no classes.
     A fifth of the images, drawn with a fixed seed, is the test split.
 
     Raises:
         DataError: The folder holds no image, mixes images with class folders, or has a link that
             leaves it.
     """
-    classes = sorted(p.name for p in folder.iterdir() if p.is_dir())
-    files = sorted(
-        (p for p in folder.rglob("*") if p.is_file() and p.suffix.lower() in SUFFIXES), key=str
-    )
+    shelves, assumed = _shelves(folder)
+    loose = _images_in(folder, deep=False)
+    if loose and shelves:
+        raise DataError(
+            f"the folder '{folder}' has images both beside and inside sub-folders",
+            expected="either images only, or one sub-folder per class",
+        )
+    held = shelves or {"": loose}
+    files = [(file, name) for name in sorted(held) for file in held[name]]
     if len(files) < 2:
         raise DataError(
             f"the folder '{folder}' holds {len(files)} images",
             expected="at least two image files, in sub-folders named by class if labels are known",
         )
-    for file in files:
-        if not file.resolve().is_relative_to(folder.resolve()):
+    classes = tuple(sorted(shelves))
+    labels = np.array([classes.index(name) for _, name in files], np.int64) if classes else None
+    for file, name in files:
+        real, roots = file.resolve(), (folder, folder / name)
+        if not any(real.is_relative_to(root.resolve()) for root in roots):
             raise DataError(
                 f"the link '{file}' leaves the folder '{folder}'",
                 expected="images that lie in the folder",
+                remedy="put a copy of the image in the link's place",
             )
-    parents = {file.parent for file in files}
-    labels = None
-    if classes and folder not in parents:
-        names = {name: index for index, name in enumerate(classes)}
-        labels = np.array([names[f.relative_to(folder).parts[0]] for f in files], dtype=np.int64)
-    elif classes:
-        raise DataError(
-            f"the folder '{folder}' has images both beside and inside sub-folders",
-            expected="either images only, or one sub-folder per class",
-        )
-    shape = _common_shape([read_image_size(file) for file in files])
-    pixels = torch.stack([read_image(file, shape) for file in files])
-    whole = ImageSet(str(folder), pixels, labels, tuple(classes))
-    return split(whole, seed)
+    shape = _common_shape([read_image_size(file) for file, _ in files])
+    pixels, taken = read_images([(file, None) for file, _ in files], shape)
+    return split(ImageSet(str(folder), pixels, labels, classes, assumed=(*assumed, *taken)), seed)
+
+
+def _shelves(folder: Path) -> tuple[dict[str, list[Path]], tuple[str, ...]]:
+    """Finds the class folders and their images, and says which folders are none."""
+    found, odd = {}, []
+    for path in sorted(folder.iterdir()):
+        if not path.is_dir():
+            continue
+        if path.is_symlink() and folder.resolve().is_relative_to(path.resolve()):
+            raise DataError(
+                f"the link '{path}' leads back to the folder that holds it",
+                remedy="remove the link, or let it lead to the folder of one class",
+            )
+        images = [] if path.name.startswith((".", "__")) else _images_in(path, deep=True)
+        if images:
+            found[path.name] = images
+        else:
+            odd.append(path.name)
+    if not odd:
+        return found, ()
+    return found, (f"not taken for classes, hidden or without images: {', '.join(odd)}",)
+
+
+def _images_in(folder: Path, *, deep: bool) -> list[Path]:
+    """Lists the image files of a folder, or of all below it, without following links to others."""
+    found = []
+    for base, below, names in os.walk(folder):
+        below[:] = [name for name in below if deep and not name.startswith((".", "__"))]
+        visible = [name for name in names if not name.startswith(".")]
+        found += [Path(base, n) for n in visible if Path(n).suffix.lower() in SUFFIXES]
+    return sorted(found, key=str)
 
 
 def _common_shape(shapes: list[tuple[int, int, int]]) -> tuple[int, int, int]:
@@ -169,106 +318,15 @@ def _common_shape(shapes: list[tuple[int, int, int]]) -> tuple[int, int, int]:
 
 def read_image_size(path: Path, content: bytes | None = None) -> tuple[int, int, int]:
     """Returns ``(C, H, W)`` of an image file without decoding its pixels."""
+    content = _content(path, content, None, None)
     try:
-        with Image.open(_source(path, content), formats=FORMATS) as opened:
+        with _quiet(), Image.open(io.BytesIO(content), formats=FORMATS) as opened:
             grey = opened.mode in {"1", "L", "LA"} or opened.mode.startswith(("I", "F"))
             return (1 if grey else 3, opened.height, opened.width)
-    except (UnidentifiedImageError, OSError) as error:
-        raise DataError(f"'{path}' cannot be read as an image: {error}") from None
-
-
-def load_npz(path: Path, seed: int = 0) -> DataSource:
-    """Reads an ``.npz`` with ``images`` and optionally ``labels``; pickled arrays are refused.
-
-    ``images`` is ``(N, H, W)``, ``(N, H, W, C)`` or ``(N, C, H, W)``, bytes or floats in [0, 1].
-
-    Raises:
-        DataError: The file is missing, damaged, no set of images, or unfolds beyond measure.
-    """
-    try:
-        _refuse_bomb(path)
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except DataError:
-        raise
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"'{path}' cannot be read as .npz: {error}") from None
-    except Exception as error:  # zipfile and struct have many ways to say "cut short"
-        raise DataError(f"'{path}' is damaged: {error}") from None
-    if "images" not in arrays:
-        raise DataError(
-            f"'{path}' holds {', '.join(sorted(arrays)) or 'nothing'}",
-            expected="an array 'images', and 'labels' if they are known",
-        )
-    pixels = _as_bytes(arrays["images"], path)
-    labels: Labels | None = None
-    classes: tuple[str, ...] = ()
-    if "labels" in arrays:
-        raw = arrays["labels"]
-        if raw.shape != (len(pixels),):
-            raise DataError(f"'{path}': labels have shape {raw.shape}, images {pixels.shape}")
-        names, labels = np.unique(raw, return_inverse=True)
-        labels, classes = labels.astype(np.int64), tuple(str(name) for name in names)
-    return split(ImageSet(str(path), pixels, labels, classes), seed)
-
-
-def _refuse_bomb(path: Path) -> None:
-    """Raises a DataError for an archive that unfolds to far more than it holds."""
-    with zipfile.ZipFile(path) as archive:
-        unfolded = sum(member.file_size for member in archive.infolist())
-    if unfolded > MAX_UNFOLDING * max(path.stat().st_size, 1 << 20):
-        raise DataError(
-            f"'{path}' unfolds to {unfolded:,} bytes from {path.stat().st_size:,}",
-            expected=f"at most {MAX_UNFOLDING} times its size",
-        )
-
-
-def _as_bytes(array: np.ndarray, path: Path) -> Tensor:
-    """Brings an image array to bytes ``(N, C, H, W)``."""
-    if array.ndim == 3:
-        array = array[:, None]
-    elif array.ndim == 4 and array.shape[-1] in (1, 3) and array.shape[1] not in (1, 3):
-        array = np.moveaxis(array, -1, 1)
-    if array.ndim != 4 or len(array) < 2:
-        raise DataError(
-            f"'{path}': images have shape {array.shape}",
-            expected="(N, H, W), (N, H, W, C) or (N, C, H, W) with at least two images",
-        )
-    if array.dtype == np.uint8:
-        return torch.from_numpy(np.ascontiguousarray(array))
-    if array.dtype.kind not in "fiub":
-        raise DataError(f"'{path}': images are of type {array.dtype}", expected="bytes or floats")
-    values = array.astype(np.float32)
-    if not np.isfinite(values).all():
-        raise DataError(f"'{path}': {int((~np.isfinite(values)).sum())} pixels are not finite")
-    if values.min() < 0 or values.max() > (1.0 if array.dtype.kind == "f" else 255.0):
-        raise DataError(
-            f"'{path}': pixels run from {values.min():g} to {values.max():g}",
-            expected="bytes 0..255, or floats in [0, 1]",
-        )
-    scale = 255.0 if array.dtype.kind == "f" else 1.0
-    return torch.from_numpy(np.round(values * scale).astype(np.uint8))
-
-
-def split(whole: ImageSet, seed: int, test_share: float = 0.2) -> DataSource:
-    """Splits a set into training and test images, every class by the same share."""
-    rng = np.random.default_rng(seed)
-    groups = (
-        [np.arange(len(whole))]
-        if whole.labels is None
-        else [np.flatnonzero(whole.labels == k) for k in np.unique(whole.labels)]
-    )
-    train, test = [], []
-    for group in groups:
-        shuffled = rng.permutation(group)
-        cut = max(1, round(len(shuffled) * test_share)) if len(shuffled) > 1 else 0
-        test.append(shuffled[:cut])
-        train.append(shuffled[cut:])
-    return DataSource(
-        whole.name,
-        whole.subset(rng.permutation(np.concatenate(train))),
-        whole.subset(rng.permutation(np.concatenate(test))),
-    )
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        raise DataError(f"'{shown(path)}' cannot be read as an image: {error}") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(f"the image '{shown(path)}' is too large: {error}") from None
 
 
 def read_probability(text: str) -> float | None:
@@ -289,40 +347,51 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     Raises:
         DataError: The file is missing, empty, or has a row of another length.
     """
-    reader = csv.reader(())
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.reader(stream, strict=True)
-            header = [name.strip() for name in next(reader, [])]
-            if not header:
-                raise DataError("the file is empty", expected="a header line", at=Location(path, 1))
-            twice = next((name for name in header if header.count(name) > 1), None)
-            if twice is not None:
-                raise DataError(f"the column '{twice}' stands twice", at=Location(path, 1))
-            if len(header) == 1 and (sign := re.search(r"[;\t]", header[0])):
-                raise DataError(
-                    f"the columns are separated by {'semicolons' if sign[0] == ';' else 'tabs'}",
-                    expected="commas",
-                    remedy="save the table as comma-separated values",
-                    at=Location(path, 1),
-                )
-            rows = []
-            for row in reader:
-                if not row:
-                    continue
-                if len(row) != len(header):
-                    raise DataError(
-                        f"{len(row)} values in a row, the header has {len(header)}",
-                        at=Location(path, reader.line_num),
-                    )
-                rows.append(dict(zip(header, (value.strip() for value in row), strict=True)))
+        text = read_text(
+            path,
+            error=DataError,
+            what="it cannot be read as CSV: it",
+            limit=DATA_LIMIT,
+            newlines=False,
+        )
     except FileNotFoundError:
         raise DataError(
-            f"there is no file '{path}'",
+            f"there is no file '{shown(path)}'",
             expected="a table with a column for every variable of the goal",
             remedy="[examples] file is relative to the spec's folder",
         ) from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        line = reader.line_num if isinstance(error, csv.Error) else None
-        raise DataError(f"it cannot be read as CSV: {error}", at=Location(path, line)) from None
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        return _parse_table(path, reader)
+    except csv.Error as error:
+        at = Location(path, reader.line_num)
+        raise DataError(f"it cannot be read as CSV: {error}", at=at) from None
+
+
+def _parse_table(path: Path, reader: Any) -> tuple[list[str], list[dict[str, str]]]:
+    """Reads the header and the rows, each of as many values."""
+    header = [name.strip() for name in next(reader, [])]
+    if not header:
+        raise DataError("the file is empty", expected="a header line", at=Location(path, 1))
+    twice = next((name for name in header if header.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"the column '{twice}' stands twice", at=Location(path, 1))
+    if len(header) == 1 and (sign := re.search(r"[;\t]", header[0])):
+        raise DataError(
+            f"the columns are separated by {'semicolons' if sign[0] == ';' else 'tabs'}",
+            expected="commas",
+            remedy="save the table as comma-separated values",
+            at=Location(path, 1),
+        )
+    rows = []
+    for row in reader:
+        if not row:
+            continue
+        if len(row) != len(header):
+            raise DataError(
+                f"{len(row)} values in a row, the header has {len(header)}",
+                at=Location(path, reader.line_num),
+            )
+        rows.append(dict(zip(header, (value.strip() for value in row), strict=True)))
     return header, rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from groundkit.errors import DataError
 from groundkit.perception.pixels import to_model
 
 Labels: TypeAlias = NDArray[np.int64]
@@ -39,6 +40,7 @@ class ImageSet:
         labels: ``(N,)`` indices into ``classes``, or ``None`` where nothing is known.
         classes: Names of the labels.
         attributes: Further labellings of the same images, by name.
+        assumed: What was taken for granted when the images were read, in words.
     """
 
     name: str
@@ -46,6 +48,7 @@ class ImageSet:
     labels: Labels | None = None
     classes: tuple[str, ...] = ()
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return int(self.pixels.shape[0])
@@ -64,7 +67,16 @@ class ImageSet:
         """Returns the images at ``indices``, with their labels."""
         where = np.asarray(indices, dtype=np.int64)
         labels = None if self.labels is None else self.labels[where]
-        return ImageSet(self.name, self.pixels[torch.from_numpy(where)], labels, self.classes)
+        pixels = self.pixels[torch.from_numpy(where)]
+        return replace(
+            self,
+            pixels=pixels,
+            labels=labels,
+            attributes={
+                name: Attribute(one.labels[where], one.classes)
+                for name, one in self.attributes.items()
+            },
+        )
 
 
 @dataclass(frozen=True)
@@ -80,28 +92,88 @@ class DataSource:
         """Names of the labels."""
         return self.train.classes
 
+    def brought_to(self, shape: Sequence[int]) -> DataSource:
+        """Returns the same images in another shape ``(C, H, W)``; see :func:`match_shape`."""
+        return DataSource(self.name, match_shape(self.train, shape), match_shape(self.test, shape))
+
+
+def split(whole: ImageSet, seed: int, test_share: float = 0.2) -> DataSource:
+    """Splits a set into training and test images, every class by the same share."""
+    rng = np.random.default_rng(seed)
+    groups = (
+        [np.arange(len(whole))]
+        if whole.labels is None
+        else [np.flatnonzero(whole.labels == k) for k in np.unique(whole.labels)]
+    )
+    train, test = [], []
+    for group in groups:
+        shuffled = rng.permutation(group)
+        cut = max(1, round(len(shuffled) * test_share)) if len(shuffled) > 1 else 0
+        test.append(shuffled[:cut])
+        train.append(shuffled[cut:])
+    return DataSource(
+        whole.name,
+        whole.subset(rng.permutation(np.concatenate(train))),
+        whole.subset(rng.permutation(np.concatenate(test))),
+    )
+
+
+# How bright red, green and blue are to the eye (ITU-R 601), as Pillow turns files to grey.
+_LUMA = (0.299, 0.587, 0.114)
+_MATCHED_AT_ONCE = 1000
+
 
 def match_shape(images: ImageSet, shape: Sequence[int]) -> ImageSet:
-    """Resizes images and converts their colours to another set's shape.
+    """Resizes images and converts their colours to another shape.
 
     Args:
         images: Bytes ``(N, C, H, W)``.
         shape: The wanted ``(C, H, W)``.
+
+    Raises:
+        DataError: There is no way from one number of channels to the other.
     """
     if images.shape == tuple(shape) or len(shape) != 3:
         return images
-    channels, height, width = shape
-    pixels = images.pixels.float()
-    if pixels.shape[1] != channels:
-        grey = pixels.mean(dim=1, keepdim=True)
-        pixels = grey.expand(-1, channels, -1, -1)
-    if pixels.shape[2:] != (height, width):
-        pixels = torch.nn.functional.interpolate(
-            pixels, (height, width), mode="bilinear", antialias=True
+    if images.pixels.dtype != torch.uint8:
+        raise DataError(
+            f"the points of '{images.name}' have the shape {'x'.join(map(str, images.shape))}, "
+            "and no other",
+            remedy="leave out image_shape",
         )
-    return ImageSet(
-        images.name, pixels.round().clamp(0, 255).to(torch.uint8), images.labels, images.classes
-    )
+    channels, height, width = shape
+    found = []
+    for part in torch.split(images.pixels, _MATCHED_AT_ONCE):
+        pixels = _match_channels(part.float(), channels, images.name)
+        if pixels.shape[2:] != (height, width):
+            pixels = torch.nn.functional.interpolate(
+                pixels, (height, width), mode="bilinear", antialias=True
+            )
+        found.append(pixels.round().clamp(0, 255).to(torch.uint8))
+    return replace(images, pixels=torch.cat(found))
+
+
+def _match_channels(pixels: Tensor, channels: int, name: str) -> Tensor:
+    """Converts between grey, colour, and either with opacity, laid on white where it goes."""
+    before = pixels.shape[1]
+    if before == channels:
+        return pixels
+    if before > 4 or channels > 4:
+        raise DataError(
+            f"images of '{name}' have {before} channel(s), wanted are {channels}",
+            expected="1 to 4 channels: grey, grey and opacity, colour, colour and opacity",
+        )
+    opacity = torch.full_like(pixels[:, :1], 255.0)
+    if before in (2, 4):
+        opacity, pixels = pixels[:, -1:], pixels[:, :-1]
+        if channels in (1, 3):
+            pixels = 255.0 + (pixels - 255.0) * opacity / 255.0
+    wanted = 1 if channels < 3 else 3
+    if wanted == 1 and pixels.shape[1] == 3:
+        weights = torch.tensor(_LUMA, device=pixels.device)[:, None, None]
+        pixels = (pixels * weights).sum(dim=1, keepdim=True)
+    pixels = pixels.expand(-1, wanted, -1, -1)
+    return torch.cat([pixels, opacity], dim=1) if channels in (2, 4) else pixels
 
 
 def labelling(images: ImageSet, domain: Sequence[str], wanted: str | None = None) -> Attribute:

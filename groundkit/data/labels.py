@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from groundkit.data.examples import inside
-from groundkit.data.files import read_image, read_probability, read_table
+from groundkit.data.files import read_images, read_probability, read_table
 from groundkit.data.images import ImageSet
 from groundkit.errors import DataError, Location, choose_from
 
@@ -94,12 +94,12 @@ def read_labelled(file: Path, domain: Sequence[str], shape: tuple[int, ...]) -> 
     if "image" not in header or not rows:
         missing = "no column 'image'" if "image" not in header else "no row below the header"
         raise DataError(f"there is {missing}", at=Location(file, 1))
-    pixels, targets = [], []
+    named, targets = [], []
     for number, row in enumerate(rows, start=2):
         at = Location(file, number)
         targets.append(_soft(row, names, at) if soft else _hard(row["symbol"], names, at))
-        pixels.append(read_image(inside(file.parent, row["image"], at), shape, at))
-    return Labelled(torch.stack(pixels), torch.tensor(targets))
+        named.append((inside(file.parent, row["image"], at), at))
+    return Labelled(read_images(named, shape)[0], torch.tensor(targets))
 
 
 def _hard(symbol: str, names: Sequence[str], at: Location) -> list[float]:

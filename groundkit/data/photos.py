@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from groundkit.data.files import read_image, read_image_size
+from groundkit.data.files import read_image_size, read_one
 from groundkit.perception.pixels import has_dark_border
 
 _CLEAR = 0.9
@@ -41,12 +41,12 @@ def prepare_image(
     Raises:
         DataError: The file is missing or is no image.
     """
-    pixels = read_image(path, shape, content=content)
+    pixels, assumed = read_one(path, shape, content=content)
     channels, height, width = read_image_size(path, content)
-    done = []
+    done = list(assumed)
     if (height, width) != shape[1:]:
         done.append(f"fitted from {width}x{height} into {shape[2]}x{shape[1]} pixels")
-    if channels == 3 and shape[0] == 1:
+    if channels == 3 and shape[0] < 3:
         done.append("turned from colour to grey")
     if _inverted(pixels, dark_border):
         pixels = 255 - pixels

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from groundkit.data import files, synthetic
-from groundkit.data.images import DataSource, ImageSet, match_shape
+from groundkit.data.images import DataSource, ImageSet, match_shape, split
 from groundkit.errors import DataError, Location, choose_from
+from groundkit.files import WEIGHTS_LIMIT, is_there, read_bytes, shown
 
 DIGITS = tuple("0123456789")
 GARMENTS = (
@@ -80,7 +81,7 @@ def _mnist5k() -> DataSource:
     table = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)
     tensor = torch.from_numpy(table[:, :-1].reshape(-1, 1, 28, 28).copy())
     whole = ImageSet("mnist5k", tensor, table[:, -1].astype(np.int64), DIGITS)
-    return files.split(whole, _SPLIT_SEED)
+    return split(whole, _SPLIT_SEED)
 
 
 def _digits8() -> DataSource:
@@ -89,7 +90,7 @@ def _digits8() -> DataSource:
     data = load_digits()
     pixels = np.round(data.images * (255.0 / 16.0)).astype(np.uint8)[:, None]
     whole = ImageSet("digits8", torch.from_numpy(pixels), data.target.astype(np.int64), DIGITS)
-    return files.split(whole, _SPLIT_SEED)
+    return split(whole, _SPLIT_SEED)
 
 
 def _symbols() -> DataSource:
@@ -112,7 +113,7 @@ def read_idx(path: Path) -> np.ndarray:
         DataError: The file is cut short or is no IDX file of bytes.
     """
     try:
-        content = path.read_bytes()
+        content = read_bytes(path, WEIGHTS_LIMIT, error=DataError)
         raw = gzip.decompress(content) if path.suffix == ".gz" else content
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"'{path}' cannot be read: {error}") from None
@@ -281,14 +282,13 @@ def load_data(name: str, base: Path | None = None, at: Location | None = None) -
     if name in CARDS:
         return _load_named(name)
     path = (base or Path()) / name
-    if path.is_dir():
-        return files.load_folder(path)
-    if path.suffix == ".npz" and path.exists():
-        return files.load_npz(path)
+    found = files.load_path(path)
+    if found is not None:
+        return found
     raise DataError(
-        f"unknown data set '{name}'",
+        f"unknown data set '{shown(name)}'",
         expected="a name from `groundkit datasets`, a folder of images, or an .npz file",
-        remedy=f"there is no '{path}' either; {choose_from(name, CARDS)}",
+        remedy=f"there is no '{shown(path)}' either; {choose_from(name, CARDS)}",
         at=at,
     )
 
@@ -304,10 +304,10 @@ def check_ood(name: str, base: Path | None = None, at: Location | None = None) -
     Raises:
         DataError: It is no data set, no generated set and no path.
     """
-    if name in CARDS or name in GENERATED_OOD or (base or Path()).joinpath(name).exists():
+    if name in CARDS or name in GENERATED_OOD or is_there((base or Path()) / name):
         return
     raise DataError(
-        f"unknown out-of-distribution set '{name}'",
+        f"unknown out-of-distribution set '{shown(name)}'",
         remedy=choose_from(name, (*CARDS, *GENERATED_OOD)),
         at=at,
     )

@@ -15,6 +15,7 @@ from typing import Any
 
 from groundkit.data.files import read_probability, read_table
 from groundkit.errors import DataError, Location, choose_from
+from groundkit.files import DATA_LIMIT, read_text
 
 TARGET = "probability"
 FACTS = "facts"
@@ -97,15 +98,13 @@ def _from_csv(file: Path, variables: Sequence[str], inputs: Sequence[str]) -> li
 
 def _json_lines(file: Path) -> list[tuple[Location, Any]]:
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(file, error=DataError, limit=DATA_LIMIT).splitlines()
     except FileNotFoundError:
         raise DataError(
             f"there is no file '{file}'",
             expected="JSON Lines, one object per example",
             remedy="[examples] file is relative to the spec's folder",
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"it cannot be read as JSON Lines: {error}", at=Location(file)) from None
     found = []
     for number, line in enumerate(lines, start=1):
         if line.strip():

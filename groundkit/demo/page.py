@@ -38,9 +38,9 @@ def demo(
         RunError: The port cannot be used.
     """
     easel = Easel(open_run(run, trust=trust, device=device))
-    with DemoServer(easel, port) as server:
+    # Ctrl-C is how a user ends it, at any moment once the address has been said.
+    with suppress(KeyboardInterrupt), DemoServer(easel, port) as server:
         say(server.url)
         if open_browser:
             webbrowser.open(server.url)
-        with suppress(KeyboardInterrupt):
-            server.serve_forever()
+        server.serve_forever()

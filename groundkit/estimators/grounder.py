@@ -13,6 +13,7 @@ from torch import Tensor
 
 from groundkit.circuit.cache import cache_folder
 from groundkit.data.examples import Examples
+from groundkit.data.levels import take_images
 from groundkit.data.tables import RawExample, Value
 from groundkit.device import choose_device
 from groundkit.errors import DataError, Location, NetworkError, SpecError, choose_from
@@ -361,23 +362,4 @@ def _stacked(goal: BoundGoal, call: Sequence[str], columns: Columns) -> NDArray[
 
 def _as_bytes(name: str, images: ArrayLike) -> Tensor:
     """Brings images to bytes ``(N, C, H, W)``."""
-    array = np.asarray(images)
-    if array.ndim == 3:
-        array = array[:, None]
-    if array.ndim != 4:
-        raise DataError(
-            f"{name} has shape {array.shape}", expected="(N, C, H, W) or (N, H, W) images"
-        )
-    if array.dtype == np.uint8:
-        return torch.from_numpy(np.ascontiguousarray(array))
-    if (
-        array.dtype.kind != "f"
-        or not np.isfinite(array).all()
-        or array.min() < 0
-        or array.max() > 1
-    ):
-        raise DataError(
-            f"{name} holds {array.dtype} from {array.min()} to {array.max()}",
-            expected="bytes 0..255, or finite floats in [0, 1]",
-        )
-    return torch.from_numpy(np.round(array * 255).astype(np.uint8))
+    return take_images(images, name).pixels()

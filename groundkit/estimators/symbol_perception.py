@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Generator, Tensor
 
+from groundkit.data.levels import Levels, extent, take_images
 from groundkit.errors import DataError, SpecError
 from groundkit.perception.augment import Augmentation
 from groundkit.perception.generate import sample_images
@@ -97,6 +98,8 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         model_: The trained :class:`SymbolModel`.
         labels_: Cluster of each training image, ``(N,)``.
         history_: Rows of both phases, with the terms' values and the health of the model.
+        levels_: Which values of images are black and white, as found in training.
+        assumed_: What was taken for granted of the images, in words.
         n_rollbacks_: How often the energy diverged and training went back to a good state.
     """
 
@@ -193,7 +196,8 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         """Learns clusters and the energy of unlabelled images.
 
         Args:
-            X: Images ``(N, C, H, W)`` or ``(N, H, W)``, or points ``(N, D)``, in [-1, 1].
+            X: Images ``(N, H, W)``, ``(N, C, H, W)`` or ``(N, H, W, C)``, of any range that
+                :func:`~groundkit.data.levels.take_images` knows, or points ``(N, D)`` in [-1, 1].
             y: Ignored; there for scikit-learn's pipelines.
 
         Returns:
@@ -329,28 +333,27 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             self.history_.append(ClusterRow(step=step, network=NETWORK, terms=terms))
         learner.start_symbols()
 
-    def _images(self, X: Any) -> Tensor:  # noqa: N803
+    def _images(self, X: Any, levels: Levels | None = None) -> Tensor:  # noqa: N803
         """Images ``(N, C, H, W)`` on the device; points become images of one row."""
-        images = torch.as_tensor(np.asarray(X, dtype=np.float32), device=self.device)
-        if images.dim() not in (2, 3, 4) or images.numel() == 0:
+        array = X.cpu().numpy() if isinstance(X, Tensor) else np.asarray(X)
+        if array.ndim != 2:
+            taken = take_images(array, "X", levels=levels)
+            self.levels_, self.assumed_ = taken.levels, taken.assumed
+            return torch.as_tensor(taken.floats(), device=self.device)
+        points = array.astype(np.float32)
+        if not points.size or max(map(abs, extent(points, "X"))) > 1:
+            low, high = extent(points, "X") if points.size else (0.0, 0.0)
             raise DataError(
-                f"X of shape {tuple(images.shape)}",
-                expected="images (N, C, H, W) or (N, H, W), or points (N, D)",
+                f"X of shape {points.shape} has values from {low:.3g} to {high:.3g}",
+                expected="points (N, D) with values in [-1, 1]",
+                remedy="scale X, for instance with sklearn.preprocessing.MaxAbsScaler",
             )
-        if not bool(torch.isfinite(images).all()) or float(images.abs().max()) > 1:
-            raise DataError(
-                f"values from {float(images.min()):.3g} to {float(images.max()):.3g}",
-                expected="finite values in [-1, 1]",
-                remedy="scale X, for instance x / 127.5 - 1 for bytes",
-            )
-        if images.dim() == 2:
-            return images[:, None, None, :]
-        return images[:, None] if images.dim() == 3 else images
+        return torch.as_tensor(points[:, None, None, :], device=self.device)
 
     @torch.no_grad()
     def _logits(self, X: ArrayLike) -> Tensor:  # noqa: N803
         check_is_fitted(self, "model_")
-        images = self._images(X)
+        images = self._images(X, getattr(self, "levels_", None))
         if tuple(images.shape[1:]) != self.image_shape_:
             raise DataError(
                 f"images of shape {tuple(images.shape[1:])}", expected=f"{self.image_shape_}"

@@ -16,6 +16,9 @@ from torch import Tensor, nn
 
 from groundkit.errors import NetworkError, choose_from
 
+MAX_PARAMETERS = 500_000_000
+"""Two gigabytes of weights, and as much again three times for training them."""
+
 
 class Backbone(nn.Module):
     """Base of the built-in backbones: a body and the number of features it ends in.
@@ -176,7 +179,31 @@ def build_backbone(
             )
         if value < 1:
             raise NetworkError(f"{option} = {value}", expected="a whole number of at least 1")
+    _refuse_giant(name, build, image_shape, options)
     return build(image_shape, **options)
+
+
+def _refuse_giant(
+    name: str,
+    build: Callable[..., Backbone],
+    image_shape: tuple[int, int, int],
+    options: dict[str, int],
+) -> None:
+    """Refuses a backbone whose parameters fit no memory; counting them takes none."""
+    try:
+        with torch.device("meta"):
+            count = sum(p.numel() for p in build(image_shape, **options).parameters())
+    except (RuntimeError, OverflowError, TypeError, MemoryError):  # more than torch can count
+        count = None
+    if count is None or count > MAX_PARAMETERS:
+        given = ", ".join(f"{key} = {value}" for key, value in options.items()) or "its defaults"
+        raise NetworkError(
+            f"backbone '{name}' with {given} has "
+            f"{'more parameters than can be counted' if count is None else f'{count:,} parameters'}"
+            f" for images of {'x'.join(map(str, image_shape))}",
+            expected=f"at most {MAX_PARAMETERS:,} parameters",
+            remedy="take smaller options, such as a smaller width",
+        )
 
 
 def _own_backbone(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from groundkit.perception.pixels import has_dark_border, to_model
 
 QUANTILE = 0.99
 _CHUNK = 1000
+_LARGEST = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -45,15 +47,18 @@ class Familiar:
             CheckpointError: Something is missing or of another kind.
         """
         try:
-            channels, height, width = (int(n) for n in values["shape"])
-            return Familiar(
-                (channels, height, width),
-                float(values["energy_limit"]),
-                float(values["dark_border"]),
-            )
+            channels, height, width = values["shape"]
+            limit, dark = values["energy_limit"], values["dark_border"]
+            if not all(type(n) is int and 1 <= n <= _LARGEST for n in (channels, height, width)):
+                raise ValueError("the shape of the images is no shape")
+            if not all(type(x) in (int, float) and math.isfinite(x) for x in (limit, dark)):
+                raise ValueError("a number is missing or not finite")
+            return Familiar((channels, height, width), float(limit), float(dark))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise CheckpointError(
-                f"the checkpoint's facts of its images are damaged: {error!r}"
+                f"the checkpoint's facts of its images are damaged: {error}",
+                expected="shape, energy_limit and dark_border, as `groundkit run` writes them",
+                remedy="copy the run folder again from where it was made",
             ) from None
 
 

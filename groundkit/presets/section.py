@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from groundkit.errors import Location, SpecError, choose_from
 from groundkit.presets import fill_in, load_preset
-
-MOST = 10_000_000
-"""Examples and images that may be asked for; more is a slip of the keyboard."""
+from groundkit.presets.bounds import no_truth_value
 
 _SHOWN = 80
 
@@ -23,6 +28,12 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value(cls, value: Any, info: ValidationInfo) -> Any:
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        return value if _section_of(annotation) else no_truth_value(value, annotation)
 
     def __init__(self, **values: Any) -> None:
         """Takes the section's keys.
@@ -69,11 +80,23 @@ def refusal(
         return SpecError(f"unknown key '{dotted}'", remedy=remedy, at=at)
     if first["type"] == "missing":
         return SpecError(f"the key '{dotted}' is missing", at=at, remedy=f"add {path[-1]} = ...")
-    found = f"{dotted} = {_shown(first['input'])}: {first['msg']}"
+    said = first["msg"].removeprefix("Value error, ")
+    found = f"{dotted} = {_shown(first['input'])}: {said}"
     if first["type"] == "literal_error" and isinstance(first["input"], str):
         valid = re.findall(r"'([^']*)'", first["ctx"]["expected"])
         return SpecError(found, remedy=choose_from(first["input"], valid), at=at)
-    return SpecError(found, at=at)
+    return SpecError(found, remedy=_default_of(model, path), at=at)
+
+
+def _default_of(model: type[BaseModel], path: Sequence[str]) -> str | None:
+    """Words the remedy that always works: the key's default, where it has a plain one."""
+    for part in path[:-1]:
+        field = model.model_fields.get(part)
+        model = (_section_of(field.annotation) or model) if field else model
+    field = model.model_fields.get(path[-1]) if path else None
+    if field is None or not isinstance(field.default, (bool, int, float, str)):
+        return None
+    return f"leave it out for the default, {json.dumps(field.default)}"
 
 
 def _shown(value: Any) -> str:

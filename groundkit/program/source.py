@@ -14,6 +14,7 @@ from problog.errors import ParseError, ProbLogError
 from problog.logic import AnnotatedDisjunction, Clause, Constant, Not, Or, Term, Var, term2list
 
 from groundkit.errors import Location, ProgramError
+from groundkit.files import read_text
 from groundkit.program.neural import (
     NeuralPredicate,
     check_networks,
@@ -72,12 +73,13 @@ class Program:
         return Places(self.text, self.file)
 
 
-def load_program(path: Path | str, trust: bool = False) -> Program:
+def load_program(path: Path | str, trust: bool = False, within: Path | None = None) -> Program:
     """Reads a program from a file.
 
     Args:
         path: The ``.pl`` file.
         trust: Whether the program may load Python code and touch files.
+        within: A folder that the file must lie in, as that of a run.
 
     Raises:
         ProgramError: The file is missing or the program is not acceptable.
@@ -90,17 +92,11 @@ def load_program(path: Path | str, trust: bool = False) -> Program:
             remedy=f"name the program, such as {path.with_suffix('.pl')}; its spec is found beside",
         )
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path, error=ProgramError, what="the program", within=within)
     except FileNotFoundError:
         near = sorted(p.name for p in path.parent.glob("*.pl")) if path.parent.is_dir() else []
         remedy = f"programs beside it: {', '.join(near)}" if near else "check the path"
         raise ProgramError(f"there is no program '{path}'", remedy=remedy) from None
-    except UnicodeDecodeError as error:
-        raise ProgramError(
-            f"the program is not UTF-8 text: {error}", remedy="save it as UTF-8", at=Location(path)
-        ) from None
-    except OSError as error:
-        raise ProgramError(f"the program cannot be read: {error}", at=Location(path)) from None
     return parse_program(text, path, trust)
 
 

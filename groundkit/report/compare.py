@@ -13,6 +13,7 @@ from statistics import median
 from typing import Any, TypedDict
 
 from groundkit.errors import CheckpointError, Location
+from groundkit.files import DATA_LIMIT, read_text
 from groundkit.report.html import template
 from groundkit.report.verdict import GOOD
 from groundkit.report.words import UNKNOWN, number
@@ -290,7 +291,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _parsed(path: Path, parse: Callable[[str], Any]) -> Any:
     """A parsed file of a run's folder."""
     try:
-        return parse(path.read_text(encoding="utf-8"))
+        return parse(read_text(path, error=CheckpointError, limit=DATA_LIMIT, within=path.parent))
     except FileNotFoundError:
         raise CheckpointError(
             f"'{path.parent}' has no {path.name}",

@@ -14,6 +14,9 @@ from groundkit.report.words import ShownAsPrinted
 from groundkit.task.networks import build_model
 from groundkit.task.task import Task, read_task
 
+_DRAWN = 1000
+"""Examples that are drawn at most: as good for finding mistakes as a million."""
+
 
 @dataclass(frozen=True)
 class Checked(ShownAsPrinted):
@@ -62,6 +65,7 @@ class Checked(ShownAsPrinted):
             f"  network {name}: {facts['backbone']} with {facts['parameters']} parameters for "
             f"{facts['symbols']} symbols, {facts['pool']} unlabelled images of {facts['data']}, "
             f"{'x'.join(map(str, facts['image_shape']))}"
+            + "".join(f"\n    taken for granted: {text}" for text in facts["assumed"])
             for name, facts in self.networks.items()
         ]
         return "\n".join(lines)
@@ -79,7 +83,7 @@ def check_program(
     Raises:
         InputError: The first thing found that is not in order.
     """
-    task = read_task(program, spec, settings=settings, trust=trust)
+    task = read_task(program, spec, settings=settings, trust=trust, most=_DRAWN)
     networks = {name: _check_network(task, name, trust=trust) for name in task.neural}
     task.prepare()
     goals = task.goals
@@ -97,7 +101,7 @@ def check_program(
         observed=tuple(dict.fromkeys(name for goal in goals for name in goal.roles.observed)),
         answers=sum(len(goal.reasoner.answers) for goal in goals),
         networks=networks,
-        examples=task.count,
+        examples=task.wanted,
         circuit_nodes=sum(len(goal.reasoner.compiled.circuit) for goal in goals),
     )
 
@@ -123,4 +127,5 @@ def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:
         "data": task.banks(0)[name].name,
         "pool": len(pool),
         "image_shape": list(pool.shape[1:]),
+        "assumed": list(task.banks(0)[name].assumed),
     }

@@ -5,19 +5,22 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import shlex
 import time
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from groundkit.errors import CheckpointError, Location, SpecError
-from groundkit.files import RowWriter, make_folder, read_rows, write_atomically
+from groundkit.files import RowWriter, is_there, make_folder, read_rows, read_text, write_atomically
 from groundkit.perception.history import Row
+from groundkit.task.spec import line_of
 from groundkit.training.history import read_row
 from groundkit.training.states import Saved, States
 
-_ORIGIN = "run.json"
+_ORIGIN, _HISTORY = "run.json", "history.jsonl"
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,13 @@ class Origin:
         seed: Seed of training.
         engine: What evaluates the queries in training.
         command: The command that repeats the run.
+        spec: The text of its complete spec; ``None`` in a folder of an earlier version.
     """
 
     seed: int
     engine: str
     command: str
+    spec: str | None = None
 
 
 class History:
@@ -79,7 +84,9 @@ class RunFolder:
     def __init__(self, path: Path, origin: Origin, rank: int = 0) -> None:
         self.path = path
         self.origin = origin
+        self.rank = rank
         self._states = States(path / "state" / str(rank))
+        self._identity = _identity(path)
 
     @classmethod
     def make(cls, path: Path, origin: Origin, files: Mapping[str, str]) -> RunFolder:
@@ -90,6 +97,29 @@ class RunFolder:
         write_atomically(path / _ORIGIN, json.dumps(asdict(origin), indent=2).encode())
         return cls(path, origin)
 
+    @property
+    def vanished(self) -> bool:
+        """Whether the folder was removed, moved or replaced since it was opened."""
+        there = _identity(self.path) == self._identity and is_there(self.path / _ORIGIN)
+        return not there
+
+    def rescue(self, files: Mapping[str, str], rows: Sequence[Row]) -> RunFolder:
+        """Makes another folder beside one that has vanished, from which the run can go on.
+
+        Args:
+            files: The text files that a run starts with.
+            rows: The rows of the history so far.
+
+        Raises:
+            RunError: It cannot be made.
+        """
+        number = 1
+        while (path := self.path.with_name(f"{self.path.name}-rescued-{number}")).exists():
+            number += 1
+        folder = RunFolder.make(path, self.origin, files)
+        RowWriter(path / _HISTORY, [row.to_dict() for row in rows]).close()
+        return folder
+
     @classmethod
     def reopen(cls, path: Path, rank: int = 0) -> RunFolder:
         """Opens the folder of a run that has not ended, to go on with it.
@@ -98,17 +128,23 @@ class RunFolder:
             CheckpointError: It is no such folder, or the run has ended.
         """
         try:
-            read = json.loads((path / _ORIGIN).read_text(encoding="utf-8"))
-            origin = Origin(int(read["seed"]), str(read["engine"]), str(read["command"]))
+            read = json.loads(read_text(path / _ORIGIN, error=CheckpointError, within=path))
+            spec = read.get("spec")
+            origin = Origin(
+                int(read["seed"]),
+                str(read["engine"]),
+                str(read["command"]),
+                None if spec is None else str(spec),
+            )
         except FileNotFoundError:
             raise CheckpointError(
                 f"'{path}' is not the folder of a run",
                 expected="a folder that `groundkit run` has made",
             ) from None
         except (
-            OSError,
             ValueError,
             LookupError,
+            AttributeError,
             TypeError,
             ArithmeticError,
             RecursionError,
@@ -127,16 +163,56 @@ class RunFolder:
         Raises:
             CheckpointError: It is not.
         """
+        file = self.path / "program.pl"
         try:
-            kept = (self.path / "program.pl").read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise CheckpointError(f"'{self.path / 'program.pl'}' cannot be read: {error}") from None
+            kept = read_text(file, error=CheckpointError, within=self.path)
+        except FileNotFoundError:
+            raise CheckpointError(f"'{file}' cannot be read: there is no such file") from None
         if kept != text:
             raise CheckpointError(
                 f"'{program}' is not the program of the run in '{self.path}'",
                 expected=f"the text of '{self.path / 'program.pl'}'",
                 remedy="name that file, or start a new run",
             )
+
+    def check_spec(self, program: Path) -> None:
+        """Checks that the folder's spec still says what the run was started with.
+
+        Comments and the order of keys may differ. Folders of earlier versions have nothing to
+        compare with.
+
+        Args:
+            program: The run's program, for the remedy.
+
+        Raises:
+            CheckpointError: A key has another value.
+        """
+        if self.origin.spec is None:
+            return
+        file = self.path / "spec.toml"
+        text = self._spec(file)
+        try:
+            before, now = _leaves(tomllib.loads(self.origin.spec)), _leaves(tomllib.loads(text))
+        except ValueError as error:
+            raise CheckpointError(f"'{file}' is not the spec of the run: {error}") from None
+        for key in sorted(before.keys() | now.keys()):
+            if key in before and key in now and before[key] == now[key]:
+                continue
+            raise CheckpointError(
+                f"{key} is {_worded(now, key)}, the run was started with {_worded(before, key)}",
+                expected="the spec that the run was started with",
+                remedy=f"{_undo(before, key)}, or start a new run with the new settings: "
+                + shlex.join(["groundkit", "run", str(program), "--spec", str(file)]),
+                at=Location(file, line_of(text, key.split("."))),
+            )
+
+    def _spec(self, file: Path) -> str:
+        try:
+            return read_text(file, error=CheckpointError, within=self.path)
+        except FileNotFoundError:
+            assert self.origin.spec is not None  # check_spec has looked
+            write_atomically(file, self.origin.spec.encode())
+            return self.origin.spec
 
     def history(self, saved: Saved | None, *, kept: bool = True) -> History:
         """Opens the history; a resumed run has the rows up to its state.
@@ -148,7 +224,7 @@ class RunFolder:
         Raises:
             CheckpointError: A row of the resumed run cannot be read.
         """
-        path = self.path / "history.jsonl" if kept else Path(os.devnull)
+        path = self.path / _HISTORY if kept else Path(os.devnull)
         if saved is None or not kept:
             return History(path, [], 0.0)
         return History(path, _read_history(path, saved.facts["rows"]), saved.facts["seconds"])
@@ -207,3 +283,36 @@ def new_path(wanted: Path | None, name: str, seed: int) -> Path:
 def has_ended(path: Path) -> bool:
     """Whether the run in a folder has come to its end."""
     return all((path / name).exists() for name in ("metrics.json", "report.html"))
+
+
+def _leaves(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Lists the values of nested tables by their dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, Mapping) and value:
+            found |= _leaves(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def _worded(values: Mapping[str, Any], key: str) -> str:
+    return _shortened(json.dumps(values[key], default=str)) if key in values else "not given"
+
+
+def _undo(before: Mapping[str, Any], key: str) -> str:
+    return f"set it back to {_worded(before, key)}" if key in before else "remove the key"
+
+
+def _shortened(text: str, most: int = 80) -> str:
+    """Cuts a long text for a message."""
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a folder from another of its name; ``None`` when there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -7,14 +7,14 @@ import shlex
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
 from groundkit.device import choose_device
-from groundkit.errors import LimitError, SpecError, StoppedError
+from groundkit.errors import LimitError, RunError, SpecError, StoppedError
 from groundkit.files import write_atomically
 from groundkit.identifiability.identification import Identification
 from groundkit.identifiability.images import factored
@@ -161,6 +161,8 @@ def run(
         InputError: Program, spec and data do not fit each other.
         RunError: Training failed or was stopped, or a file of the run cannot be written.
     """
+    if not 0 <= seed < 2**32:
+        raise SpecError(f"the seed {seed}", expected="a whole number from 0 to 4,294,967,295")
     progress, stop = progress or Silent(), stop or nullcontext(lambda: False)
     program = Path(program)
     where = choose_device(device)
@@ -175,6 +177,7 @@ def run(
                 remedy="leave out what is given beside --resume, or start a new run",
             )
         folder = RunFolder.reopen(Path(resume), world.rank)
+        folder.check_spec(program)
         origin, spec = folder.origin, folder.path / "spec.toml"
     else:
         command = _command(program, spec, seed, settings, device, engine=engine, trust=trust)
@@ -196,7 +199,7 @@ def run(
     times.seconds["train"] = history.seconds
     result = None
     if world.leads:
-        result = _finish(trainer, history.rows, found, folder, times=times, progress=progress)
+        result = _finish(trainer, history, found, folder, times=times, progress=progress)
     result = world.agree(result)
     world.leave()
     assert result is not None  # the first process has it, and the others have agreed
@@ -209,7 +212,31 @@ def _make_folder(task: Task, out: Path | None, origin: Origin, world: World) -> 
     if not world.leads:
         return RunFolder(path, origin, world.rank)
     spec = anchored(task.spec, task.sources.spec.parent).to_toml()
-    return RunFolder.make(path, origin, {"spec.toml": spec, "program.pl": task.program.text})
+    files = {"spec.toml": spec, "program.pl": task.program.text}
+    return RunFolder.make(path, replace(origin, spec=spec), files)
+
+
+def _check_there(
+    folder: RunFolder, trainer: Trainer, history: History, done: int, state: dict[str, Any]
+) -> None:
+    """Raises an error where the run's folder has vanished, once what there is has been saved."""
+    if not trainer.world.leads or not folder.vanished:
+        return
+    task = trainer.task
+    spec = folder.origin.spec or task.spec.to_toml()
+    there = folder.rescue({"spec.toml": spec, "program.pl": task.program.text}, history.rows)
+    there.save_state(done, state, trainer.score, history)
+    raise RunError(
+        f"the run's folder '{folder.path}' was removed or moved while the run went on",
+        remedy=f"everything so far is saved in '{there.path}'; "
+        + _going_on(task.sources.program, there.path),
+    )
+
+
+def _going_on(program: Path, folder: Path) -> str:
+    """Words how to go on with a run that has not ended."""
+    again = shlex.join(["groundkit", "run", str(program)])
+    return f"go on with: {again} --resume {shlex.quote(str(folder))}"
 
 
 def _train(
@@ -239,13 +266,17 @@ def _train(
             if isinstance(row, RenameRow | SplitRow | RollbackRow):
                 progress.say(f"step {row.step}: {row.words}")
 
+        def keep_state(done: int, state: dict[str, Any]) -> None:
+            _check_there(folder, trainer, history, done, state)
+            folder.save_state(done, state, trainer.score, history)
+
         trainer = Trainer(
             task,
             device,
             folder.origin.seed,
             on_row=keep,
             on_step=progress.step,
-            on_state=lambda done, state: folder.save_state(done, state, trainer.score, history),
+            on_state=keep_state,
             stop=asked,
             trust=trust,
             rivals=_rivals(found, task),
@@ -256,8 +287,7 @@ def _train(
         try:
             trainer.train()
         except StoppedError as error:
-            again = shlex.join(["groundkit", "run", str(task.sources.program)])
-            remedy = f"go on with: {again} --resume {shlex.quote(str(folder.path))}"
+            remedy = _going_on(task.sources.program, folder.path)
             world.leave()  # all processes stop together
             raise StoppedError(error.found, remedy=remedy) from None
     return trainer, history
@@ -273,7 +303,7 @@ def _rivals(found: Identification | str | None, task: Task) -> list[dict[str, tu
 
 def _finish(
     trainer: Trainer,
-    rows: Sequence[Row],
+    history: History,
     found: Identification | str | None,
     folder: RunFolder,
     *,
@@ -282,6 +312,8 @@ def _finish(
 ) -> RunResult:
     """Saves the weights, evaluates on held-out images and writes the report."""
     task, path, origin, learners = trainer.task, folder.path, folder.origin, trainer.learners
+    state = trainer.state_dict()  # as training left it: what follows draws random numbers
+    _check_there(folder, trainer, history, trainer.total_steps, state)
     starts = symbol_starts(learners)
     save_weights(
         path / "checkpoint",
@@ -310,9 +342,10 @@ def _finish(
         assess_generation(task, name, learner, starts.get(name), assessed[name])
     times.lap("generate")
     outcome = Outcome(
-        task, trainer, rows, assessed, queries, found, times.seconds, trainer.device, origin
+        task, trainer, history.rows, assessed, queries, found, times.seconds, trainer.device, origin
     )
     metrics = collect_metrics(outcome)
+    _check_there(folder, trainer, history, trainer.total_steps, state)
     write_atomically(path / "metrics.json", json.dumps(metrics, indent=2).encode())
     write_report(report_data(outcome, metrics), path)
     folder.clear_states()

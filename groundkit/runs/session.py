@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from html import escape
@@ -80,6 +81,31 @@ def _runs_beside(folder: Path) -> str:
     return f"runs here: {', '.join(found[-5:])}" if found else "groundkit run PROGRAM makes one"
 
 
+def _facts(checkpoint: Path) -> dict[str, Any]:
+    """Reads what a run's manifest says beside its hashes.
+
+    Raises:
+        CheckpointError: Something is of another kind than `groundkit run` writes.
+    """
+    facts: dict[str, Any] = read_manifest(checkpoint)["facts"]
+    kinds: dict[str, type] = {"program": str, "seed": int, "networks": dict}
+    for key, kind in kinds.items():
+        if key in facts and type(facts[key]) is not kind:
+            raise CheckpointError(
+                f"'{checkpoint / 'manifest.json'}' is damaged: {key} is "
+                f"{json.dumps(facts[key])[:80]}",
+                expected={str: "a text", int: "a whole number", dict: "a table"}[kind],
+                remedy="copy the run folder again from where it was made",
+            )
+    for name, one in facts.get("networks", {}).items():
+        if not isinstance(one, dict):
+            raise CheckpointError(
+                f"'{checkpoint / 'manifest.json'}' is damaged: it says nothing of network '{name}'",
+                remedy="copy the run folder again from where it was made",
+            )
+    return facts
+
+
 class Session:
     """A finished run, ready to read images and answer questions; :func:`open_run` makes it.
 
@@ -95,9 +121,9 @@ class Session:
         self.folder = folder
         self.device = device
         self._trust = trust
-        self._facts = read_manifest(folder / "checkpoint")["facts"]
-        self.program = load_program(folder / "program.pl", trust=trust)
-        self.spec = load_spec(folder / "spec.toml", settings)
+        self._facts = _facts(folder / "checkpoint")
+        self.program = load_program(folder / "program.pl", trust=trust, within=folder)
+        self.spec = load_spec(folder / "spec.toml", settings, within=folder)
         sources = Sources(folder / "program.pl", folder / "spec.toml")
         self.binding = Binding(
             self.program,
@@ -136,11 +162,11 @@ class Session:
     @cached_property
     def familiar(self) -> dict[str, Familiar]:
         """What every network's training images look like."""
-        known = self._facts.get("networks", {})
+        known = self._facts.get("networks")
         found = {}
         for name in self.networks:
-            if name in known:
-                found[name] = Familiar.from_dict(known[name])
+            if known is not None:
+                found[name] = Familiar.from_dict(known.get(name) or {})
                 continue
             pool = self.task.pool(name).to(self.device)
             channels, height, width = pool.shape[1:]

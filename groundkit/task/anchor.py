@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from groundkit.data.sources import CARDS
+from groundkit.files import is_there
 from groundkit.task.spec import Spec
 
 
@@ -18,7 +19,7 @@ def anchored(spec: Spec, base: Path) -> Spec:
 
     def anchor(name: str) -> str:
         path = base / name
-        return str(path.resolve()) if name not in CARDS and path.exists() else name
+        return str(path.resolve()) if name not in CARDS and is_there(path) else name
 
     def optional(name: str | None) -> str | None:
         return None if name is None else anchor(name)
@@ -33,6 +34,7 @@ def anchored(spec: Spec, base: Path) -> Spec:
                 update={
                     "data": optional(examples.data),
                     "file": located(examples.file),
+                    "held_out_file": located(examples.held_out_file),
                 }
             ),
             "networks": {

@@ -20,6 +20,7 @@ from groundkit.data.examples import Roles
 from groundkit.deepproblog.engine import build_deepproblog_reasoner
 from groundkit.device import processors
 from groundkit.errors import GroundkitError, Location, SpecError, choose_from
+from groundkit.files import read_text
 from groundkit.program.goal import Goal, check_goal, parse_goal
 from groundkit.program.limits import Limits
 from groundkit.program.source import Program
@@ -159,8 +160,8 @@ class Binding:
     def at(self, *path: str) -> Location:
         """Locates a key of the spec file."""
         try:
-            text = self.sources.spec.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
+            text = read_text(self.sources.spec, error=SpecError)
+        except (FileNotFoundError, SpecError):
             text = ""
         return Location(self.sources.spec, line_of(text, path))
 

@@ -14,8 +14,10 @@ import torch
 from torch import Tensor
 
 from groundkit.data.examples import inside
-from groundkit.data.files import read_image
+from groundkit.data.files import read_images
+from groundkit.data.images import ImageSet
 from groundkit.errors import DataError, Location
+from groundkit.files import read_bytes
 
 
 @dataclass
@@ -44,15 +46,15 @@ class Contents:
         """
         path = inside(folder, name, at)
         if path not in self._known:
-            if not path.is_file():
-                what = "is no file" if path.exists() else "does not exist"
+            try:
+                content = read_bytes(path, error=DataError, at=at)
+            except FileNotFoundError:
                 raise DataError(
-                    f"the image '{name}' {what}",
-                    remedy=f"paths are relative to {folder}",
+                    f"there is no image '{name}'",
+                    remedy=f"paths are relative to '{folder}'",
                     at=at,
-                )
-            with path.open("rb") as stream:
-                key = hashlib.file_digest(stream, "sha256").hexdigest()
+                ) from None
+            key = hashlib.sha256(content).hexdigest()
             self._known[path] = key
             self._paths.setdefault(key, (path, at))
         return self._known[path]
@@ -65,20 +67,21 @@ class Contents:
         self._arrays.setdefault(key, whole)
         return key
 
-    def read(self, keys: Sequence[str], shape: tuple[int, ...]) -> Tensor:
-        """Returns images stacked along channels, ``(len(keys) * C, H, W)`` bytes.
+    def read(self, calls: Sequence[Sequence[str]], shape: tuple[int, ...]) -> ImageSet:
+        """Reads the images of neural calls, those of one call stacked along channels.
 
         Args:
-            keys: The images of one neural call.
+            calls: The keys of the images of every call.
             shape: ``(C, H, W)`` that files are brought to.
 
         Raises:
-            DataError: A file is no image, or an array has another shape.
+            DataError: A file is no image.
         """
-        return torch.cat([self._one(key, shape) for key in keys])
-
-    def _one(self, key: str, shape: tuple[int, ...]) -> Tensor:
-        if key in self._paths:
-            path, at = self._paths[key]
-            return read_image(path, shape, at)
-        return self._arrays[key]
+        keys = [key for call in calls for key in call]
+        assumed: tuple[str, ...] = ()
+        if self._arrays:
+            pixels = torch.stack([self._arrays[key] for key in keys])
+        else:
+            pixels, assumed = read_images([self._paths[key] for key in keys], shape)
+        stacked = pixels.reshape(len(calls), -1, *pixels.shape[2:])
+        return ImageSet(self.name, stacked, assumed=assumed)

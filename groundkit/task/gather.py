@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from groundkit.data.examples import (
     UNKNOWN,
@@ -316,11 +315,3 @@ def _origin(goal: BoundGoal, name: str) -> tuple[str, int]:
         if name in names:
             return variable, names.index(name)
     return name, 0  # several images of one call, joined
-
-
-def group_bank(
-    contents: Contents, keys: Sequence[tuple[str, ...]], shape: tuple[int, ...]
-) -> ImageSet:
-    """Reads the images that a group of networks reads, in the order of their keys."""
-    pixels = [contents.read(one, shape) for one in keys]
-    return ImageSet(contents.name, torch.stack(pixels))

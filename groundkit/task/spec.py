@@ -11,14 +11,29 @@ import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tomli_w
 from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 
 from groundkit.errors import Location, SpecError, choose_from
+from groundkit.files import read_text
 from groundkit.perception.settings import PerceptionSpec
-from groundkit.presets.section import MOST, Section, refusal, with_preset
+from groundkit.presets.bounds import (
+    Batch,
+    BatchOrNone,
+    Channels,
+    Count,
+    CountOrNone,
+    Option,
+    Rate,
+    Seed,
+    Side,
+    Steps,
+    Temperature,
+    Weight,
+)
+from groundkit.presets.section import Section, refusal, with_preset
 
 _LONGEST = 1000
 """Longest list of images in an example."""
@@ -46,11 +61,11 @@ class ExamplesSpec(Section):
     goal: str | None = None
     """Goal that examples are drawn from, over the same variables, where fewer combinations occur
     than the query allows; training does not see it."""
-    count: int = Field(default=1000, ge=1, le=MOST)
+    count: int = Field(default=1000, ge=1, le=1_000_000)
     """Number of examples drawn for training."""
-    held_out: int = Field(default=500, ge=1, le=MOST)
+    held_out: int = Field(default=500, ge=1, le=100_000)
     """Number of examples drawn from test images, for query accuracy."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of the draw; independent of the training seed."""
     pool: bool = True
     """Whether the data set's other training images join the unsupervised terms, unlabelled."""
@@ -67,13 +82,13 @@ class ExamplesSpec(Section):
 class QuerySpec(Section):
     """What is asked of the program, once per example."""
 
-    name: str = ""
+    name: Annotated[str, Field(max_length=100)] = ""
     """Its name, where there are several."""
-    goal: str
+    goal: Annotated[str, Field(max_length=100_000)]
     """The goal, for instance ``addition(X, Y, Z)``; its variables are bound per example."""
     answers: dict[str, list[str | int]] = Field(default_factory=dict)
     """Values of an observed variable, for a program that cannot enumerate them by itself."""
-    weight: float = Field(default=1.0, ge=0)
+    weight: Weight = 1.0
     """Weight of its mean log P(query) beside those of other queries."""
     examples: ExamplesSpec | None = None
     """Its own examples; absent, those of ``[examples]``."""
@@ -82,14 +97,14 @@ class QuerySpec(Section):
 class LabelsSpec(Section):
     """The few labels that training may use; without them it uses none."""
 
-    per_symbol: int = Field(default=0, ge=0)
+    per_symbol: CountOrNone = 0
     """Images of each symbol whose label is used, drawn from the data set's training images."""
     symbols: list[str] = Field(default_factory=list)
     """The symbols that are drawn, all of them when empty."""
     file: Path | None = None
     """CSV with a column ``image`` and either a column ``symbol`` or one of probabilities for each
     symbol; in place of ``per_symbol``."""
-    weight: float = Field(default=1.0, ge=0)
+    weight: Weight = 1.0
     """Weight of the labels' term, mean log p(label)."""
 
 
@@ -101,20 +116,20 @@ class NetworkSpec(Section):
     backbone: str = "convnet"
     """``mlp``, ``convnet``, ``resnet8``, ``resnet18``, ``module:package.module:Class``, or
     ``observed`` for a predicate whose input is an observed symbol rather than an image."""
-    options: dict[str, int] = Field(default_factory=dict)
+    options: dict[str, Option] = Field(default_factory=dict)
     """The backbone's own options, such as ``width``."""
     normalise: bool = False
     """Whether embeddings have unit length, which bounds logits and energy by 1/temperature."""
-    temperature: float = Field(default=1.0, gt=0)
+    temperature: Temperature = 1.0
     """Divides the logits."""
     bfloat16: bool = False
     """Whether the backbone computes with bfloat16, in training, sampling and use: about twice as
     fast where the hardware has it."""
     data: str | None = None
     """Data set of this network's images, when not that of ``[examples]``."""
-    image_shape: tuple[int, int, int] | None = None
-    """Channels, height and width that the user's own images are brought to; by default those of
-    the data set's images, 1 x 28 x 28 for ``mnist5k``."""
+    image_shape: tuple[Channels, Side, Side] | None = None
+    """Channels (1 grey, 3 colour; 2 and 4 with opacity), height and width that images are brought
+    to, those of a data set and the user's own; by default those of the data set."""
     labels: LabelsSpec = LabelsSpec()
     """Weak supervision."""
     perception: PerceptionSpec = PerceptionSpec()
@@ -131,39 +146,39 @@ class TrainSpec(Section):
 
     preset: str | None = None
     """Schedule for a known data set, such as ``mnist5k``, for the keys that are not given here."""
-    epochs: int = Field(default=25, ge=1)
+    epochs: Steps = 25
     """Passes over the examples in joint training; at least ``min_steps`` steps are made."""
-    min_steps: int = Field(default=600, ge=0)
+    min_steps: CountOrNone = 600
     """Least number of joint steps, for small numbers of examples."""
-    batch: int = Field(default=64, ge=1)
+    batch: Batch = 64
     """Examples per step."""
-    pool_batch: int = Field(default=64, ge=0)
+    pool_batch: BatchOrNone = 64
     """Unlabelled images per step in the bound's terms, beside the examples' images."""
-    cluster_steps: int = Field(default=300, ge=0)
+    cluster_steps: CountOrNone = 300
     """Steps of the clustering phase (contrastive embedding) before symbols are named."""
-    clusters_per_symbol: int = Field(default=1, ge=1)
+    clusters_per_symbol: int = Field(default=1, ge=1, le=1000)
     """Clusters that a symbol may consist of at the start; above 1 the program names each of the
     many clusters, several by one symbol, unless symbols would be left without any."""
-    cluster_batch: int = Field(default=256, ge=2)
+    cluster_batch: int = Field(default=256, ge=2, le=100_000)
     """Images per step of the clustering phase."""
-    cluster_learning_rate: float = Field(default=2e-3, gt=0)
+    cluster_learning_rate: Rate = 2e-3
     """Peak learning rate of AdamW in the clustering phase; it rises, then falls to zero."""
-    learning_rate: float = Field(default=2e-3, gt=0)
+    learning_rate: Rate = 2e-3
     """The same in joint training."""
-    weight_decay: float = Field(default=1e-4, ge=0)
+    weight_decay: float = Field(default=1e-4, ge=0, le=100)
     """Weight decay of AdamW."""
-    symbolic: float = Field(default=1.0, ge=0)
+    symbolic: Weight = 1.0
     """Weight of the symbolic term, mean log P(query)."""
     schedule: Literal["constant", "annealed", "clusters-first", "tempered"] = "constant"
     """How the symbolic term comes in: at its full weight from the start; rising from nothing;
     absent, then at its full weight; or reading softened symbols, which harden."""
-    schedule_steps: int = Field(default=200, ge=1)
+    schedule_steps: Count = 200
     """Joint steps after which every schedule is at the full weight."""
     reground: bool = True
     """Whether the relabelling search runs."""
-    reground_every: int = Field(default=100, ge=1)
+    reground_every: Count = 100
     """Joint steps between relabelling searches; one more comes half-way to the first."""
-    checkpoint_every: int = Field(default=100, ge=1)
+    checkpoint_every: Count = 100
     """Steps between saved states, from which ``--resume`` goes on."""
 
     @model_validator(mode="before")
@@ -192,11 +207,11 @@ class EvaluateSpec(Section):
 
     ood: list[str] = Field(default_factory=lambda: ["fashion-mnist", "letters", "noise"])
     """Out-of-distribution sets: data sets, or ``letters``, ``noise``, ``inverted``, ``rotated``."""
-    ood_count: int = Field(default=1000, ge=10, le=MOST)
+    ood_count: int = Field(default=1000, ge=10, le=1_000_000)
     """Images of every out-of-distribution set."""
-    samples: int = Field(default=10, ge=0)
+    samples: int = Field(default=10, ge=0, le=10_000)
     """Generated images per symbol; 0 leaves generation out."""
-    sample_steps: int = Field(default=20, ge=1)
+    sample_steps: Steps = 20
     """Largest number of SGLD steps of a generated image; it stops at an energy of real images."""
 
 
@@ -245,18 +260,19 @@ class Spec(Section):
         return tomli_w.dumps(found)
 
 
-def load_spec(path: Path, overrides: Sequence[str] = ()) -> Spec:
+def load_spec(path: Path, overrides: Sequence[str] = (), within: Path | None = None) -> Spec:
     """Reads a spec file and applies ``--set`` overrides.
 
     Args:
         path: The ``.toml`` file.
         overrides: Texts ``a.b=value``; the value is read as TOML, otherwise as a string.
+        within: A folder that the file must lie in, as that of a run.
 
     Raises:
         SpecError: The file is missing, is not TOML, or does not fit the models.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path, error=SpecError, what="the spec cannot be read: it", within=within)
     except FileNotFoundError:
         raise SpecError(
             f"there is no spec '{path}'",
@@ -264,8 +280,6 @@ def load_spec(path: Path, overrides: Sequence[str] = ()) -> Spec:
             "with --spec",
             at=Location(path),
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"the spec cannot be read: {error}", at=Location(path)) from error
     return parse_spec(text, path, overrides)
 
 

@@ -25,7 +25,6 @@ from groundkit.task.gather import (
     bind_table,
     draw_query,
     drawn_templates,
-    group_bank,
     read_rows,
 )
 from groundkit.task.shaped import ShapedExamples
@@ -40,6 +39,8 @@ class Task:
 
     Args:
         binding: The program and the spec.
+        most: Examples of a query that are drawn at most, for a look at them before training; the
+            training examples are all drawn where the unlabelled images are theirs alone.
         on_shape: Called with the number of shapes compiled, and of all.
 
     Raises:
@@ -47,12 +48,17 @@ class Task:
     """
 
     def __init__(
-        self, binding: Binding, on_shape: Callable[[int, int], None] = lambda done, total: None
+        self,
+        binding: Binding,
+        *,
+        most: int | None = None,
+        on_shape: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
         self.binding = binding
         self.program: Program = binding.program
         self.spec: Spec = binding.spec
         self.sources: Sources = binding.sources
+        self._most = most
         self._on_shape = on_shape
         self._given: dict[int, Table] = {}
         for name in self.spec.evaluate.ood:
@@ -115,6 +121,15 @@ class Task:
     def count(self) -> int:
         """Number of training examples."""
         return sum(len(shaped) for shaped in self.examples)
+
+    @property
+    def wanted(self) -> int:
+        """Number of training examples that the spec asks for, or that are written."""
+        written = {q.number: 0 for q in self.queries if q.number in self._tables}
+        for shaped in self.examples:
+            if shaped.goal.query.number in written:
+                written[shaped.goal.query.number] += len(shaped)
+        return sum(written.get(q.number, q.examples.count) for q in self.queries)
 
     def banks(self, split: int) -> dict[str, ImageSet]:
         """Network -> the images of training (0) or of evaluation (1)."""
@@ -217,6 +232,8 @@ class Task:
         others = (query.number,) if query.number else ()
         rng = np.random.default_rng([settings.seed, split, *others])
         count = settings.count if split == _TRAIN else settings.held_out
+        if self._most is not None and (split == _TEST or settings.pool):
+            count = min(count, self._most)
         for shaped in draw_query(self.binding, query, count, banks, rng, held_out=split == _TEST):
             gathered.examples.append((source, shaped))
 
@@ -261,7 +278,7 @@ class Task:
             _ = part.answers, part.observed
         images: dict[Group, dict[str, ImageSet]] = {}
         for group, keys in places.items():
-            bank = group_bank(table.contents, list(keys), self._shape(group, table))
+            bank = table.contents.read(list(keys), self._shape(group, table))
             images[group] = dict.fromkeys(group, bank)
         return shaped, images
 
@@ -270,9 +287,7 @@ class Task:
         if table.query.number in self._given:
             return ()
         shapes = {
-            name: tuple(
-                self.spec.network(name).image_shape or self._source(name, table.query).train.shape
-            )
+            name: self.spec.network(name).image_shape or self._source(name, table.query).train.shape
             for name in group
         }
         if len(set(shapes.values())) > 1:
@@ -293,7 +308,9 @@ class Task:
         if wanted is None:
             raise SpecError(f"network '{network}' has no data set", at=self.at(*key))
         at = self.at("networks", network, "data") if own else self.at(*key, "data")
-        return sources.load_data(wanted, self.sources.spec.parent, at)
+        found = sources.load_data(wanted, self.sources.spec.parent, at)
+        shape = self.spec.network(network).image_shape
+        return found if shape is None else found.brought_to(shape)
 
     def _images(self, group: Group, query: BoundQuery | None, split: int) -> dict[str, ImageSet]:
         """Returns the images of one split that a group reads, with each network's labels."""
@@ -386,6 +403,7 @@ def load_task(
     cache: Path | None = None,
     limits: Limits | None = None,
     engine: str = "circuit",
+    most: int | None = None,
     on_shape: Callable[[int, int], None] = lambda done, total: None,
 ) -> Task:
     """Reads a program and the spec beside it.
@@ -398,6 +416,7 @@ def load_task(
         cache: Folder of compiled circuits.
         limits: Limits of grounding and compiling.
         engine: ``circuit`` or ``deepproblog``.
+        most: Examples that are drawn at most; all by default.
         on_shape: Called with the number of shapes compiled, and of all.
 
     Raises:
@@ -409,7 +428,7 @@ def load_task(
     binding = Binding(
         parsed, read, Sources(program, file), cache=cache, limits=limits, engine=engine
     )
-    return Task(binding, on_shape)
+    return Task(binding, most=most, on_shape=on_shape)
 
 
 def read_task(
@@ -419,6 +438,7 @@ def read_task(
     settings: Sequence[str] = (),
     trust: bool = False,
     engine: str = "circuit",
+    most: int | None = None,
     on_shape: Callable[[int, int], None] = lambda done, total: None,
 ) -> Task:
     """Reads a task as the commands do: with the user's cache and under the default limits."""
@@ -430,5 +450,6 @@ def read_task(
         cache=cache_folder(),
         limits=Limits(),
         engine=engine,
+        most=most,
         on_shape=on_shape,
     )

@@ -14,10 +14,18 @@ from safetensors.torch import save as encode_tensors
 from torch import Tensor, nn
 
 from groundkit.errors import CheckpointError
-from groundkit.files import make_folder, write_atomically
+from groundkit.files import (
+    DATA_LIMIT,
+    WEIGHTS_LIMIT,
+    make_folder,
+    open_file,
+    read_text,
+    write_atomically,
+)
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
+_AGAIN = "copy the run folder again from where it was made"
 
 
 def save_weights(folder: Path, modules: Mapping[str, nn.Module], facts: Mapping[str, Any]) -> None:
@@ -61,19 +69,22 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / _MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(
+            read_text(path, error=CheckpointError, limit=DATA_LIMIT, within=folder)
+        )
     except FileNotFoundError:
         raise CheckpointError(
             f"there is no checkpoint in '{folder}'",
             remedy="name the folder of a run that has ended, such as runs/addition/2026-01-01-0",
         ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"'{path}' cannot be read: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"'{path}' cannot be read: {error}", remedy=_AGAIN) from None
     if not isinstance(manifest, dict) or "format" not in manifest:
         raise CheckpointError(f"'{path}' is not a checkpoint's manifest")
-    if manifest["format"] != FORMAT:
+    if manifest["format"] != FORMAT or type(manifest["format"]) is not int:
         raise CheckpointError(
-            f"'{folder}' has checkpoint format {manifest['format']}",
+            f"'{path}' has checkpoint format {manifest['format']!s:.80}"
+            + ("" if type(manifest["format"]) is int else ", which is no whole number"),
             expected=f"format {FORMAT}",
             remedy="train again, or use the version of groundkit that wrote it",
         )
@@ -109,16 +120,20 @@ def read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
 
 
 def _read(path: Path, expected: str | None) -> dict[str, Tensor]:
-    """Reads one file of weights and checks its hash."""
+    """Reads one file of weights, once its hash has been found right."""
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"'{path}' cannot be read: {error}") from None
-    if hashlib.sha256(content).hexdigest() != expected:
+        stream = open_file(path, WEIGHTS_LIMIT, error=CheckpointError, within=path.parent)
+    except FileNotFoundError:
         raise CheckpointError(
-            f"'{path}' is not the file that was saved: its hash differs",
-            remedy="copy the run folder again from where it was made",
-        )
+            f"'{path}' cannot be read: there is no such file", remedy=_AGAIN
+        ) from None
+    with stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() != expected:
+            raise CheckpointError(
+                f"'{path}' is not the file that was saved: its hash differs", remedy=_AGAIN
+            )
+        stream.seek(0)
+        content = stream.read()
     try:
         return load_tensors(content)
     except SafetensorError as error:

@@ -6,8 +6,10 @@ import sys
 import time
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
+from groundkit.cli import terminal
 from groundkit.cli.app import app
 from tests.small import PROGRAM, SPEC, write_task
 
@@ -123,3 +125,33 @@ def test_help_does_not_import_torch():
     started = time.monotonic()
     subprocess.run([sys.executable, "-c", code], check=True)
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:121] not enough memory: you tried to allocate"
+        ),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        OSError(12, "Cannot allocate memory"),
+    ],
+)
+def test_memory_that_is_not_there_is_no_internal_error(capsys, error):
+    with pytest.raises(typer.Exit) as ended, terminal.reported(False):
+        raise error
+    said = capsys.readouterr().err
+    assert ended.value.exit_code == 1
+    assert said.startswith("groundkit: out of memory") and "remedy: raise the limit" in said
+
+
+def test_an_address_space_too_small_for_the_libraries_is_said(monkeypatch, capsys):
+    import resource
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1 << 30, resource.RLIM_INFINITY))
+    with pytest.raises(typer.Exit), terminal.reported(False):
+        pytest.fail("the command has begun")
+    said = capsys.readouterr().err
+    assert "groundkit: the address space is limited to 1,024 MiB\n" in said
+    assert "expected: at least 4,096 MiB" in said and "ulimit -v unlimited" in said

@@ -123,3 +123,185 @@ def test_any_bytes_are_a_table_or_a_data_error(tmp_path, content):
         assert all(set(row) == set(header) for row in rows)
     except DataError as error:
         assert str(path) in str(error)
+
+
+def test_a_png_cut_anywhere_is_refused(tmp_path):
+    Image.fromarray(np.arange(4096, dtype=np.uint8).reshape(64, 64)).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    for length in range(1, len(content)):
+        (tmp_path / "b.png").write_bytes(content[:length])
+        with pytest.raises(DataError, match="cannot be read as an image"):
+            files.read_image(tmp_path / "b.png", (1, 8, 8))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "BMP", "WEBP", "TIFF", "PPM"])
+def test_other_formats_cut_short_are_refused(tmp_path, kind):
+    noise = np.random.default_rng(0).integers(0, 255, (32, 32, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.img", kind)
+    content = (tmp_path / "a.img").read_bytes()
+    for length in range(1, len(content), 41):
+        (tmp_path / "b.img").write_bytes(content[:length])
+        with pytest.raises(DataError, match="cannot be read as an image"):
+            files.read_image(tmp_path / "b.img", (1, 8, 8))
+
+
+def classes(folder, levels, suffix=".png"):
+    """Writes two class folders of blank images of the given levels."""
+    for name in ("a", "b"):
+        (folder / name).mkdir(parents=True)
+        for number, level in enumerate(levels):
+            save(folder / name / f"{number}{suffix}", np.full((28, 28), level))
+    return folder
+
+
+@pytest.mark.parametrize("name", [".ipynb_checkpoints", "__MACOSX", ".git", "empty"])
+def test_hidden_and_empty_folders_are_no_classes_and_it_is_said(tmp_path, name):
+    folder = classes(tmp_path / "data", np.array([10, 200], np.uint8))
+    (folder / name).mkdir()
+    if name != "empty":
+        save(folder / name / "1-checkpoint.png", np.zeros((8, 8), np.uint8))
+    data = files.load_folder(folder)
+    assert data.classes == ("a", "b") and len(data.train) + len(data.test) == 4
+    assert data.train.assumed == (f"not taken for classes, hidden or without images: {name}",)
+
+
+def test_a_linked_class_folder_is_a_class(tmp_path):
+    folder = classes(tmp_path / "data", np.array([10, 200], np.uint8))
+    classes(tmp_path / "else", np.array([50, 60, 70], np.uint8))
+    (folder / "c").symlink_to(tmp_path / "else" / "a")
+    data = files.load_folder(folder)
+    assert data.classes == ("a", "b", "c")
+    assert np.bincount(np.concatenate([data.train.labels, data.test.labels])).tolist() == [2, 2, 3]
+
+
+def test_links_that_lead_back_or_out_of_a_class_are_refused(tmp_path):
+    folder = classes(tmp_path / "data", np.array([10, 200], np.uint8))
+    (folder / "loop").symlink_to("..")
+    with pytest.raises(DataError, match=r"leads back to the folder(.|\n)*remedy: remove the link"):
+        files.load_folder(folder)
+    (folder / "loop").unlink()
+    (folder / "a" / "x.png").symlink_to(folder / "b" / "0.png")
+    assert len(files.load_folder(folder).train) == 3
+    save(tmp_path / "out.png", np.zeros((8, 8), np.uint8))
+    (folder / "a" / "y.png").symlink_to(tmp_path / "out.png")
+    with pytest.raises(DataError, match=r"y.png' leaves the folder"):
+        files.load_folder(folder)
+
+
+@pytest.mark.parametrize("suffix", [".tiff", ".TIF", ".pnm", ".jfif"])
+def test_all_endings_of_known_formats_are_images(tmp_path, suffix):
+    kind = {".jfif": "JPEG", ".pnm": "PPM"}.get(suffix, "TIFF")
+    for number in range(2):
+        Image.new("L", (28, 28), 99).save(tmp_path / f"{number}{suffix}", kind)
+    assert int(files.load_folder(tmp_path).train.pixels.max()) == 99
+
+
+def test_levels_are_those_of_the_whole_folder_not_of_each_file(tmp_path):
+    """A dark image of 16 bits stays dark beside bright ones, 8-bit values in 16 bits do not."""
+    folder = classes(tmp_path / "wide", np.array([200, 65535], np.uint16))
+    data = files.load_folder(folder)
+    found = set(torch.cat([data.train.pixels, data.test.pixels]).flatten().tolist())
+    assert found == {1, 255}
+    assert data.train.assumed == ("values have 16 bits: 65535 is white, the largest is 65535",)
+    data = files.load_folder(classes(tmp_path / "narrow", np.array([100, 200], np.uint16)))
+    found = set(torch.cat([data.train.pixels, data.test.pixels]).flatten().tolist())
+    assert found == {100, 200}
+    assert data.train.assumed == ("values of uint16 are bytes: 255 is white",)
+
+
+def test_floats_of_a_folder_share_their_range(tmp_path):
+    folder = classes(tmp_path / "floats", np.array([0.5, 200.0], np.float32), ".tiff")
+    data = files.load_folder(folder)
+    found = set(torch.cat([data.train.pixels, data.test.pixels]).flatten().tolist())
+    assert found == {0, 200}
+    folder = classes(tmp_path / "odd", np.array([0.5, 3.0], np.float32), ".tiff")
+    with pytest.raises(DataError, match=r"1.tiff'.*: pixels run from 0.5 to 3.0"):
+        files.load_folder(folder)
+
+
+def test_masks_of_zeros_and_ones_are_black_and_white(tmp_path):
+    data = files.load_folder(classes(tmp_path / "masks", np.array([0, 1], np.uint8)))
+    found = torch.cat([data.train.pixels, data.test.pixels])
+    assert set(found.flatten().tolist()) == {0, 255}
+    assert "the only values are 0 and 1" in data.train.assumed[0]
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "RGB", "RGBA", "P", "CMYK"])
+def test_files_of_any_mode_come_to_any_number_of_channels(tmp_path, channels, mode):
+    kind = "tiff" if mode == "CMYK" else "png"
+    Image.new("RGB", (8, 8), (200, 200, 200)).convert(mode).save(tmp_path / f"a.{kind}")
+    found = files.read_image(tmp_path / f"a.{kind}", (channels, 8, 8))
+    assert found.shape == (channels, 8, 8)
+    if channels in (2, 4):
+        assert set(found[-1].flatten().tolist()) == {255}
+    with pytest.raises(DataError, match=r"images of 5 channels are wanted(.|\n)*remedy: give one"):
+        files.read_image(tmp_path / f"a.{kind}", (5, 8, 8))
+
+
+def test_arrays_of_opacity_and_files_of_it_agree(tmp_path):
+    """What is trained from an array with 4 channels reads a file of the same image alike."""
+    array = np.random.default_rng(0).integers(1, 256, (2, 8, 8, 4)).astype(np.uint8)
+    np.savez(tmp_path / "a.npz", images=array)
+    data = files.load_npz(tmp_path / "a.npz")
+    Image.fromarray(array[0]).save(tmp_path / "a.png")
+    file = files.read_image(tmp_path / "a.png", data.train.shape)
+    assert any(torch.equal(file, one) for one in (*data.train.pixels, *data.test.pixels))
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (np.array([3.0, 7.0] * 5), ("3", "7")),
+        (np.array([[0], [1]] * 5), ("0", "1")),
+        (np.array([b"x", b"y"] * 5), ("x", "y")),
+        (np.array([0.5, 1.5] * 5), ("0.5", "1.5")),
+    ],
+)
+def test_labels_of_any_type_are_named_as_people_write_them(tmp_path, labels, classes):
+    np.savez(tmp_path / "a.npz", images=np.zeros((10, 8, 8), np.uint8), labels=labels)
+    assert files.load_npz(tmp_path / "a.npz").classes == classes
+
+
+def test_labels_that_are_not_finite_are_no_class(tmp_path):
+    labels = np.array([0, 1, np.nan, 1])
+    np.savez(tmp_path / "a.npz", images=np.zeros((4, 8, 8), np.uint8), labels=labels)
+    words = r"1 labels are not finite, the first is that of image 2\n.*\n  remedy: leave out the"
+    with pytest.raises(DataError, match=words):
+        files.load_npz(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("size", [(3, 0, 0), (3, 0, 8), (0, 8, 8), (1, 8, 8)])
+def test_archives_without_pixels_are_refused(tmp_path, size):
+    np.savez(tmp_path / "a.npz", images=np.zeros(size, np.uint8))
+    with pytest.raises(DataError, match=r"images have shape .*\n  expected: at least 2 image"):
+        files.load_npz(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("start", [b"\xef\xbb\xbf", b""])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_tables_with_a_byte_order_mark_and_any_line_end_are_read(tmp_path, start, end):
+    (tmp_path / "t.csv").write_bytes(start + end.join([b"X,Z", b"a.png,1", b""]))
+    assert files.read_table(tmp_path / "t.csv") == (["X", "Z"], [{"X": "a.png", "Z": "1"}])
+
+
+def test_points_have_no_other_shape():
+    from groundkit.data.sources import load
+
+    with pytest.raises(DataError, match=r"points of 'moons'(.|\n)*remedy: leave out image_shape"):
+        load("moons").brought_to((1, 8, 8))
+
+
+def test_a_labelled_set_is_brought_to_grey_as_its_files_would_be(tmp_path):
+    rng = np.random.default_rng(0)
+    (tmp_path / "colour").mkdir()
+    for number in range(4):
+        save(tmp_path / "colour" / f"{number}.png", rng.integers(0, 256, (28, 28, 3), np.uint8))
+    data = files.load_folder(tmp_path / "colour")
+    grey = data.brought_to((1, 28, 28))
+    assert grey.train.shape == (1, 28, 28) and data.train.shape == (3, 28, 28)
+    wanted = [files.read_image(p, (1, 28, 28)) for p in (tmp_path / "colour").iterdir()]
+    for image in grey.train.pixels:
+        assert min(int((image.int() - one.int()).abs().max()) for one in wanted) <= 1
+    assert data.brought_to((3, 14, 14)).test.shape == (3, 14, 14)
+    assert data.brought_to((4, 28, 28)).test.pixels[:, 3].min() == 255

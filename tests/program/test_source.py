@@ -92,3 +92,24 @@ def test_a_binary_file_is_refused(tmp_path: Path) -> None:
 def test_a_list_without_end_is_no_list(text):
     with pytest.raises(ProgramError, match="not a list"):
         parse_program(text)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_byte_order_mark_is_no_part_of_a_program(tmp_path, end):
+    text = end.join(["nn(net, [X], Y, [0,1]) :: d(X, Y).", "q(X) :- d(X, 1).", ""])
+    (tmp_path / "a.pl").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    (tmp_path / "b.pl").write_bytes(text.encode())
+    assert load_program(tmp_path / "a.pl").text == load_program(tmp_path / "b.pl").text
+    (tmp_path / "a.pl").write_bytes(b"\xef\xbb\xbf" + text.encode() + b"q(X :- .")
+    with pytest.raises(ProgramError, match=r"a.pl:3"):
+        load_program(tmp_path / "a.pl")
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [(b"\0\0\0a.\n", "1:1"), (b"a.\nb\0.\n", "2:2"), (b"a.\r\n\0", "2:1")],
+)
+def test_nul_bytes_are_no_part_of_a_program(tmp_path, content, place):
+    (tmp_path / "a.pl").write_bytes(content)
+    with pytest.raises(ProgramError, match=f"a.pl:{place}: the program holds a NUL byte"):
+        load_program(tmp_path / "a.pl")

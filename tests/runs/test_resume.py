@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from groundkit.errors import CheckpointError, SpecError, StoppedError
+from groundkit.errors import CheckpointError, RunError, SpecError, StoppedError
+from groundkit.runs.folder import RunFolder
 from groundkit.runs.run import Silent, run
 from groundkit.training.states import States
 from tests.small import PROGRAM, left_behind, write_task
@@ -161,3 +163,94 @@ def test_a_state_of_what_cannot_be_kept_is_refused(tmp_path):
     with pytest.raises(TypeError, match="a state cannot hold object"):
         States(tmp_path).save(1, {"x": object()}, {})
     assert not list(tmp_path.iterdir())
+
+
+def edited(path, before, after):
+    spec = path / "spec.toml"
+    spec.write_text(spec.read_text().replace(before, after, 1))
+
+
+EDITS = [
+    ("min_steps = 40", "min_steps = 41", "train.min_steps is 41, the run was started with 40",
+     "set it back to 40"),
+    ("pool = true", "pool = false", "examples.pool is false, the run was started with true",
+     "set it back to true"),
+    ("epochs = 1\n", "", "train.epochs is not given, the run was started with 1", "set it back"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "after", "words", "remedy"), EDITS)
+def test_a_run_whose_spec_was_edited_is_not_gone_on_with(
+    folder, tmp_path, before, after, words, remedy
+):
+    path = folder / f"edited-{tmp_path.name}"
+    stopped_after(folder, path.name, 8)
+    edited(path, before, after)
+    with pytest.raises(CheckpointError, match=words) as info:
+        run(folder / "add.pl", resume=path)
+    assert remedy in info.value.remedy
+    assert f"groundkit run {folder / 'add.pl'} --spec {path / 'spec.toml'}" in info.value.remedy
+    if after:  # the remedy, followed
+        edited(path, after, before)
+        RunFolder.reopen(path).check_spec(folder / "add.pl")
+
+
+def test_comments_in_a_spec_and_a_spec_that_is_lost_change_nothing(folder, undisturbed):
+    stopped_after(folder, "lost", 8)
+    edited(folder / "lost", "[train]", "# mine\n[train]")
+    RunFolder.reopen(folder / "lost").check_spec(folder / "add.pl")
+    (folder / "lost" / "spec.toml").unlink()
+    run(folder / "add.pl", resume=folder / "lost")
+    assert left_behind(folder / "lost") == undisturbed
+
+
+class Removing(Silent):
+    """Takes the run's folder away after so many steps, or before it is evaluated."""
+
+    def __init__(self, path, at, take):
+        self.path, self.at, self.take = path, at, take
+
+    def step(self, done, total, what):
+        if done == self.at:
+            self.take(self.path)
+
+    def say(self, text):
+        if self.at is None and text.startswith("evaluating"):
+            self.take(self.path)
+
+
+def emptied(path):
+    shutil.rmtree(path)
+    path.mkdir()
+
+
+def moved(path):
+    path.rename(path.with_name(f"{path.name}-away"))
+
+
+@pytest.mark.parametrize(
+    ("at", "take"), [(3, shutil.rmtree), (20, moved), (46, emptied), (None, shutil.rmtree)]
+)
+def test_a_run_whose_folder_vanished_says_so_and_saves_what_there_is(
+    folder, undisturbed, tmp_path, at, take
+):
+    path, saved = tmp_path / "out", tmp_path / "out-rescued-1"
+    with pytest.raises(RunError, match="out' was removed or moved while the run") as info:
+        run(
+            folder / "add.pl",
+            out=path,
+            seed=3,
+            settings=SETTINGS,
+            progress=Removing(path, at, take),
+        )
+    assert f"everything so far is saved in '{saved}'" in info.value.remedy
+    again = f"go on with: groundkit run {folder / 'add.pl'} --resume {saved}"
+    assert info.value.remedy.endswith(again)
+    run(folder / "add.pl", resume=saved)
+    assert left_behind(saved) == undisturbed
+
+
+@pytest.mark.parametrize("seed", [-5, -1, 2**32, 10**30])
+def test_seeds_that_no_generator_takes_are_refused(folder, seed):
+    with pytest.raises(SpecError, match=f"the seed {seed}\n  expected: a whole number from 0"):
+        run(folder / "add.pl", seed=seed)

@@ -8,7 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundkit.errors import SpecError
-from groundkit.task.spec import Spec, as_overrides, line_of, load_spec, parse_spec
+from groundkit.perception.settings import PerceptionSpec, SamplerSpec
+from groundkit.task.spec import (
+    EvaluateSpec,
+    ExamplesSpec,
+    LabelsSpec,
+    NetworkSpec,
+    Spec,
+    TrainSpec,
+    as_overrides,
+    line_of,
+    load_spec,
+    parse_spec,
+)
 
 GOAL = '[query]\ngoal = "addition(X, Y, Z)"\n'
 
@@ -88,3 +100,89 @@ def test_any_text_is_a_spec_or_a_spec_error(text):
 def test_line_of_falls_back_to_the_table():
     assert line_of("[a]\nb = 1\n[a.c]\nd = 2\n", ["a", "c", "missing"]) == 3
     assert line_of("x = 1", ["y"]) is None
+
+
+SLIPS = [
+    ("train.batch=true", "train.batch = True: a number is asked for, not true or false"),
+    ("train.learning_rate=true", "train.learning_rate = True: a number is asked for"),
+    ("query.goal=true", "query.goal = True: a text is asked for, not true or false"),
+    ("examples.images=[true]", "examples.images = [True]: a text is asked for"),
+    ("networks.n.options.width=true", "networks.n.options = {'width': True}: a number is asked"),
+    ("networks.n.image_shape=[true, 8, 8]", "networks.n.image_shape = [True, 8, 8]: a number"),
+    ("train.batch=99999999999999999999", "train.batch = 99999999999999999999: Input should be"),
+    ("train.epochs=99999999999999999999", "train.epochs = 99999999999999999999: Input should"),
+    ("networks.n.options.width=1000000000", "networks.n.options.width = 1000000000: Input"),
+    ("networks.n.image_shape=[1, 99999, 8]", "networks.n.image_shape = 99999: Input should"),
+    ("networks.n.image_shape=[7, 8, 8]", "networks.n.image_shape = 7: Input should"),
+    ("networks.n.image_shape=[1, 0, 8]", "networks.n.image_shape = 0: Input should"),
+    ("examples.seed=-5", "examples.seed = -5: Input should be greater than or equal to 0"),
+    ("examples.held_out=10000000", "examples.held_out = 10000000: Input should be less"),
+    ("examples.count=10000000", "examples.count = 10000000: Input should be less"),
+    ("networks.n.temperature=1e-30", "networks.n.temperature = 1e-30: Input should be greater"),
+    ("networks.n.temperature=1e30", "networks.n.temperature = 1e+30: Input should be less"),
+    ("networks.n.perception.contrastive_temperature=1e-30", "contrastive_temperature = 1e-30"),
+    ("train.learning_rate=1e-30", "train.learning_rate = 1e-30: Input should be greater"),
+    ("train.weight_decay=1e9", "train.weight_decay = 1000000000.0: Input should be less"),
+    ("train.symbolic=1e-30", "train.symbolic = 1e-30: so small that it has no effect; 0 leaves"),
+    ("networks.n.perception.prior=1e300", "networks.n.perception.prior = 1e+300: Input should"),
+    ("networks.n.perception.ema=0.9999999", "networks.n.perception.ema = 0.9999999: Input"),
+    ("networks.n.perception.sampler.step_size=1e-30", "sampler.step_size = 1e-30: Input should"),
+    ("networks.n.perception.sampler.noise=1e30", "sampler.noise = 1e+30: Input should be less"),
+]
+
+
+@pytest.mark.parametrize(("override", "said"), SLIPS)
+def test_slips_of_the_keyboard_are_refused_and_the_default_is_named(override, said):
+    error = refusal(GOAL + "[networks.n]\n", override)
+    assert said in error.found
+    if error.remedy is not None:  # followed literally, it works
+        assert error.remedy.startswith("leave it out for the default, ")
+        parse_spec(GOAL + "[networks.n]\n")
+
+
+NUMBERS = [
+    (section, name)
+    for section, model in {
+        "train": TrainSpec,
+        "networks.n": NetworkSpec,
+        "networks.n.perception": PerceptionSpec,
+        "networks.n.perception.sampler": SamplerSpec,
+        "networks.n.labels": LabelsSpec,
+        "examples": ExamplesSpec,
+        "evaluate": EvaluateSpec,
+    }.items()
+    for name, field in model.model_fields.items()
+    if type(field.default) in (int, float)
+]
+
+
+@pytest.mark.parametrize(("section", "name"), NUMBERS)
+@pytest.mark.parametrize("value", ["1e300", "-1", "10000000000000000000000", "true", "nan", "inf"])
+def test_every_number_has_a_range_that_is_wide_and_ends(section, name, value):
+    assert f"{section}.{name} = " in refusal(GOAL, f"{section}.{name}={value}").found
+
+
+@pytest.mark.parametrize(("section", "name"), NUMBERS)
+def test_no_positive_number_is_too_small_to_matter(section, name):
+    """A setting of 1e-30 would train to nothing without a word."""
+    if name in {"ema", "reinit", "weight_decay"}:  # near 0 they do what 0 does
+        parse_spec(GOAL, None, [f"{section}.{name}=1e-30"])
+    else:
+        refusal(GOAL, f"{section}.{name}=1e-30")
+
+
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"])
+def test_a_byte_order_mark_is_no_part_of_a_spec(tmp_path, start):
+    (tmp_path / "a.toml").write_bytes(start + GOAL.encode() + b"[train]\nepochs = 7\n")
+    assert load_spec(tmp_path / "a.toml").train.epochs == 7
+    (tmp_path / "a.toml").write_bytes(start + GOAL.encode() + b"[train]\nepochs = 0\n")
+    with pytest.raises(SpecError, match=r"a.toml:4: train.epochs = 0"):
+        load_spec(tmp_path / "a.toml")
+
+
+def test_a_nul_byte_in_a_spec_is_located(tmp_path):
+    (tmp_path / "a.toml").write_bytes(b"[train]\nepochs\0 = 7\n")
+    with pytest.raises(
+        SpecError, match=r"a.toml:2:7: the spec cannot be read: it holds a NUL byte"
+    ):
+        load_spec(tmp_path / "a.toml")
