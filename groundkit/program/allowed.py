@@ -64,7 +64,7 @@ LIBRARIES = frozenset(
 """Libraries of the problog package that only compute."""
 
 EXTERNS = _listed(
-    "ground_list/2 memberchk_ground/2 enum_groups/3 enum_groups/2 "
+    "ground_list/2 memberchk_ground/2 enum_groups/3 enum_groups/4 "
     "concat/2 join/3 str2lst/2 lst2str/2 str2int/2"
 )
 """Predicates that these libraries define in Python."""
