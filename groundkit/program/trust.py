@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ _FOREIGN = frozenset(
     }
 )
 """Predicates of other Prologs and of ProbLog's other libraries that touch files."""
+_UNNAMED = count()
+"""Numbers for variables that the program gives no name."""
 
 
 class UntrustedError(GroundingError):  # type: ignore[misc]
@@ -164,8 +167,8 @@ class Database(ClauseDB):  # type: ignore[misc]
         """Compiles a term; ProbLog itself fails at findall(X, G, _), where ``_`` has no name."""
         if isinstance(struct, Term) and self.get_local_scope(struct.signature):
             named = [
-                Var(f"_Anonymous{i}") if isinstance(arg, Var) and arg.functor == "_" else arg
-                for i, arg in enumerate(struct.args)
+                Var(f"_#{next(_UNNAMED)}") if isinstance(arg, Var) and arg.functor == "_" else arg
+                for arg in struct.args
             ]
             if named != list(struct.args):
                 struct = struct.with_args(*named)
