@@ -6,9 +6,9 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from groundkit.circuit import cache as disk
 from groundkit.circuit.codec import decode, decode_error, encode_location
@@ -76,11 +76,10 @@ def _in_child(shape: Shape, limits: Limits) -> tuple[GroundProgram, Compiled]:
         env=_environment(shape.program.trust),
     )
     # The pipe to the worker stays open until it has answered: it ends when the pipe closes.
-    told, worker.stdin = worker.stdin, None
-    with worker, told or nullcontext():
+    told, worker.stdin = cast(IO[bytes], worker.stdin), None
+    with worker:
         try:
-            with suppress(BrokenPipeError):  # it died, and _result says so
-                _tell(told, request)
+            _tell(told, request)
             output, _ = worker.communicate(
                 timeout=None if limits.seconds is None else limits.seconds + _GRACE
             )
@@ -94,12 +93,15 @@ def _in_child(shape: Shape, limits: Limits) -> tuple[GroundProgram, Compiled]:
         except BaseException:
             worker.kill()
             raise
+        finally:
+            with suppress(BrokenPipeError):
+                told.close()
     return _result(shape, limits, output, worker.returncode)
 
 
-def _tell(pipe: IO[bytes] | None, request: dict[str, Any]) -> None:
-    """Writes a request, one line."""
-    if pipe is not None:
+def _tell(pipe: IO[bytes], request: dict[str, Any]) -> None:
+    """Writes a request, one line; of a worker that has died, :func:`_result` says so."""
+    with suppress(BrokenPipeError):
         pipe.write(json.dumps(request).encode() + b"\n")
         pipe.flush()
 

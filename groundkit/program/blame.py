@@ -107,8 +107,12 @@ def explain_limit(
     )
 
 
-def explain_oddity(program: Program, goal: Goal, error: Exception) -> ProgramError:
-    """Names the call at which ProbLog's own Python failed, such as ``str2int(abc, X)``."""
+def explain_oddity(program: Program, goal: Goal, error: Exception) -> ProgramError | None:
+    """Names the call at which ProbLog's own Python failed, such as ``str2int(abc, X)``.
+
+    Returns:
+        The error with its place; ``None`` when it did not come out of a call of the program.
+    """
     called, at, trace = "", None, error.__traceback__
     while trace is not None:
         options = trace.tb_frame.f_locals.get("kwdargs")
@@ -119,8 +123,10 @@ def explain_oddity(program: Program, goal: Goal, error: Exception) -> ProgramErr
             where = database.lineno(place) if database is not None else None
             at = Location(program.file, *where[1:]) if where and where[0] is None else at
         trace = trace.tb_next
+    if not called:
+        return None
     return ProgramError(
-        f"ProbLog cannot evaluate {called or 'a built-in predicate'}, for '{goal.text}': {error}",
+        f"ProbLog cannot evaluate {called}, for '{goal.text}': {error}",
         remedy="check the arguments of the call",
         at=at or _head_place(program, goal),
     )

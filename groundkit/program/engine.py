@@ -112,7 +112,10 @@ def ground(shape: Shape) -> GroundProgram:
     except ProbLogError as error:
         raise explain_failure(program, goal, error) from error
     except ODD as error:
-        raise explain_oddity(program, goal, error) from error
+        blamed = explain_oddity(program, goal, error)
+        if blamed is None:
+            raise
+        raise blamed from error
     observed = tuple(name for name in goal.variables if name not in placeholders)
     ground_program = Converter(program, placeholders).convert(found, observed)
     if not shape.facts:

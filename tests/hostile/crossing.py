@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -197,9 +196,8 @@ class Watch:
 
     @contextmanager
     def over(self, folder: Path) -> Iterator[list[str]]:
-        """Watches for a while; yields what it sees, and adds files left in two folders."""
-        temporary = Path(tempfile.gettempdir())
-        before, others = snapshot(folder), {path.name for path in temporary.iterdir()}
+        """Watches for a while; yields what it sees, which in the end says if files changed."""
+        before = snapshot(folder)
         self.seen = []
         self.folder = folder
         try:
@@ -208,8 +206,3 @@ class Watch:
             self.folder = None
             if snapshot(folder) != before:
                 self.seen.append("files were written")
-            self.seen.extend(
-                f"left {path}"
-                for path in temporary.iterdir()
-                if path.name not in others and path.suffix in (".sqlite", ".db", ".csv", ".pl")
-            )
