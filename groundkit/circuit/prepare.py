@@ -6,8 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from groundkit.circuit import cache as disk
 from groundkit.circuit.codec import decode, decode_error, encode_location
@@ -19,6 +20,9 @@ from groundkit.program.limits import Limits
 
 _GRACE = 5.0
 """Seconds that the child may take beyond its limit to say which clause is at fault."""
+
+_KEPT = ("PATH", "PYTHON", "LD_", "DYLD_", "LANG", "LC_", "TZ", "OMP_", "SYSTEMROOT")
+"""How the names of variables begin that a worker needs."""
 
 
 def prepare(
@@ -62,38 +66,69 @@ def _in_child(shape: Shape, limits: Limits) -> tuple[GroundProgram, Compiled]:
         "facts": shape.facts,
         "seconds": limits.seconds,
         "memory": limits.memory,
+        "parent": os.getpid(),
     }
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    environment["OPENBLAS_NUM_THREADS"] = "1"
-    try:
-        done = subprocess.run(
-            # -P: modules that lie in the user's folder beside a program are not imported.
-            [sys.executable, "-P", "-m", "groundkit.circuit.worker"],
-            input=json.dumps(request).encode(),
-            stdout=subprocess.PIPE,
-            timeout=None if limits.seconds is None else limits.seconds + _GRACE,
-            env=environment,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise LimitError(
-            f"grounding and compiling '{shape.goal.text}' took more than {limits.seconds:g} s",
-            remedy="try a smaller shape of the goal with `groundkit plan`, or raise the limit",
-            at=shape.goal.at,
-        ) from None
-    return _result(shape, limits, done)
+    worker = subprocess.Popen(
+        # -P: modules that lie in the user's folder beside a program are not imported.
+        [sys.executable, "-P", "-m", "groundkit.circuit.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=_environment(shape.program.trust),
+    )
+    # The pipe to the worker stays open until it has answered: it ends when the pipe closes.
+    told, worker.stdin = cast(IO[bytes], worker.stdin), None
+    with worker:
+        try:
+            _tell(told, request)
+            output, _ = worker.communicate(
+                timeout=None if limits.seconds is None else limits.seconds + _GRACE
+            )
+        except subprocess.TimeoutExpired:
+            worker.kill()
+            raise LimitError(
+                f"grounding and compiling '{shape.goal.text}' took more than {limits.seconds:g} s",
+                remedy="try a smaller shape of the goal with `groundkit plan`, or raise the limit",
+                at=shape.goal.at,
+            ) from None
+        except BaseException:
+            worker.kill()
+            raise
+        finally:
+            with suppress(BrokenPipeError):
+                told.close()
+    return _result(shape, limits, output, worker.returncode)
+
+
+def _tell(pipe: IO[bytes], request: dict[str, Any]) -> None:
+    """Writes a request, one line; of a worker that has died, :func:`_result` says so."""
+    with suppress(BrokenPipeError):
+        pipe.write(json.dumps(request).encode() + b"\n")
+        pipe.flush()
+
+
+def _environment(trust: bool) -> dict[str, str]:
+    """What the worker's process is told of ours: where Python finds its modules, and its language.
+
+    A trusted program may need everything.
+    """
+    kept = dict(os.environ)
+    if not trust:
+        kept = {name: value for name, value in kept.items() if name.startswith(_KEPT)}
+    kept["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    kept["OPENBLAS_NUM_THREADS"] = "1"
+    return kept
 
 
 def _result(
-    shape: Shape, limits: Limits, done: subprocess.CompletedProcess[bytes]
+    shape: Shape, limits: Limits, output: bytes, status: int
 ) -> tuple[GroundProgram, Compiled]:
     """Reads the child's answer; a child that died without one ran out of memory or stack."""
     try:
-        answer: dict[str, Any] = json.loads(done.stdout)
+        answer: dict[str, Any] = json.loads(output)
     except ValueError:
         limit = f" of {limits.memory >> 20} MiB" if limits.memory is not None else ""
         raise LimitError(
-            f"grounding '{shape.goal.text}' ended the process (status {done.returncode}); it "
+            f"grounding '{shape.goal.text}' ended the process (status {status}); it "
             f"probably ran out of its memory{limit}",
             remedy="look for a recursion without end, or raise the limit",
             at=shape.goal.at,

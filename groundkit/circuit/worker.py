@@ -1,7 +1,8 @@
 """The child process that grounds and compiles under limits: a request on stdin, one answer out.
 
-Both are JSON; the answer holds the ground program and its circuit, an error, or the traceback of an
-error nobody foresaw. Whatever a program prints goes to stderr.
+Both are a line of JSON; the answer holds the ground program and its circuit, an error, or the
+traceback of an error nobody foresaw. The parent holds stdin open as long as it waits. Whatever a
+program prints goes to stderr.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import resource
 import signal
 import sys
 import traceback
@@ -19,6 +19,7 @@ from typing import Any
 
 from groundkit.circuit.codec import decode_location, encode, encode_error
 from groundkit.circuit.compile import compile_program
+from groundkit.circuit.confine import confine, die_with_parent, limit
 from groundkit.errors import GroundkitError, LimitError
 from groundkit.program.engine import Shape, ground
 from groundkit.program.goal import parse_goal
@@ -26,6 +27,8 @@ from groundkit.program.limits import OutOfTimeError
 from groundkit.program.source import parse_program
 
 _RECURSION = 100_000
+GRACE = 5.0
+"""Seconds that this process may take beyond its limit to say which clause is at fault."""
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -70,18 +73,23 @@ def _alarm(_signal: int, _frame: FrameType | None) -> None:
 
 
 def main() -> None:
-    """Reads the request, sets the limits, answers."""
-    request = json.loads(sys.stdin.buffer.read())
+    """Reads the request, sets the limits, gives up what is not needed, answers."""
+    line = sys.stdin.buffer.readline()
+    if not line.endswith(b"\n"):
+        return  # the parent is gone
+    request = json.loads(line)
+    die_with_parent(request["parent"], sys.stdin.fileno())
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    if request["memory"] is not None:
-        resource.setrlimit(resource.RLIMIT_AS, (request["memory"], request["memory"]))
+    limit(request["seconds"], request["memory"], GRACE)
     if request["seconds"] is not None:
         signal.signal(signal.SIGALRM, _alarm)
         signal.setitimer(signal.ITIMER_REAL, request["seconds"])
     sys.setrecursionlimit(_RECURSION)
     # Grounding makes many objects and few cycles: collecting rarely saves a sixth of its time.
     gc.set_threshold(100_000, 50, 50)
+    if not request["trust"]:
+        confine()
     result = answer(request)
     signal.setitimer(signal.ITIMER_REAL, 0)
     json.dump(result, out)

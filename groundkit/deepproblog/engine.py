@@ -24,6 +24,7 @@ from groundkit.program.goal import Binding, Goal
 from groundkit.program.limits import Limits
 from groundkit.program.source import Program
 from groundkit.program.terms import text_of
+from groundkit.program.trust import Engine, GuardedEngine
 
 _SOURCE = "input"
 # What DeepProbLog's engine defines for tensors; a program's predicate of that name never runs.
@@ -119,9 +120,16 @@ def make_model(
                 return self.model.parameters[int(a.args[0])]
             return super().value(a, key)
 
+    class GuardableEngine(ExactEngine):  # type: ignore[misc]
+        """Grounds as DeepProbLog does, with no more predicates than the program may use."""
+
+        def __init__(self, model: Any) -> None:
+            super().__init__(model)
+            self.engine = Engine() if program.trust else GuardedEngine()
+
     wrapped = [Network(module, name) for name, module in networks.items()]
     model = Model(program.text, wrapped, embeddings, load=False)
-    model.set_engine(ExactEngine(model), cache=cache, semiring=LearnedSemiring)
+    model.set_engine(GuardableEngine(model), cache=cache, semiring=LearnedSemiring)
     return model
 
 

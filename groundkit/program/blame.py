@@ -16,6 +16,7 @@ from problog.logic import InstantiationError
 from groundkit.errors import LimitError, Location, ProgramError, nearest
 from groundkit.program.goal import Goal
 from groundkit.program.source import Program
+from groundkit.program.trust import REMEDY, UntrustedError
 
 
 def explain_failure(program: Program, goal: Goal, error: Exception | None) -> ProgramError:
@@ -42,6 +43,7 @@ def explain_failure(program: Program, goal: Goal, error: Exception | None) -> Pr
 
 
 _REMEDIES: tuple[tuple[tuple[type[Exception], ...], tuple[str, str]], ...] = (
+    ((UntrustedError,), ("{message}, for '{goal}'", REMEDY)),
     (
         (NonGroundProbabilisticClause,),
         (
@@ -103,6 +105,36 @@ def explain_limit(
         "shape of the goal, or higher limits",
         at=at,
     )
+
+
+def explain_oddity(program: Program, goal: Goal, error: Exception) -> ProgramError | None:
+    """Names the call at which ProbLog's own Python failed, such as ``str2int(abc, X)``.
+
+    Returns:
+        The error with its place; ``None`` when it did not come out of a call of the program.
+    """
+    called, at, trace = "", None, error.__traceback__
+    while trace is not None:
+        options = trace.tb_frame.f_locals.get("kwdargs")
+        if isinstance(options, dict) and options.get("call_origin"):
+            (name, place), database = options["call_origin"], options.get("database")
+            arguments = ", ".join(map(_shown, options.get("context") or ()))
+            called = f"{name.rpartition('/')[0]}({arguments})"
+            where = database.lineno(place) if database is not None else None
+            at = Location(program.file, *where[1:]) if where and where[0] is None else at
+        trace = trace.tb_next
+    if not called:
+        return None
+    return ProgramError(
+        f"ProbLog cannot evaluate {called}, for '{goal.text}': {error}",
+        remedy="check the arguments of the call",
+        at=at or _head_place(program, goal),
+    )
+
+
+def _shown(argument: Any) -> str:
+    """Prints an argument of a call; ProbLog numbers the variables."""
+    return "_" if argument is None or isinstance(argument, int) else str(argument)
 
 
 def _place(program: Program, error: Any) -> Location | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from problog.clausedb import ClauseDB
-from problog.engine import DefaultEngine, NonGroundProbabilisticClause
+from problog.engine import NonGroundProbabilisticClause
 from problog.engine_builtin import CallModeError
 from problog.errors import GroundingError, ProbLogError
 from problog.formula import LogicFormula
@@ -18,18 +18,19 @@ from problog.logic import Clause, InstantiationError, Term, Var, is_ground
 from problog.program import LogicProgram, PrologString
 
 from groundkit.errors import ProgramError
-from groundkit.program.blame import explain_failure, explain_limit
+from groundkit.program.blame import explain_failure, explain_limit, explain_oddity
 from groundkit.program.convert import Converter, Grounding, placeholder
 from groundkit.program.goal import Binding, Goal, check_goal
 from groundkit.program.ground import FALSE, GroundProgram
 from groundkit.program.limits import OutOfTimeError
+from groundkit.program.parser import ODD
 from groundkit.program.source import Program
-from groundkit.program.trust import GuardedDatabase
+from groundkit.program.trust import Engine, GuardedEngine
 
 _GOAL = "$goal"
 
 
-class _Engine(DefaultEngine):  # type: ignore[misc]
+class _Engine(Engine):
     """ProbLog's engine; on request it goes on where a random variable is not ground."""
 
     tolerant = False
@@ -41,6 +42,10 @@ class _Engine(DefaultEngine):  # type: ignore[misc]
     def handle_nonground(self, result: Any = None, **kwargs: Any) -> Any:
         """Returns the open result when tolerant, otherwise raises as ProbLog does."""
         return result if self.tolerant else super().handle_nonground(result=result, **kwargs)
+
+
+class _GuardedEngine(_Engine, GuardedEngine):
+    """The same for a program that is not trusted."""
 
 
 class _Statements(LogicProgram):  # type: ignore[misc]
@@ -106,6 +111,11 @@ def ground(shape: Shape) -> GroundProgram:
             raise explain_failure(program, goal, again) from again
     except ProbLogError as error:
         raise explain_failure(program, goal, error) from error
+    except ODD as error:
+        blamed = explain_oddity(program, goal, error)
+        if blamed is None:
+            raise
+        raise blamed from error
     observed = tuple(name for name in goal.variables if name not in placeholders)
     ground_program = Converter(program, placeholders).convert(found, observed)
     if not shape.facts:
@@ -158,7 +168,7 @@ def _run(
 ) -> Grounding:
     """Grounds the goal and the evidence with ProbLog's engine."""
     program, goal = shape.program, shape.goal
-    engine = _Engine()
+    engine = _Engine() if program.trust else _GuardedEngine()
     engine.tolerant = tolerant
     free = [name for name in goal.variables if name not in placeholders]
     bound: dict[str, Any] = {name: Term(placeholder(name)) for name in placeholders}
@@ -184,11 +194,7 @@ def _database(engine: _Engine, program: Program, goal_clause: Clause) -> Any:
     """Loads the program, ProbLog's list library and the goal's clause."""
     lists = Clause(Term("_directive"), Term("use_module", Term("library", Term("lists"))))
     statements = _Statements(program, [lists, goal_clause])
-    kind = ClauseDB if program.trust else GuardedDatabase
-    database = kind.createFrom(statements, builtins=engine.get_builtins())
-    database.engine = engine
-    engine._process_directives(database)
-    return database
+    return engine.prepare(statements)
 
 
 def _ground_facts(engine: _Engine, database: Any, grounding: Grounding) -> None:

@@ -14,6 +14,7 @@ from groundkit.program.builtins import is_builtin
 from groundkit.program.parser import parse_statements
 from groundkit.program.source import Program
 from groundkit.program.terms import walk
+from groundkit.program.trust import refuse_untrusted_goal
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,15 @@ def parse_goal(text: str, at: Location | None = None) -> Goal:
 
 
 def check_goal(program: Program, goal: Goal, declared: Collection[str] = ()) -> None:
-    """Raises a ProgramError unless the program defines what the goal calls.
+    """Raises a ProgramError unless the program defines what the goal calls, and may call it.
 
     Args:
         program: The program.
         goal: The goal.
         declared: Further predicates that are known, as ``name/arity``.
     """
+    if not program.trust:
+        refuse_untrusted_goal(goal.term, program.predicates, goal.at)
     for predicate in goal.predicates:
         if predicate in {*program.predicates, *declared} or is_builtin(predicate):
             continue

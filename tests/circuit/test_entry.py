@@ -11,7 +11,7 @@ from groundkit.circuit import cache
 from groundkit.circuit.codec import decode, encode
 from groundkit.circuit.prepare import prepare
 from groundkit.program.engine import Shape
-from groundkit.program.query import parse_goal
+from groundkit.program.goal import parse_goal
 from groundkit.program.source import parse_program
 
 SHAPE = Shape(

@@ -286,7 +286,6 @@ def test_tables_with_a_byte_order_mark_and_any_line_end_are_read(tmp_path, start
 
 
 def test_points_have_no_other_shape():
-    from groundkit.data.sources import load
 
     with pytest.raises(DataError, match=r"points of 'moons'(.|\n)*remedy: leave out image_shape"):
         load("moons").brought_to((1, 8, 8))

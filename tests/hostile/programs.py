@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from groundkit.circuit.reasoner import build_reasoner
-from groundkit.errors import LimitError, ProgramError, RunError
+from groundkit.errors import LimitError, ProgramError
 from groundkit.program.goal import parse_goal
 from groundkit.program.limits import Limits
 from groundkit.program.source import parse_program
@@ -73,21 +73,30 @@ LOADING = [
         ("a database file", "q :- sqlite_load('evil.db').", "'sqlite_load' can load"),
     )
 ]  # fmt: skip
+STRING = ":- use_module(library(string)).\n"
 AT_RUN_TIME = [
-    _program(name, text, words, line)
+    _program(name, STRING + text, words, line)
     for name, text, words, line in (
         ("a call built with =..",
-         "f(use_module).\nq :- f(F), G =.. [F, 'EVIL.py'], call(G).", "refused", 2),
+         "q :- concat([use, '_module'], F), G =.. [F, 'EVIL.py'], call(G).", "is refused", 2),
         ("a call built with functor/3",
-         "f(consult).\nq :- f(F), functor(G, F, 1), arg(1, G, 'EVIL.pl'), call(G).",
-         "", None),
+         "q :- concat([con, sult], F), functor(G, F, 1), arg(1, G, 'EVIL.pl'), call(G).",
+         "consult/1 is refused", 2),
         ("a call through maplist",
-         ":- use_module(library(apply)).\nf(use_module).\nq :- f(F), maplist(F, ['EVIL.py']).",
-         "refused", None),
+         ":- use_module(library(apply)).\nq :- concat([use, '_module'], F), "
+         "maplist(F, ['EVIL.py']).", "is refused", None),
         ("a name handed to call/2",
-         "f(use_module).\nq :- f(F), call(F, 'EVIL.py').", "refused", 2),
+         "q :- concat([use, '_module'], F), call(F, 'EVIL.py').", "is refused", 2),
+        ("a call in findall",
+         "q :- findall(x, (concat([use, '_module'], F), call(F, 'EVIL.py')), L).",
+         "is refused", 2),
+        ("a list built by the program",
+         "q :- findall(x, (L =.. ['.', 'EVIL.pl', []], call(L)), K).", "is refused", 2),
+        ("a name among data", "f(use_module).\nq :- f(F), call(F, 'EVIL.py').", "would load", 2),
         ("clause database: assertz",
-         "q :- assertz((evil :- use_module(library(lists)))), evil.", "assertz/1", 1),
+         "q :- assertz((evil :- use_module(library(lists)))), evil.", "assertz/1", 2),
+        ("a program for another compiler",
+         'a.\nq :- subquery(a, P, [], "prob", "ddnnf").', "evaluator 'ddnnf' is refused", 3),
     )
 ]  # fmt: skip
 ENDLESS = [
@@ -110,13 +119,6 @@ ENDLESS = [
     )
 ]  # fmt: skip
 UNREADABLE = [
-    _program(
-        "a program for another compiler",
-        'a.\nq :- subquery(a, P, [], "x", "ddnnf").',
-        "failed unexpectedly: AttributeError",
-        None,
-        error=RunError,
-    ),
     _program("nesting without end", f"q :- {DEEP}a.", "syntax error|cannot be parsed", None),
     _program("nesting, closed", f"q :- {DEEP}a{')' * 4_000}.", "statement of", 1),
     _program("a statement of minutes", "q :- " + "\\+ " * 20_000 + "a.", "statement of", 1),

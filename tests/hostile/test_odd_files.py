@@ -13,10 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from groundkit.folder import RunFolder
-from groundkit.grounding.checkpoint import read_manifest, read_tensors
-from groundkit.session import open_run
-from groundkit.spec import load_spec
 from PIL import Image
 
 from groundkit.circuit import cache
@@ -29,6 +25,10 @@ from groundkit.errors import CheckpointError, DataError, GroundkitError, Program
 from groundkit.files import read_rows
 from groundkit.program.source import load_program
 from groundkit.report.compare import load_runs
+from groundkit.runs.folder import RunFolder
+from groundkit.runs.session import open_run
+from groundkit.task.spec import load_spec
+from groundkit.training.weights import read_manifest, read_tensors
 from tests.circuit.test_entry import SHAPE
 
 ROLES = Roles({"X": "net"}, ("Z",), {"net": ("0", "1")}, {})

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from groundkit.circuit.reasoner import build_reasoner
-from groundkit.errors import GroundkitError, LimitError, ProgramError
+from groundkit.errors import GroundkitError, LimitError, Location, ProgramError
 from groundkit.program.goal import parse_goal
 from groundkit.program.limits import Limits
 from groundkit.program.source import parse_program
@@ -30,6 +30,54 @@ def test_loading_is_refused_with_its_line(text: str) -> None:
     with pytest.raises(ProgramError, match="load") as info:
         parse_program("ok.\n" + text)
     assert info.value.at is not None and info.value.at.line == 2
+    assert "--trust" in str(info.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "f(use_module).",
+        "q :- X = consult, r(X).",
+        "q :- call(use_module, 'evil.py').",
+        "q :- findall(X, ['evil.pl'], L).",
+        "q :- findall(X, (['evil.pl'], call(r)), L).",
+        "q :- subquery(r, P, [['evil.pl']]).",
+        "q :- forall(r, \\+ call(['evil.pl'])).",
+        "evidence(['evil.pl'], true).",
+        "query(['evil.pl']).",
+        "q :- cmd_args(_).",
+        "q :- all(X, once(set_state(X)), L).",
+    ],
+)
+def test_names_and_goals_are_found_wherever_they_stand(text: str) -> None:
+    with pytest.raises(ProgramError) as info:
+        parse_program("r.\n" + text)
+    assert info.value.at is not None and info.value.at.line == 2
+    assert "--trust" in str(info.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "q :- open(door). 0.5::open(door). 0.5::open(window).",
+        "see(a). q :- see(a).",
+        "q :- shell(egg). 0.5::shell(egg).",
+        ":- use_module(library(apply)). even(2). q :- include(even, [2], [2]).",
+        "q :- member(X, [open, see, shell, system, include]), X = see.",
+        ":- use_module(library(lists)). q :- findall(X, member(X, [['a.pl']]), L).",
+        "q :- r(['a.pl']). r(_).",
+    ],
+)
+def test_words_of_ones_own_are_legal(text: str) -> None:
+    assert build_reasoner(parse_program(text), parse_goal("q"), [])({}).exp().item() > 0
+
+
+@pytest.mark.parametrize("goal", ["q, consult('evil.pl')", "findall(X, ['evil.pl'], L)"])
+def test_goals_pass_the_same_guard(goal: str) -> None:
+    at = Location("spec.toml", 2, 8)
+    with pytest.raises(ProgramError, match="load") as info:
+        build_reasoner(parse_program("q."), parse_goal(goal, at), [])
+    assert info.value.at == at
     assert "--trust" in str(info.value)
 
 
