@@ -45,6 +45,7 @@ from groundkit.program.question import Question, pose
 from groundkit.program.source import load_program
 from groundkit.run import choose_device
 from groundkit.spec import load_spec
+from groundkit.symbols import Values
 
 _LEARNABLE = "learnable."
 _MOST_COMBINATIONS = 10_000
@@ -294,7 +295,7 @@ class Session:
         reasoner, networks = self.compile(posed)
         readings = self._readings(posed, networks)
         unseen = tuple(n for n in posed.goal.variables if n in networks and n not in readings)
-        domains = [self.program.networks[networks[name]].domain for name in unseen]
+        domains = [self.program.networks[networks[name]].values for name in unseen]
         count = int(np.prod([len(domain) for domain in domains]))
         if count > _MOST_COMBINATIONS:
             raise LimitError(
@@ -401,8 +402,8 @@ class Session:
         combinations: Sequence[tuple[str, ...]],
     ) -> Tensor:
         """Arranges one network's log-probabilities: ``(C, S, K)``."""
-        domain = self.program.networks[network].domain
-        place = {symbol.strip("'"): k for k, symbol in enumerate(domain)}
+        domain, values = (p := self.program.networks[network]).domain, p.values
+        symbols = Values(domain)
         rows = torch.full((len(combinations), len(calls), len(domain)), EXCLUDED).double()
         for slot, name in enumerate(map(input_of, calls)):
             if name in readings:
@@ -411,15 +412,15 @@ class Session:
                 rows[:, slot] = torch.from_numpy(seen)
             elif name in unseen:
                 column = list(unseen).index(name)
-                shown = [domain.index(symbols[column]) for symbols in combinations]
+                shown = [values.index(symbols[column]) for symbols in combinations]
                 rows[range(len(shown)), slot, shown] = 0.0
-            elif name in place:
-                rows[:, slot, place[name]] = 0.0
+            elif (shows := symbols.find(name)) is not None:
+                rows[:, slot, shows] = 0.0
             else:
                 raise DataError(
                     f"'{name}' is neither an image file nor a symbol of network '{network}'",
                     expected="a file in quotes, such as 'a.png'; a symbol; or a variable",
-                    remedy=choose_from(name, place),
+                    remedy=choose_from(name, domain),
                 )
         return rows
 

@@ -23,7 +23,7 @@ from groundkit.program.engine import Shape, refuse_tensors
 from groundkit.program.limits import Limits
 from groundkit.program.query import Binding, Goal
 from groundkit.program.source import Program
-from groundkit.program.terms import text_of
+from groundkit.program.terms import printed
 
 _SOURCE = "input"
 # What DeepProbLog's engine defines for tensors; a program's predicate of that name never runs.
@@ -63,6 +63,7 @@ def refuse_ignored(program: Program) -> None:
             remedy="use --engine circuit, which honours it",
             at=program.places.at(max(program.text.find("evidence"), 0)),
         )
+    _refuse_other_meanings(program)
     shadowed = sorted(_TENSOR_PREDICATES.intersection(program.predicates))
     if shadowed:
         raise ProgramError(
@@ -70,6 +71,32 @@ def refuse_ignored(program: Program) -> None:
             remedy="rename the predicate, or use --engine circuit",
             at=Location(program.file),
         )
+
+
+def _refuse_other_meanings(program: Program) -> None:
+    """Raises a ProgramError at what DeepProbLog would read in another way."""
+    found: tuple[str, Location] | None = None
+    remedy = "use --engine circuit"
+    if program.constraints:
+        found = (
+            f"DeepProbLog ignores the constraint '{program.constraints[0].text}'",
+            (program.constraints[0].location),
+        )
+    for group in program.learnable:
+        if group.keys:
+            found = "DeepProbLog has no t(P, C)", group.location
+    seen: set[str] = set()
+    for predicate in program.neural:
+        if predicate.network in seen:
+            found = (
+                f"DeepProbLog draws anew for each predicate of the network '{predicate.network}'; "
+                "here an input shows it one symbol",
+                predicate.location,
+            )
+            remedy += ", or give each predicate a network of its own"
+        seen.add(predicate.network)
+    if found is not None:
+        raise ProgramError(found[0], remedy=remedy, at=found[1])
 
 
 def refuse_compound(goal: Goal) -> None:
@@ -171,7 +198,7 @@ class _Lookup(nn.Module):
                 example = int(value[0])
                 names.append(self.variables[int(value[1])])
             else:
-                names.append(text_of(value))
+                names.append(printed(value))
         return self.log_probs[example, self.slot[tuple(names)]].exp()
 
 

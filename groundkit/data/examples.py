@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from groundkit.data.files import read_image, read_probability, read_table
 from groundkit.data.images import ImageSet
 from groundkit.errors import DataError, Location, NetworkError, choose_from
+from groundkit.symbols import Values
+from groundkit.symbols import plain as plain_text
 
 Indices = NDArray[np.int64]
 UNKNOWN = -1
@@ -118,13 +120,14 @@ def domain_classes(network: str, domain: Sequence[str], images: ImageSet) -> Ind
             f"'{images.name}' has no labels to draw examples of network '{network}' from",
             remedy="name a labelled data set, or give examples in [examples] file = ...",
         )
-    by_name = {name: position for position, name in enumerate(images.classes)}
+    classes = Values(images.classes)
+    by_name = [classes.find(symbol) for symbol in domain]
     found: list[int] = []
-    named = any(symbol.strip("'\"") in by_name for symbol in domain)
-    for symbol in domain:
-        plain = symbol.strip("'\"")
-        if plain in by_name:
-            found.append(by_name[plain])
+    named = any(position is not None for position in by_name)
+    for symbol, position in zip(domain, by_name, strict=True):
+        plain = plain_text(symbol)
+        if position is not None:
+            found.append(position)
         elif not named and plain.isdigit() and int(plain) < len(images.classes):
             found.append(int(plain))
         else:
@@ -344,18 +347,12 @@ def _read_truth(
 ) -> Indices:
     """Reads the optional truth column of an image variable as positions in its domain."""
     domain = roles.domains[roles.images[variable]]
-    positions = {symbol.strip("'"): k for k, symbol in enumerate(domain)}
+    symbols, what = Values(domain), f"symbol of network '{roles.images[variable]}'"
     column = f"{variable}.truth"
     found = np.full(len(rows), UNKNOWN, dtype=np.int64)
     for number, row in enumerate(rows):
         value = row.get(column, "")
         if not value:
             continue
-        if value not in positions:
-            raise DataError(
-                f"{column} is '{value}', which is no symbol of network '{roles.images[variable]}'",
-                remedy=choose_from(value, positions),
-                at=Location(file, number + 2),
-            )
-        found[number] = positions[value]
+        found[number] = symbols.position(value, what, column, Location(file, number + 2))
     return found

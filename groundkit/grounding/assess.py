@@ -27,6 +27,7 @@ from groundkit.perception.model import energy, log_probs
 from groundkit.perception.pixels import to_model
 from groundkit.perception.symbol_start import SymbolStart
 from groundkit.program.ground import NeuralSource
+from groundkit.symbols import Values
 
 Floats = NDArray[np.float64]
 _EXTRACTOR_SEED = 0
@@ -263,10 +264,9 @@ def _drawn(task: Task) -> _Combinations:
             truth = [examples.truth[input_of(call)] for call in calls]
             values[network] = np.stack(truth, axis=1)
         else:
-            domain = [symbol.strip("'") for symbol in task.domains[network]]
+            domain = Values(task.domains[network])
             columns = [
-                [domain.index(value.strip("'")) for value in examples.symbols[call[0]]]
-                for call in calls
+                [domain.find(value) for value in examples.symbols[call[0]]] for call in calls
             ]
             values[network] = np.array(columns, dtype=np.int64).T
     return _Combinations(values, task.answer_rows(examples).numpy())

@@ -39,6 +39,7 @@ from groundkit.program.limits import Limits
 from groundkit.program.query import Goal, check_goal, parse_goal
 from groundkit.program.source import Program, load_program
 from groundkit.spec import Spec, line_of, load_spec
+from groundkit.symbols import Values
 
 # Log-probability of a symbol that an observation excludes: finite, so that gradients are.
 EXCLUDED = -1e4
@@ -370,17 +371,13 @@ class Task:
             if network in self.neural or not calls:
                 continue
             domain = self.roles.domains[network]
-            position = {symbol.strip("'"): k for k, symbol in enumerate(domain)}
+            values = Values(domain)
             rows = torch.full((len(examples), len(calls), len(domain)), EXCLUDED)
             for slot, call in enumerate(calls):
                 for row, value in enumerate(examples.symbols[call[0]]):
-                    if value.strip("'") not in position:
-                        raise SpecError(
-                            f"{call[0]} = {value} is no symbol of network '{network}'",
-                            remedy=choose_from(value, position),
-                            at=examples.place(row),
-                        )
-                    rows[row, slot, position[value.strip("'")]] = 0.0
+                    what = f"symbol of network '{network}'"
+                    place = values.position(value, what, call[0], examples.place(row))
+                    rows[row, slot, place] = 0.0
             found[network] = rows
         return found
 

@@ -14,6 +14,7 @@ from problog.logic import ArithmeticError as ProbLogArithmeticError
 from problog.logic import InstantiationError
 
 from groundkit.errors import LimitError, Location, ProgramError, nearest
+from groundkit.program.constraints import Constraint
 from groundkit.program.query import Goal
 from groundkit.program.source import Program
 
@@ -39,6 +40,33 @@ def explain_failure(program: Program, goal: Goal, error: Exception | None) -> Pr
         remedy = f"did you mean {close}?" if close else remedy
     at = _place(program, error) or _head_place(program, goal)
     return ProgramError(found, remedy=remedy, at=at)
+
+
+def explain_unbound(program: Program, goal: Goal, names: list[str]) -> ProgramError:
+    """Words that an answer leaves variables of the goal unbound; ProbLog calls it not ground."""
+    return ProgramError(
+        f"an answer of '{goal.text}' leaves {', '.join(names)} unbound, so it is no answer",
+        expected="clauses that bind every variable of their head",
+        remedy=f"bind {', '.join(names)} in the clause, or ask with a value in its place",
+        at=_head_place(program, goal),
+    )
+
+
+def explain_constraint(constraint: Constraint, error: Exception) -> ProgramError:
+    """Words why the body of a constraint cannot be grounded."""
+    message = str(getattr(error, "base_message", error)).rstrip(".")
+    remedy = None
+    if isinstance(error, NonGroundProbabilisticClause):
+        message = "a variable is unbound where a probabilistic clause is called"
+        remedy = (
+            "bind it by a goal before; a variable that stands alone as an input of a network ranges"
+            " over the inputs of the question"
+        )
+    return ProgramError(
+        f"the constraint '{constraint.text}' cannot be grounded: {message}",
+        remedy=remedy,
+        at=constraint.location,
+    )
 
 
 _REMEDIES: tuple[tuple[tuple[type[Exception], ...], tuple[str, str]], ...] = (

@@ -35,9 +35,11 @@ class LearnedSource:
     Attributes:
         group: Index into the program's learnable groups; the last outcome is "no head" and is
             always present.
+        keys: Printed values of the further arguments of ``t(_, C)``.
     """
 
     group: int
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,8 @@ class GroundProgram:
         nodes: Children stand before their parents.
         slots: For every network, the printed inputs of each of its distinct calls.
         observed: The goal's observed variables.
-        answers: Printed values of :attr:`observed`, one tuple per root.
+        answers: Values of :attr:`observed`, one tuple per root: terms, printed so that they read
+            back, by which different terms stay different.
         roots: References, one per answer.
         evidence: Reference to the conjunction of all evidence.
         evidence_parts: The printed literals of the evidence with their references.
