@@ -52,7 +52,15 @@ def build_deepproblog_reasoner(
     refuse_tensors(program)
     refuse_compound(goal)
     shape = Shape(program, goal, tuple(images), dict(observed_values or {}))
-    return DeepProbLogReasoner(program, goal, *prepare(shape, cache, limits))
+    found, compiled = prepare(shape, cache, limits)
+    for call in found.shared:
+        raise ProgramError(
+            f"DeepProbLog draws a symbol for each predicate that reads {call}; here an input shows "
+            "a network one symbol",
+            remedy="use --engine circuit, or give each predicate a network of its own",
+            at=goal.at,
+        )
+    return DeepProbLogReasoner(program, goal, found, compiled)
 
 
 def refuse_ignored(program: Program) -> None:
@@ -76,7 +84,6 @@ def refuse_ignored(program: Program) -> None:
 def _refuse_other_meanings(program: Program) -> None:
     """Raises a ProgramError at what DeepProbLog would read in another way."""
     found: tuple[str, Location] | None = None
-    remedy = "use --engine circuit"
     if program.constraints:
         found = (
             f"DeepProbLog ignores the constraint '{program.constraints[0].text}'",
@@ -85,18 +92,8 @@ def _refuse_other_meanings(program: Program) -> None:
     for group in program.learnable:
         if group.keys:
             found = "DeepProbLog has no t(P, C)", group.location
-    seen: set[str] = set()
-    for predicate in program.neural:
-        if predicate.network in seen:
-            found = (
-                f"DeepProbLog draws anew for each predicate of the network '{predicate.network}'; "
-                "here an input shows it one symbol",
-                predicate.location,
-            )
-            remedy += ", or give each predicate a network of its own"
-        seen.add(predicate.network)
     if found is not None:
-        raise ProgramError(found[0], remedy=remedy, at=found[1])
+        raise ProgramError(found[0], remedy="use --engine circuit", at=found[1])
 
 
 def refuse_compound(goal: Goal) -> None:

@@ -54,6 +54,7 @@ class Converter:
         self.slots: dict[str, dict[tuple[str, ...], int]] = {name: {} for name in program.networks}
         self.outcome_of: dict[int, tuple[int, int]] = {}
         self.neural_choice: dict[tuple[str, int], int] = {}
+        self.readers: dict[tuple[str, tuple[str, ...]], dict[str, None]] = {}
 
     def convert(self, found: Grounding, observed: tuple[str, ...]) -> GroundProgram:
         """Converts everything that the answers and the evidence need."""
@@ -79,6 +80,11 @@ class Converter:
             answers=tuple(answers),
             roots=disjoined,
             evidence=evidence,
+            shared=tuple(
+                f"{network}({','.join(names)}) by {', '.join(predicates)}"
+                for (network, names), predicates in self.readers.items()
+                if len(predicates) > 1
+            ),
             evidence_parts=tuple(
                 (name, ref) for (name, _), ref in zip(found.evidence, told, strict=True)
             ),
@@ -146,6 +152,7 @@ class Converter:
             )
         names = tuple(self._input(term) for term in _list(inputs))
         slot = calls.setdefault(names, len(calls))
+        self.readers.setdefault((predicate.network, names), {})[predicate.predicate] = None
         source = NeuralSource(predicate.network, slot)
         name = predicate.predicate.partition("/")[0]
         label = f"{name}({','.join(names)})"

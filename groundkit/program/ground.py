@@ -99,6 +99,8 @@ class GroundProgram:
         evidence: Reference to the conjunction of all evidence.
         evidence_parts: The printed literals of the evidence with their references.
         seconds: Time that grounding took.
+        shared: Calls of a network that several predicates make, such as ``net(X) by a/2, b/2``:
+            there DeepProbLog would draw a symbol for each predicate.
     """
 
     choices: tuple[Choice, ...]
@@ -110,6 +112,7 @@ class GroundProgram:
     evidence: int = TRUE
     evidence_parts: tuple[tuple[str, int], ...] = ()
     seconds: float = 0.0
+    shared: tuple[str, ...] = ()
 
     def worlds(self) -> int:
         """Counts the joint outcomes of all choices."""
