@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import os
 import resource
 import signal
 import sys
+import time
 import traceback
 from pathlib import Path
 from types import FrameType
@@ -26,6 +28,10 @@ from groundkit.program.query import parse_goal
 from groundkit.program.source import parse_program
 
 _RECURSION = 100_000
+_INTERVAL = 0.1
+"""Seconds between two looks at clock and memory."""
+_NEARLY = 0.85
+"""Share of the memory after which grounding is stopped with a message."""
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -65,8 +71,32 @@ def _past_limit(request: dict[str, Any], found: str, remedy: str) -> dict[str, A
     return {"error": encode_error(LimitError(found, remedy=remedy, at=at))}
 
 
-def _alarm(_signal: int, _frame: FrameType | None) -> None:
-    raise OutOfTimeError
+def _watch(seconds: float | None, memory: int | None) -> None:
+    """Raises OutOfTimeError at the end of the time, and MemoryError while some is still left.
+
+    At the very end of its memory Python can neither unwind its frames nor word a message.
+    """
+    end = math.inf if seconds is None else time.monotonic() + seconds
+
+    def look(_signal: int, _frame: FrameType | None) -> None:
+        if time.monotonic() > end:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise OutOfTimeError
+        if memory is not None and _address_space() > _NEARLY * memory:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise MemoryError
+
+    signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, _INTERVAL, _INTERVAL)
+
+
+def _address_space() -> int:
+    """Returns the bytes of address space in use; 0 where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except (OSError, ValueError):
+        return 0
+    return pages * resource.getpagesize()
 
 
 def main() -> None:
@@ -76,9 +106,7 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     if request["memory"] is not None:
         resource.setrlimit(resource.RLIMIT_AS, (request["memory"], request["memory"]))
-    if request["seconds"] is not None:
-        signal.signal(signal.SIGALRM, _alarm)
-        signal.setitimer(signal.ITIMER_REAL, request["seconds"])
+    _watch(request["seconds"], request["memory"])
     sys.setrecursionlimit(_RECURSION)
     # Grounding makes many objects and few cycles: collecting rarely saves a sixth of its time.
     gc.set_threshold(100_000, 50, 50)
@@ -86,6 +114,7 @@ def main() -> None:
     signal.setitimer(signal.ITIMER_REAL, 0)
     json.dump(result, out)
     out.close()
+    os._exit(0)  # taking down what grounding built may take as long as building it
 
 
 if __name__ == "__main__":

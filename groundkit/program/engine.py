@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +36,7 @@ from groundkit.program.terms import term_of, text_of
 from groundkit.program.trust import GuardedDatabase
 
 _GOAL = "$goal"
+_kept: list[Any] = []
 
 
 class _Engine(DefaultEngine):  # type: ignore[misc]
@@ -187,6 +189,9 @@ def _run(
             _ground_evidence(engine, database, grounding)
             _ground_constraints(engine, database, program, grounding)
     except (OutOfTimeError, MemoryError, RecursionError) as error:
+        # Freeing millions of frames takes longer than a parent waits: they go with the process.
+        gc.disable()
+        _kept.append((engine, database))
         raise explain_limit(program, goal, error, engine.stack) from None
     return grounding
 
