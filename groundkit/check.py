@@ -12,6 +12,7 @@ import torch
 from groundkit.errors import NetworkError
 from groundkit.grounding.networks import build_model
 from groundkit.grounding.task import Task, read_task
+from groundkit.program.remarks import remarks
 from groundkit.report.words import ShownAsPrinted
 
 
@@ -28,6 +29,7 @@ class Checked(ShownAsPrinted):
         networks: Network -> symbols, parameters, data set and unlabelled images.
         examples: Number of training examples.
         circuit_nodes: Nodes of the compiled goal.
+        warnings: What may not mean what it seems to.
     """
 
     program: str
@@ -38,6 +40,7 @@ class Checked(ShownAsPrinted):
     networks: dict[str, dict[str, Any]]
     examples: int
     circuit_nodes: int
+    warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as JSON-able values."""
@@ -60,6 +63,7 @@ class Checked(ShownAsPrinted):
             f"{'x'.join(map(str, facts['image_shape']))}"
             for name, facts in self.networks.items()
         ]
+        lines += [f"  note: {warning}" for warning in self.warnings]
         return "\n".join(lines)
 
 
@@ -87,7 +91,18 @@ def check_program(
         networks=networks,
         examples=len(task.examples),
         circuit_nodes=len(task.reasoner.compiled.circuit) if task.asks else 0,
+        warnings=(*remarks(task.program), *_shared_calls(task)),
     )
+
+
+def _shared_calls(task: Task) -> list[str]:
+    """Words which calls of a network several predicates make: they see one symbol."""
+    shared = task.reasoner.ground_program.shared if task.asks else ()
+    return [
+        f"{call} is one symbol, read by several predicates; DeepProbLog would draw one for each "
+        "(for that, give each predicate a network of its own)"
+        for call in shared
+    ]
 
 
 def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:
