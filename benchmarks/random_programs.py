@@ -86,7 +86,8 @@ def main(count: int) -> None:
 `python -m benchmarks.random_programs {count}`, {circumstances("problog", "PySDD")}.
 {sum(seen.values())} programs, the first kind of facts, disjunctions, negation, recursion and
 evidence, the second over lists, strings, quoted atoms, images that several predicates read,
-constraints, findall and several goals, in {seconds:.0f} s; the largest difference of a probability is {worst:.1e}, at most 1e-9 is allowed.
+constraints, findall and several goals, in {seconds:.0f} s; the largest difference of a probability
+is {worst:.1e}, at most 1e-9 is allowed.
 ProbLog's engine refuses programs that negate a predicate inside its own recursion.
 
 | | programs |
