@@ -41,7 +41,7 @@ class _Parser(DefaultPrologParser):  # type: ignore[misc]
         """Puts operators in order, counting what it costs."""
         self.steps += max(hi - lo, 0)
         if self.steps > MOST_STEPS:
-            message = "a statement with too many operators side by side; split it into several"
+            message = "a statement of too many operators side by side; split it into several"
             raise ParseError(string, message, operators[lo].location)
         return super().fold(string, operators, lo, hi, *args, **kwargs)
 

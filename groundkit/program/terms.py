@@ -58,7 +58,8 @@ def _is_simple(term: Any) -> bool:
     if not _is_atom(term.functor):
         return False
     # An operator's name is quoted by the parser, and printed between its arguments.
-    return term.op_spec is None and all(map(_is_simple, term.args))
+    simple = [_is_simple(arg) for arg in term.args]  # all() would recurse on the short C stack
+    return term.op_spec is None and False not in simple
 
 
 def _is_atom(functor: Any) -> bool:
