@@ -27,7 +27,7 @@ FLOORS = [
     {"perception"},
     {"evaluate", "report"},
     {"presets"},
-    {"files", "device"},
+    {"files", "device", "symbols"},
     {"errors"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -46,6 +46,7 @@ def encode(program: GroundProgram, compiled: Compiled) -> dict[str, Any]:
         "evidence": program.evidence,
         "evidence_parts": program.evidence_parts,
         "seconds": program.seconds,
+        "shared": program.shared,
         "circuit": {name: array.tolist() for name, array in compiled.circuit.arrays().items()},
         "compiled": [compiled.stage, compiled.reason, compiled.seconds],
     }
@@ -81,6 +82,7 @@ def _decode(data: dict[str, Any]) -> tuple[GroundProgram, Compiled]:
         evidence=data["evidence"],
         evidence_parts=tuple((name, ref) for name, ref in data["evidence_parts"]),
         seconds=data["seconds"],
+        shared=tuple(data["shared"]),
     )
     arrays = {name: np.array(values, np.int64) for name, values in data["circuit"].items()}
     return program, Compiled(Circuit(**arrays), *data["compiled"])

@@ -15,8 +15,6 @@ from groundkit.program.ground import GroundProgram, NeuralSource
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-_TRIES = 200
-
 
 @dataclass(frozen=True)
 class Worlds:
@@ -75,7 +73,6 @@ class Explorer:
             for index, choice in enumerate(program.choices)
             if isinstance(choice.source, NeuralSource)
         }
-        self.tied = len({(s.network, s.slot) for s in self.neural.values()}) < len(self.neural)
 
     def values(self, rows: FloatArray, best: bool = False) -> FloatArray:
         """Evaluates every node for one example, with sums or (``best``) maxima."""
@@ -100,7 +97,6 @@ class Explorer:
         """Draws worlds in proportion to their probability, given that an answer holds.
 
         A world in which several answers hold is drawn once per answer, and one of them is told.
-        Two choices that read the same network output are drawn until they agree.
         """
         values = self.values(rows)
         roots = self.circuit.roots[:answers]
@@ -109,16 +105,8 @@ class Explorer:
         drawn = {name: np.zeros((count, len(calls)), np.int64) for name, calls in self._slots()}
         chosen = rng.choice(answers, size=count, p=weights)
         for position in range(count):
-            for _ in range(_TRIES):
-                world = self._draw(int(roots[chosen[position]]), values, rows, rng)
-                if self._put(world, rows, rng, drawn, position):
-                    break
-                chosen[position] = rng.choice(answers, p=weights)
-            else:
-                raise ProgramError(
-                    "no world was found in which equal network calls have equal values",
-                    remedy="call each neural predicate once per image",
-                )
+            world = self._draw(int(roots[chosen[position]]), values, rows, rng)
+            self._put(world, rng, drawn, position)
         return Worlds(drawn, chosen.astype(np.int64))
 
     def _slots(self) -> list[tuple[str, tuple[tuple[str, ...], ...]]]:
@@ -144,24 +132,18 @@ class Explorer:
     def _put(
         self,
         world: Assignment,
-        rows: FloatArray,
         rng: np.random.Generator,
         drawn: Mapping[str, IntArray],
         position: int,
-    ) -> bool:
-        """Writes a world's neural values; choices left open are drawn. False if they disagree."""
-        seen: dict[tuple[str, int], int] = {}
-        fixed = {i: s for i, s in self.neural.items() if i in world}
-        for index, source in fixed.items():
-            if seen.setdefault((source.network, source.slot), world[index]) != world[index]:
-                return False
+    ) -> None:
+        """Writes a world's neural values; choices left open are drawn."""
+        seen = {(s.network, s.slot): world[i] for i, s in self.neural.items() if i in world}
         for name, calls in self._slots():
             for slot in range(len(calls)):
                 value = seen.get((name, slot))
                 drawn[name][position, slot] = (
                     rng.integers(self.sizes[name]) if value is None else value
                 )
-        return True
 
     def support(self, rows: FloatArray, answers: int, limit: int) -> Support:
         """Lists neural values under which an answer has a positive probability."""
@@ -188,12 +170,7 @@ class Explorer:
         self, world: Assignment, slots: list[tuple[str, int]]
     ) -> Iterator[tuple[int, ...]]:
         """Completes a world's neural values by all values of the slots it leaves open."""
-        seen: dict[tuple[str, int], int] = {}
-        for index, outcome in world.items():
-            source = self.neural.get(index)
-            key = (source.network, source.slot) if source is not None else None
-            if key is not None and seen.setdefault(key, outcome) != outcome:
-                return
+        seen = {(s.network, s.slot): world[i] for i, s in self.neural.items() if i in world}
         ranges = [[seen[s]] if s in seen else list(range(self.sizes[s[0]])) for s in slots]
         shape = tuple(len(r) for r in ranges)
         for position in np.ndindex(*shape):

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from groundkit.circuit.explore import Explorer
 from groundkit.circuit.ir import TRUE
-from groundkit.program.ground import NeuralSource
 
 _Ranked = list[tuple[float, dict[int, int]]]
 
@@ -46,23 +44,20 @@ def best_proofs(
         root: The answer's node.
         count: How many proofs at most.
     """
-    # Two choices that read one network output can disagree; such worlds are dropped at the end.
-    wide = 8 * count if explorer.tied else count
     found: dict[int, _Ranked] = {TRUE: [(0.0, {})]}
     for index in explorer.below(root):
         kind, items = explorer.nodes[index]
         if kind == "leaf":
             first = explorer.row_of[items[0]]
             each = [(float(rows[first + o]), {items[0]: o}) for o in items[1:]]
-            found[index] = _best(each, wide)
+            found[index] = _best(each, count)
         elif kind == "or":
-            found[index] = _best((one for item in items for one in found[item]), wide)
+            found[index] = _best((one for item in items for one in found[item]), count)
         elif kind == "and":
-            found[index] = _conjoin([found[item] for item in items], wide)
+            found[index] = _conjoin([found[item] for item in items], count)
         else:
             found.setdefault(index, [])
-    kept = ((p, c) for p, c in found[root] if _agrees(explorer, c))
-    return [Proof(p, c, _used(explorer, root, c)) for p, c in islice(kept, count)]
+    return [Proof(p, c, _used(explorer, root, c)) for p, c in found[root][:count]]
 
 
 def _best(ranked: Iterable[tuple[float, dict[int, int]]], count: int) -> _Ranked:
@@ -75,16 +70,6 @@ def _conjoin(parts: list[_Ranked], count: int) -> _Ranked:
     for part in parts:
         joined = _best(((p + q, {**a, **b}) for p, a in joined for q, b in part), count)
     return joined
-
-
-def _agrees(explorer: Explorer, choices: dict[int, int]) -> bool:
-    """Tells whether choices that read the same network output have the same value."""
-    seen: dict[tuple[str, int], int] = {}
-    return all(
-        seen.setdefault((source.network, source.slot), outcome) == outcome
-        for choice, outcome in choices.items()
-        if isinstance(source := explorer.program.choices[choice].source, NeuralSource)
-    )
 
 
 def _used(explorer: Explorer, root: int, choices: dict[int, int]) -> frozenset[int]:

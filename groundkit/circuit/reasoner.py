@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from groundkit.circuit.compile import Compiled, compile_conjunction
 from groundkit.circuit.explore import Explorer, Support, Worlds
 from groundkit.circuit.layer import CircuitLayer
-from groundkit.circuit.learnable import LearnableGroups, log
+from groundkit.circuit.learnable import LearnableGroups, log, name_of
 from groundkit.circuit.prepare import prepare
 from groundkit.errors import DataError, NetworkError, ProgramError, choose_from
 from groundkit.program.engine import Shape
@@ -22,6 +22,7 @@ from groundkit.program.goal import Goal
 from groundkit.program.ground import FixedSource, GroundProgram, LearnedSource, NeuralSource
 from groundkit.program.limits import Limits
 from groundkit.program.source import Program
+from groundkit.symbols import Values
 
 _NORMALISED = 1e-3
 
@@ -63,8 +64,8 @@ class Reasoner(nn.Module):
     Attributes:
         slots: For every network, the input variables' names of each of its ground calls.
         observed: Names of the goal's observed logical variables, in goal order.
-        answers: Printed values of :attr:`observed`, one tuple per root; ``((),)`` when none is
-            observed.
+        answers: Values of :attr:`observed`, printed so that they read back, one tuple per root;
+            ``((),)`` when none is observed.
         ground_program: The ground program.
         compiled: The circuit with the stage that made it.
     """
@@ -82,15 +83,18 @@ class Reasoner(nn.Module):
         self.slots = ground_program.slots
         self.observed = ground_program.observed
         self.answers = ground_program.answers
-        self._index = {answer: index for index, answer in enumerate(self.answers)}
-        self._loose = {tuple(map(_plain, answer)): index for answer, index in self._index.items()}
+        self._values = Values(self.answers)
         self._has_evidence = len(compiled.circuit.roots) > len(self.answers)
         self.sizes = {name: len(p.domain) for name, p in program.networks.items()}
         used = {
-            c.source.group for c in ground_program.choices if isinstance(c.source, LearnedSource)
+            c.source: name_of(c.source)
+            for c in ground_program.choices
+            if isinstance(c.source, LearnedSource)
         }
+        ordered = sorted(used, key=lambda source: (source.group, source.keys))
         self.learnable = LearnableGroups(
-            {f"group{index}": g for index, g in enumerate(program.learnable) if index in used}
+            {used[source]: program.learnable[source.group] for source in ordered},
+            {used[source]: source.keys for source in ordered if source.keys},
         )
         self._lay_out()
         self._checked = False
@@ -120,7 +124,7 @@ class Reasoner(nn.Module):
             total += len(group.heads) + 1 + len(group.others)
         for index, choice in enumerate(self.ground_program.choices):
             if isinstance(choice.source, LearnedSource):
-                row_of[index] = starts[f"group{choice.source.group}"]
+                row_of[index] = starts[name_of(choice.source)]
         self.row_of = tuple(row_of)
         self.register_buffer(
             "constants", torch.tensor(constants, dtype=torch.float64), persistent=False
@@ -157,20 +161,20 @@ class Reasoner(nn.Module):
         """Finds the root of some observed values.
 
         Args:
-            values: Printed values of :attr:`observed`.
+            values: Values of :attr:`observed`, exactly as printed or as a user writes them: without
+                quotes, ``07`` for ``7``.
 
         Raises:
-            DataError: The program has no such answer.
+            DataError: The program has no such answer, or several are written alike.
         """
-        key = tuple(str(value).strip() for value in values)
-        found = self._index.get(key)
+        written = [str(value).strip() for value in values]
+        found = self._values.find(*written)
         if found is None:
-            found = self._loose.get(tuple(_plain(value) for value in key))
-        if found is None:
-            given = ", ".join(f"{n} = {v}" for n, v in zip(self.observed, key, strict=False))
+            given = ", ".join(f"{n} = {v}" for n, v in zip(self.observed, written, strict=False))
+            listed = [", ".join(answer) for answer in self.answers]
             raise DataError(
                 f"the goal '{self.goal.text}' has no solution with {given}",
-                remedy=choose_from(", ".join(key), [", ".join(answer) for answer in self.answers]),
+                remedy=choose_from(", ".join(written), listed),
             )
         return found
 
@@ -308,12 +312,7 @@ class Reasoner(nn.Module):
         with torch.no_grad():
             roots = self.layer(*self.input_parts(self._uniform()))[:, 0]
         if self._has_evidence and roots[-1] == -math.inf:
-            conflict = self._conflict()
-            raise ProgramError(
-                f"the evidence can never hold together: {'; '.join(conflict)}",
-                remedy="remove one of these facts, or correct the clauses that contradict it",
-                at=self.program.places.at(max(self.program.text.find("evidence"), 0)),
-            )
+            raise self._contradiction()
         if not only_evidence and float(roots[: len(self.answers)].max()) == -math.inf:
             given = " under the evidence" if self._has_evidence else ""
             raise ProgramError(
@@ -321,6 +320,23 @@ class Reasoner(nn.Module):
                 remedy="look for facts of probability 0 among its clauses",
                 at=self.goal.at,
             )
+
+    def _contradiction(self) -> ProgramError:
+        """Words which evidence and constraints can never hold together."""
+        conflict = self._conflict()
+        remedy = "remove one of these facts, or correct the clauses that contradict it"
+        for constraint in self.program.constraints:
+            if any(name.startswith(constraint.text) for name in conflict):
+                if len(constraint.inputs) > 1:
+                    names = " \\= ".join(name for name, _ in constraint.inputs[:2])
+                    remedy += f"; where the inputs of a constraint have to differ, write {names}"
+                at = constraint.location
+                break
+        else:
+            at = self.program.places.at(max(self.program.text.find("evidence"), 0))
+        return ProgramError(
+            f"the evidence can never hold together: {'; '.join(conflict)}", remedy=remedy, at=at
+        )
 
     def _conflict(self) -> list[str]:
         """Finds a smallest set of evidence that is impossible, by leaving out one at a time."""
@@ -333,12 +349,3 @@ class Reasoner(nn.Module):
                 if layer(*self.input_parts(self._uniform()))[0, 0] == -math.inf:
                     kept = rest
         return [name for name, _ in kept]
-
-
-def _plain(text: str) -> str:
-    """Makes texts comparable: ``07`` and ``7.0`` are ``7``, ``[1, 2]`` is ``[1,2]``."""
-    try:
-        value = float(text)
-    except ValueError:
-        return "".join(text.split()) if text[:1] == "[" else text
-    return str(int(value)) if value.is_integer() else str(value)

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import os
 import signal
 import sys
+import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -29,6 +32,10 @@ from groundkit.program.source import parse_program
 _RECURSION = 100_000
 GRACE = 5.0
 """Seconds that this process may take beyond its limit to say which clause is at fault."""
+_INTERVAL = 0.1
+"""Seconds between two looks at clock and memory."""
+_NEARLY = 0.85
+"""Share of the memory after which grounding is stopped with a message."""
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -68,8 +75,37 @@ def _past_limit(request: dict[str, Any], found: str, remedy: str) -> dict[str, A
     return {"error": encode_error(LimitError(found, remedy=remedy, at=at))}
 
 
-def _alarm(_signal: int, _frame: FrameType | None) -> None:
-    raise OutOfTimeError
+def _watch(seconds: float | None, memory: int | None) -> None:
+    """Raises OutOfTimeError at the end of the time, and MemoryError while some is still left.
+
+    At the very end of its memory Python can neither unwind its frames nor word a message.
+    """
+    end = math.inf if seconds is None else time.monotonic() + seconds
+    used = _address_space()
+
+    def look(_signal: int, _frame: FrameType | None) -> None:
+        if time.monotonic() > end:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise OutOfTimeError
+        if memory is not None and used() > _NEARLY * memory:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise MemoryError
+
+    signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, _INTERVAL, _INTERVAL)
+
+
+def _address_space() -> Callable[[], int]:
+    """Returns what tells the bytes of address space in use, 0 where the system does not.
+
+    The file is opened here, for later this process may open none.
+    """
+    try:
+        told = os.open("/proc/self/statm", os.O_RDONLY)
+    except OSError:
+        return lambda: 0
+    page = os.sysconf("SC_PAGE_SIZE")
+    return lambda: int(os.pread(told, 64, 0).split()[0]) * page
 
 
 def main() -> None:
@@ -82,9 +118,7 @@ def main() -> None:
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     limit(request["seconds"], request["memory"], GRACE)
-    if request["seconds"] is not None:
-        signal.signal(signal.SIGALRM, _alarm)
-        signal.setitimer(signal.ITIMER_REAL, request["seconds"])
+    _watch(request["seconds"], request["memory"])
     sys.setrecursionlimit(_RECURSION)
     # Grounding makes many objects and few cycles: collecting rarely saves a sixth of its time.
     gc.set_threshold(100_000, 50, 50)
@@ -94,6 +128,7 @@ def main() -> None:
     signal.setitimer(signal.ITIMER_REAL, 0)
     json.dump(result, out)
     out.close()
+    os._exit(0)  # taking down what grounding built may take as long as building it
 
 
 if __name__ == "__main__":

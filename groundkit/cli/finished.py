@@ -31,7 +31,7 @@ DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 @runs.command(
     epilog="Examples: groundkit query runs/addition/2026-01-01-0 \"addition('a.png','b.png',Z)\"; "
-    "groundkit query coins.pl --json"
+    "groundkit query coins.pl --json; groundkit query coins.pl --task mpe"
 )
 def query(
     run: Annotated[
@@ -44,6 +44,14 @@ def query(
             help="A goal with image files in quotes; for a .pl, its query(...) facts when absent.",
         ),
     ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Of a .pl, as ProbLog: mpe, map, sample, explain or lfi.")
+    ] = None,
+    examples: Annotated[
+        list[Path] | None, typer.Option(help="Interpretations to learn from, for --task lfi.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="Worlds of --task sample.")] = 1,
+    seed: Annotated[int | None, typer.Option(help="Seed of --task sample and lfi.")] = None,
     trust: TrustOption = False,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -53,7 +61,10 @@ def query(
     with reported(debug):
         from groundkit.runs.commands import query as ask
 
-        found = ask(run, goal, trust=trust, device=device)
+        found = ask(
+            run, goal, task=task, examples=examples or (), count=count, seed=seed, trust=trust,
+            device=device,
+        )  # fmt: skip
         typer.echo(json.dumps(found.to_dict()) if as_json else str(found))
 
 

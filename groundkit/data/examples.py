@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from groundkit.data.images import ImageSet, labelling
 from groundkit.errors import DataError, Location, NetworkError, choose_from
+from groundkit.symbols import Values
+from groundkit.symbols import plain as plain_text
 
 Indices = NDArray[np.int64]
 UNKNOWN = -1
@@ -121,13 +123,14 @@ def domain_classes(
     Raises:
         DataError: A symbol names none of the classes.
     """
-    by_name = {name: position for position, name in enumerate(classes)}
+    known = Values(classes)
+    by_name = [known.find(symbol) for symbol in domain]
     found: list[int] = []
-    named = any(symbol.strip("'\"") in by_name for symbol in domain)
-    for symbol in domain:
-        plain = symbol.strip("'\"")
-        if plain in by_name:
-            found.append(by_name[plain])
+    named = any(position is not None for position in by_name)
+    for symbol, position in zip(domain, by_name, strict=True):
+        plain = plain_text(symbol)
+        if position is not None:
+            found.append(position)
         elif not named and plain.isdigit() and int(plain) < len(classes):
             found.append(int(plain))
         else:

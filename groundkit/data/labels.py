@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from groundkit.data.examples import inside
 from groundkit.data.files import read_images, read_probability, read_table
 from groundkit.data.images import ImageSet
 from groundkit.errors import DataError, Location, choose_from
+from groundkit.symbols import Values
 
 
 @dataclass(frozen=True)
@@ -80,15 +81,15 @@ def read_labelled(file: Path, domain: Sequence[str], shape: tuple[int, ...]) -> 
         DataError: The columns are others, or a value is no image, symbol or probability.
     """
     header, rows = read_table(file)
-    names = [symbol.strip("'") for symbol in domain]
+    symbols = Values(domain)
     soft = "symbol" not in header
-    known = {"image", *(names if soft else ["symbol"])}
-    for name in header:
-        if name not in known:
+    columns = {name: symbols.find(name) if soft else None for name in header if name != "image"}
+    for name, place in columns.items():
+        if place is None and (soft or name != "symbol"):
             raise DataError(
                 f"unknown column '{name}'",
                 expected="image and symbol, or image and a column for each symbol",
-                remedy=choose_from(name, ["image", "symbol", *names]),
+                remedy=choose_from(name, ["image", "symbol", *domain]),
                 at=Location(file, 1),
             )
     if "image" not in header or not rows:
@@ -97,27 +98,29 @@ def read_labelled(file: Path, domain: Sequence[str], shape: tuple[int, ...]) -> 
     named, targets = [], []
     for number, row in enumerate(rows, start=2):
         at = Location(file, number)
-        targets.append(_soft(row, names, at) if soft else _hard(row["symbol"], names, at))
+        if soft:
+            targets.append(_soft(row, columns, len(domain), at))
+        else:
+            targets.append(_hard(row["symbol"], symbols, at))
         named.append((inside(file.parent, row["image"], at), at))
     return Labelled(read_images(named, shape)[0], torch.tensor(targets))
 
 
-def _hard(symbol: str, names: Sequence[str], at: Location) -> list[float]:
-    if symbol.strip("'") not in names:
-        raise DataError(
-            f"'{symbol}' is no symbol of the network", remedy=choose_from(symbol, names), at=at
-        )
-    return [float(name == symbol.strip("'")) for name in names]
+def _hard(symbol: str, symbols: Values, at: Location) -> list[float]:
+    place = symbols.position(symbol, "symbol of the network", at=at)
+    return [float(k == place) for k in range(len(symbols.rows))]
 
 
-def _soft(row: dict[str, str], names: Sequence[str], at: Location) -> list[float]:
-    shares = []
-    for name in names:
+def _soft(
+    row: dict[str, str], columns: Mapping[str, int | None], size: int, at: Location
+) -> list[float]:
+    shares = [0.0] * size
+    for name, place in columns.items():
         text = row.get(name) or "0"
         share = read_probability(text)
-        if share is None:
+        if share is None or place is None:
             raise DataError(f"{name} has '{text}'", expected="a probability, 0 to 1", at=at)
-        shares.append(share)
+        shares[place] = share
     if abs(sum(shares) - 1) > 1e-3:
         raise DataError(
             f"the probabilities sum to {sum(shares):g}", expected="1 over all symbols", at=at

@@ -23,7 +23,7 @@ from groundkit.program.engine import Shape, refuse_tensors
 from groundkit.program.goal import Binding, Goal
 from groundkit.program.limits import Limits
 from groundkit.program.source import Program
-from groundkit.program.terms import text_of
+from groundkit.program.terms import printed
 from groundkit.program.trust import Engine, GuardedEngine
 
 _SOURCE = "input"
@@ -53,7 +53,15 @@ def build_deepproblog_reasoner(
     refuse_tensors(program)
     refuse_compound(goal)
     shape = Shape(program, goal, tuple(images), dict(observed_values or {}))
-    return DeepProbLogReasoner(program, goal, *prepare(shape, cache, limits))
+    found, compiled = prepare(shape, cache, limits)
+    for call in found.shared:
+        raise ProgramError(
+            f"DeepProbLog draws a symbol for each predicate that reads {call}; here an input shows "
+            "a network one symbol",
+            remedy="use --engine circuit, or give each predicate a network of its own",
+            at=goal.at,
+        )
+    return DeepProbLogReasoner(program, goal, found, compiled)
 
 
 def refuse_ignored(program: Program) -> None:
@@ -64,6 +72,7 @@ def refuse_ignored(program: Program) -> None:
             remedy="use --engine circuit, which honours it",
             at=program.places.at(max(program.text.find("evidence"), 0)),
         )
+    _refuse_other_meanings(program)
     shadowed = sorted(_TENSOR_PREDICATES.intersection(program.predicates))
     if shadowed:
         raise ProgramError(
@@ -71,6 +80,21 @@ def refuse_ignored(program: Program) -> None:
             remedy="rename the predicate, or use --engine circuit",
             at=Location(program.file),
         )
+
+
+def _refuse_other_meanings(program: Program) -> None:
+    """Raises a ProgramError at what DeepProbLog would read in another way."""
+    found: tuple[str, Location] | None = None
+    if program.constraints:
+        found = (
+            f"DeepProbLog ignores the constraint '{program.constraints[0].text}'",
+            (program.constraints[0].location),
+        )
+    for group in program.learnable:
+        if group.keys:
+            found = "DeepProbLog has no t(P, C)", group.location
+    if found is not None:
+        raise ProgramError(found[0], remedy="use --engine circuit", at=found[1])
 
 
 def refuse_compound(goal: Goal) -> None:
@@ -179,7 +203,7 @@ class _Lookup(nn.Module):
                 example = int(value[0])
                 names.append(self.variables[int(value[1])])
             else:
-                names.append(text_of(value))
+                names.append(printed(value))
         return self.log_probs[example, self.slot[tuple(names)]].exp()
 
 

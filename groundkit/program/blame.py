@@ -11,10 +11,13 @@ from problog.engine_builtin import CallModeError
 from problog.errors import NonGroundQuery
 from problog.eval_nodes import NegativeCycle
 from problog.logic import ArithmeticError as ProbLogArithmeticError
-from problog.logic import InstantiationError
+from problog.logic import Clause, InstantiationError
 
 from groundkit.errors import LimitError, Location, ProgramError, nearest
+from groundkit.program.builtins import library_of
+from groundkit.program.constraints import Constraint
 from groundkit.program.goal import Goal
+from groundkit.program.limits import OutOfTimeError
 from groundkit.program.source import Program
 from groundkit.program.trust import REMEDY, UntrustedError
 
@@ -35,11 +38,61 @@ def explain_failure(program: Program, goal: Goal, error: Exception | None) -> Pr
             break
     if isinstance(error, UnknownClause):
         name = str(error.signature).replace("'", "")
-        close = nearest(name, program.predicates)
-        found = f"no clause defines {name}"
-        remedy = f"did you mean {close}?" if close else remedy
+        found, remedy = _unknown(program, name)
     at = _place(program, error) or _head_place(program, goal)
     return ProgramError(found, remedy=remedy, at=at)
+
+
+def _unknown(program: Program, name: str) -> tuple[str, str]:
+    """Words that nothing defines a predicate: a construct, a library's, or a slip of the pen."""
+    if name in _CONSTRUCTS:
+        sign, instead = name.partition("/")[0], _CONSTRUCTS[name]
+        return f"ProbLog has no '{sign}': every proof counts, in no order", instead
+    library = library_of(name)
+    if library is not None:
+        return (
+            f"{name} is in ProbLog's library({library}), which the program does not load",
+            f"add :- use_module(library({library})). at its top",
+        )
+    close = nearest(name, program.predicates)
+    alike = f"did you mean {close}?" if close else None
+    return f"no clause defines {name}", alike or (
+        "define it, or correct its name and number of arguments"
+    )
+
+
+_CONSTRUCTS = {
+    "!/0": "make the clauses exclude each other, such as by \\+ Condition in the later ones",
+    "->/2": "write (Condition, Then ; \\+ Condition, Else)",
+    "*->/2": "write (Condition, Then ; \\+ Condition, Else)",
+}
+
+
+def explain_unbound(program: Program, goal: Goal, names: list[str]) -> ProgramError:
+    """Words that an answer leaves variables of the goal unbound; ProbLog calls it not ground."""
+    return ProgramError(
+        f"an answer of '{goal.text}' leaves {', '.join(names)} unbound, so it is no answer",
+        expected="clauses that bind every variable of their head",
+        remedy=f"bind {', '.join(names)} in the clause, or ask with a value in its place",
+        at=_head_place(program, goal),
+    )
+
+
+def explain_constraint(constraint: Constraint, error: Exception) -> ProgramError:
+    """Words why the body of a constraint cannot be grounded."""
+    message = str(getattr(error, "base_message", error)).rstrip(".")
+    remedy = None
+    if isinstance(error, NonGroundProbabilisticClause):
+        message = "a variable is unbound where a probabilistic clause is called"
+        remedy = (
+            "bind it by a goal before; a variable that stands alone as an input of a network ranges"
+            " over the inputs of the question"
+        )
+    return ProgramError(
+        f"the constraint '{constraint.text}' cannot be grounded: {message}",
+        remedy=remedy,
+        at=constraint.location,
+    )
 
 
 _REMEDIES: tuple[tuple[tuple[type[Exception], ...], tuple[str, str]], ...] = (
@@ -83,28 +136,38 @@ def explain_limit(
     program: Program, goal: Goal, error: BaseException, stack: Iterable[Any]
 ) -> LimitError:
     """Names the predicates that fill the engine's stack when a limit is reached."""
+    own = set(program.predicates)
     open_calls: Counter[str] = Counter()
     for record in stack:
         node: Any = getattr(record, "node", None)
-        if type(node).__name__ == "define" and not str(node.functor).startswith("_"):
-            open_calls[f"{node.functor}/{node.arity}"] += 1
+        if type(node).__name__ == "define":
+            name = f"{node.functor}/{node.arity}".replace("'", "")
+            if name in own:  # ProbLog makes predicates of its own for bodies and negations
+                open_calls[name] += 1
     named = [(name, count) for name, count in open_calls.most_common(3) if count > 1]
-    what = "ran out of memory" if isinstance(error, MemoryError) else "did not end in time"
-    found = f"grounding '{goal.text}' {what}"
-    if named:
-        found += ", inside " + ", ".join(f"{count} open calls of {n}" for n, count in named)
+    what = "did not end in time" if isinstance(error, OutOfTimeError) else "ran out of memory"
+    asked = "the program's queries" if goal.text == "query(Query)" else f"'{goal.text}'"
+    found = f"grounding {asked} {what}"
+    remedy = "try a smaller shape of the goal, or raise the limits"
     at = goal.at
-    for statement in program.statements:
-        head = getattr(statement, "head", statement)
-        if named and str(getattr(head, "signature", "")) == named[0][0]:
-            at = program.places.of(statement)
-            break
-    return LimitError(
-        found,
-        remedy="a recursion without end needs a case that stops it; a long one needs a smaller "
-        "shape of the goal, or higher limits",
-        at=at,
-    )
+    if named:
+        through = ", ".join(f"{name} ({count} calls are open)" for name, count in named)
+        found += f": a recursion without end, or a very long one, through {through}"
+        remedy = "give it a case that stops it, with a bound that every call comes nearer to; for "
+        remedy += "a long one " + "try a smaller shape of the goal, or raise the limits"
+        at = _definition(program, named[0][0]) or goal.at
+    return LimitError(found, remedy=remedy, at=at)
+
+
+def _definition(program: Program, name: str) -> Location | None:
+    """Finds the first clause with a body of a predicate, or else its first."""
+    found = [s for s in program.statements if _signature(getattr(s, "head", s)) == name]
+    rules = [statement for statement in found if isinstance(statement, Clause)]
+    return program.places.of((rules or found)[0]) if found else None
+
+
+def _signature(head: Any) -> str:
+    return str(getattr(head, "signature", "")).replace("'", "")
 
 
 def explain_oddity(program: Program, goal: Goal, error: Exception) -> ProgramError | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
+import problog
 from problog.engine import DefaultEngine
 from problog.logic import Term
 from problog.program import PrologString
@@ -14,6 +16,27 @@ from problog.program import PrologString
 def _empty_database() -> Any:
     """Prepares a database with nothing in it but ProbLog's list library."""
     return DefaultEngine().prepare(PrologString(":- use_module(library(lists))."))
+
+
+_LIBRARIES = ("apply", "aggregate", "string", "collect", "control", "cut")
+_FOLDER = Path(problog.__file__).parent / "library"
+
+
+@lru_cache(maxsize=32)
+def library_of(predicate: str) -> str | None:
+    """Returns the library of ProbLog that defines a name and arity, ``None`` when there is none.
+
+    Only libraries that compute are looked into, and only those whose text has the name.
+    """
+    name, _, arity = predicate.rpartition("/")
+    for library in _LIBRARIES:
+        files = [_FOLDER / f"{library}{suffix}" for suffix in (".pl", ".py")]
+        if not any(file.exists() and f"{name}(" in file.read_text("utf-8") for file in files):
+            continue
+        database = DefaultEngine().prepare(PrologString(f":- use_module(library({library}))."))
+        if database.find(Term(name, *[None] * int(arity))) is not None:
+            return library
+    return None
 
 
 def is_builtin(predicate: str) -> bool:

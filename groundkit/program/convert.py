@@ -22,8 +22,9 @@ from groundkit.program.ground import (
     LearnedSource,
     NeuralSource,
 )
+from groundkit.program.neural import is_proper_list
 from groundkit.program.source import Program
-from groundkit.program.terms import text_of
+from groundkit.program.terms import printed, text_of
 
 _ROOT = "$root"
 _CERTAIN = 1e-12
@@ -52,6 +53,8 @@ class Converter:
         self.builder = GraphBuilder()
         self.slots: dict[str, dict[tuple[str, ...], int]] = {name: {} for name in program.networks}
         self.outcome_of: dict[int, tuple[int, int]] = {}
+        self.neural_choice: dict[tuple[str, int], int] = {}
+        self.readers: dict[tuple[str, tuple[str, ...]], dict[str, None]] = {}
 
     def convert(self, found: Grounding, observed: tuple[str, ...]) -> GroundProgram:
         """Converts everything that the answers and the evidence need."""
@@ -64,7 +67,7 @@ class Converter:
         refs = [self._reference(node, mapping) for node in references]
         roots: dict[tuple[str, ...], list[int]] = {}
         for (args, _), ref in zip(found.results, refs, strict=False):
-            roots.setdefault(tuple(text_of(arg) for arg in args), []).append(ref)
+            roots.setdefault(tuple(map(printed, args)), []).append(ref)
         answers = sorted(roots, key=_answer_order)
         told = refs[len(found.results) :]
         disjoined = tuple(self.builder.disjoin(roots[answer]) for answer in answers)
@@ -77,6 +80,11 @@ class Converter:
             answers=tuple(answers),
             roots=disjoined,
             evidence=evidence,
+            shared=tuple(
+                f"{network}({','.join(names)}) by {', '.join(predicates)}"
+                for (network, names), predicates in self.readers.items()
+                if len(predicates) > 1
+            ),
             evidence_parts=tuple(
                 (name, ref) for (name, _), ref in zip(found.evidence, told, strict=True)
             ),
@@ -106,11 +114,20 @@ class Converter:
             groups.setdefault(index if node.group is None else node.group, []).append(index)
         for members in groups.values():
             nodes = [formula.get_node(index) for index in members]
-            number = len(self.builder.choices)
             choice, outcomes = self._choice(nodes)
-            self.builder.choices.append(choice)
+            number = self._place(choice)
             for index, outcome in zip(members, outcomes, strict=True):
                 self.outcome_of[index] = (number, outcome)
+
+    def _place(self, choice: Choice) -> int:
+        """Returns a choice's number; calls of one network on the same inputs are one choice."""
+        number = len(self.builder.choices)
+        if isinstance(choice.source, NeuralSource):
+            place = (choice.source.network, choice.source.slot)
+            number = self.neural_choice.setdefault(place, number)
+        if number == len(self.builder.choices):
+            self.builder.choices.append(choice)
+        return number
 
     def _choice(self, nodes: Sequence[Any]) -> tuple[Choice, list[int]]:
         """Makes one choice; returns it with the outcome that each atom stands for."""
@@ -125,8 +142,17 @@ class Converter:
         number, inputs, _ = nodes[0].probability.args
         predicate = self.program.neural[int(number)]
         calls = self.slots[predicate.network]
+        if not is_proper_list(inputs):
+            raise ProgramError(
+                f"network '{predicate.network}' is called with '{self._input(inputs)}', which is "
+                "no list of inputs",
+                remedy=f"call it with a list, such as {predicate.predicate.partition('/')[0]}"
+                f"([X1,X2], Y), or write nn({predicate.network}, [X], ...) for a single input",
+                at=predicate.location,
+            )
         names = tuple(self._input(term) for term in _list(inputs))
         slot = calls.setdefault(names, len(calls))
+        self.readers.setdefault((predicate.network, names), {})[predicate.predicate] = None
         source = NeuralSource(predicate.network, slot)
         name = predicate.predicate.partition("/")[0]
         label = f"{name}({','.join(names)})"
@@ -145,7 +171,8 @@ class Converter:
             else:
                 position = node.identifier[2]
                 outcomes.append(len(group.heads) + 1 + group.other_positions.index(position))
-        return Choice(_label(nodes[0]), heads, LearnedSource(number)), outcomes
+        keys = tuple(map(printed, _list(learned[0].args[2])))
+        return Choice(_label(nodes[0]), heads, LearnedSource(number, keys)), outcomes
 
     def _fixed(self, nodes: Sequence[Any]) -> tuple[Choice, list[int]]:
         values = [self._probability(node) for node in nodes]
@@ -185,8 +212,7 @@ class Converter:
 
     def _input(self, term: Any) -> str:
         """Prints one input of a network: the goal's variable, or the constant."""
-        text = text_of(term)
-        return self.names.get(text, text)
+        return self.names.get(text_of(term)) or printed(term)
 
     def _node(self, formula: LogicFormula, index: int, mapping: Mapping[int, int]) -> int:
         node = formula.get_node(index)
@@ -278,7 +304,7 @@ def _answer_order(answer: tuple[str, ...]) -> tuple[tuple[int, float, str], ...]
     keys = []
     for text in answer:
         try:
-            keys.append((0, float(text), ""))
+            keys.append((0, float(text), text))
         except ValueError:
             keys.append((1, 0.0, text))
     return tuple(keys)

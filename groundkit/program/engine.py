@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,20 +15,30 @@ from problog.engine_builtin import CallModeError
 from problog.errors import GroundingError, ProbLogError
 from problog.formula import LogicFormula
 from problog.logic import ArithmeticError as ProbLogArithmeticError
-from problog.logic import Clause, InstantiationError, Term, Var, is_ground
+from problog.logic import Clause, Constant, InstantiationError, Term, Var, is_ground, term2list
 from problog.program import LogicProgram, PrologString
 
 from groundkit.errors import ProgramError
-from groundkit.program.blame import explain_failure, explain_limit, explain_oddity
+from groundkit.program.blame import (
+    explain_constraint,
+    explain_failure,
+    explain_limit,
+    explain_oddity,
+    explain_unbound,
+)
+from groundkit.program.constraints import CONSTRAINT
 from groundkit.program.convert import Converter, Grounding, placeholder
 from groundkit.program.goal import Binding, Goal, check_goal
 from groundkit.program.ground import FALSE, GroundProgram
 from groundkit.program.limits import OutOfTimeError
+from groundkit.program.neural import is_proper_list
 from groundkit.program.parser import ODD
 from groundkit.program.source import Program
+from groundkit.program.terms import term_of, text_of
 from groundkit.program.trust import Engine, GuardedEngine
 
 _GOAL = "$goal"
+_kept: list[Any] = []
 
 
 class _Engine(Engine):
@@ -117,6 +128,8 @@ def ground(shape: Shape) -> GroundProgram:
             raise
         raise blamed from error
     observed = tuple(name for name in goal.variables if name not in placeholders)
+    if not shape.facts:
+        _refuse_unbound(shape, found, observed)
     ground_program = Converter(program, placeholders).convert(found, observed)
     if not shape.facts:
         _check_result(shape, ground_program)
@@ -185,7 +198,11 @@ def _run(
             grounding.results = [(tuple(args), node) for args, node in results]
         if not tolerant:
             _ground_evidence(engine, database, grounding)
+            _ground_constraints(engine, database, program, grounding)
     except (OutOfTimeError, MemoryError, RecursionError) as error:
+        # Freeing millions of frames takes longer than a parent waits: they go with the process.
+        gc.disable()
+        _kept.append((engine, database))
         raise explain_limit(program, goal, error, engine.stack) from None
     return grounding
 
@@ -205,7 +222,14 @@ def _ground_facts(engine: _Engine, database: Any, grounding: Grounding) -> None:
             raise GroundingError(f"the query '{query}' is not a goal")
         engine.ground(database, query, formula, label=formula.LABEL_QUERY)
     for name, node in formula.queries():
-        grounding.results.append(((Term(str(name)),), node))
+        grounding.results.append(((name.apply(_Unbound()),), node))
+
+
+class _Unbound:
+    """Shows what a certain answer leaves unbound as ``_``; elsewhere ProbLog refuses it."""
+
+    def __getitem__(self, name: Any) -> Any:
+        return Var("_")
 
 
 def _ground_evidence(engine: _Engine, database: Any, grounding: Grounding) -> None:
@@ -222,6 +246,44 @@ def _ground_evidence(engine: _Engine, database: Any, grounding: Grounding) -> No
             grounding.evidence.append((f"\\+{name}", formula.negate(node)))
 
 
+def _ground_constraints(
+    engine: _Engine, database: Any, program: Program, grounding: Grounding
+) -> None:
+    """Adds "this constraint's body is false" for every choice of inputs that the question has."""
+    if not program.constraints:
+        return
+    formula = grounding.formula
+    read = _inputs_read(program, formula)
+    for number, constraint in enumerate(program.constraints):
+        names = [name for name, _ in constraint.inputs]
+        ranges = [
+            {str(term): term for network in sorted(networks) for term in read.get(network, ())}
+            for _, networks in constraint.inputs
+        ]
+        for chosen in itertools.product(*(options.values() for options in ranges)):
+            call = Term(CONSTRAINT, Constant(number), *chosen)
+            try:
+                _, results = engine._ground(database, call, formula, silent_fail=False)
+            except ProbLogError as error:
+                raise explain_constraint(constraint, error) from error
+            label = constraint.with_inputs(dict(zip(names, map(text_of, chosen), strict=True)))
+            for _, node in results:
+                grounding.evidence.append((label, formula.negate(node)))
+
+
+def _inputs_read(program: Program, formula: LogicFormula) -> dict[str, list[Any]]:
+    """Lists the inputs that each network reads in a formula."""
+    found: dict[str, dict[str, Any]] = {}
+    for _, node, kind in formula:
+        probability: Any = getattr(node, "probability", None)
+        if kind == "atom" and getattr(probability, "functor", None) == "$nn":
+            network = program.neural[int(probability.args[0])].network
+            if is_proper_list(probability.args[1]):
+                terms = term2list(probability.args[1], False)
+                found.setdefault(network, {}).update({str(term): term for term in terms})
+    return {network: list(terms.values()) for network, terms in found.items()}
+
+
 def _run_each(shape: Shape, placeholders: Mapping[str, None]) -> Grounding:
     """Grounds the goal once per combination of given values, into one formula."""
     goal, listed = shape.goal, shape.observed_values
@@ -235,7 +297,7 @@ def _run_each(shape: Shape, placeholders: Mapping[str, None]) -> Grounding:
         )
     grounding = Grounding(LogicFormula(), [])
     for values in itertools.product(*(listed[name] for name in free)):
-        terms = {name: Term.from_string(str(v)) for name, v in zip(free, values, strict=True)}
+        terms = {name: term_of(str(v)) for name, v in zip(free, values, strict=True)}
         one = _run(shape, placeholders, terms, grounding.formula)
         grounding.results.extend(one.results)
         grounding.evidence = one.evidence
@@ -254,6 +316,14 @@ def _open_variables(shape: Shape, placeholders: Mapping[str, None]) -> tuple[str
         for index, name in enumerate(free)
         if any(not is_ground(args[index]) for args, _ in found.results)
     )
+
+
+def _refuse_unbound(shape: Shape, found: Grounding, observed: Sequence[str]) -> None:
+    """Raises a ProgramError at an answer that leaves a variable unbound, as ProbLog does."""
+    for args, node in found.results:
+        unbound = [n for n, arg in zip(observed, args, strict=True) if not is_ground(arg)]
+        if unbound and node is not None:
+            raise explain_unbound(shape.program, shape.goal, unbound)
 
 
 def _check_result(shape: Shape, found: GroundProgram) -> None:

@@ -13,7 +13,7 @@ from groundkit.errors import Location, ProgramError, choose_from, nearest
 from groundkit.program.builtins import is_builtin
 from groundkit.program.parser import parse_statements
 from groundkit.program.source import Program
-from groundkit.program.terms import walk
+from groundkit.program.terms import read_term, walk
 from groundkit.program.trust import refuse_untrusted_goal
 
 
@@ -41,8 +41,12 @@ class Goal:
         return tuple(_called(self.term))
 
     def with_values(self, values: Mapping[str, str]) -> str:
-        """Prints the goal with some variables replaced by printed values."""
-        bound = Binding({name: Term(value) for name, value in values.items()})
+        """Prints the goal with some variables replaced by printed values.
+
+        Args:
+            values: Variable -> a term, printed so that it reads back.
+        """
+        bound = Binding({name: read_term(value) for name, value in values.items()})
         return str(self.term.apply(bound))
 
 

@@ -35,9 +35,11 @@ class LearnedSource:
     Attributes:
         group: Index into the program's learnable groups; the last outcome is "no head" and is
             always present.
+        keys: Printed values of the further arguments of ``t(_, C)``.
     """
 
     group: int
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +93,14 @@ class GroundProgram:
         nodes: Children stand before their parents.
         slots: For every network, the printed inputs of each of its distinct calls.
         observed: The goal's observed variables.
-        answers: Printed values of :attr:`observed`, one tuple per root.
+        answers: Values of :attr:`observed`, one tuple per root: terms, printed so that they read
+            back, by which different terms stay different.
         roots: References, one per answer.
         evidence: Reference to the conjunction of all evidence.
         evidence_parts: The printed literals of the evidence with their references.
         seconds: Time that grounding took.
+        shared: Calls of a network that several predicates make, such as ``net(X) by a/2, b/2``:
+            there DeepProbLog would draw a symbol for each predicate.
     """
 
     choices: tuple[Choice, ...]
@@ -107,6 +112,7 @@ class GroundProgram:
     evidence: int = TRUE
     evidence_parts: tuple[tuple[str, int], ...] = ()
     seconds: float = 0.0
+    shared: tuple[str, ...] = ()
 
     def worlds(self) -> int:
         """Counts the joint outcomes of all choices."""

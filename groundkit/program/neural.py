@@ -10,7 +10,7 @@ from typing import Any, Literal
 from problog.logic import Term, Var, term2list
 
 from groundkit.errors import Location, ProgramError
-from groundkit.program.terms import text_of, walk
+from groundkit.program.terms import printed, text_of, walk
 
 Kind = Literal["categorical", "bernoulli", "deterministic"]
 
@@ -24,18 +24,22 @@ class NeuralPredicate:
     Attributes:
         network: The name of the network.
         kind: ``categorical`` for nn/4, ``bernoulli`` for nn/2, ``deterministic`` for nn/3.
-        inputs: Printed input terms, normally variables.
+        inputs: Printed input terms, normally variables; ``None`` where they are a variable that
+            a call binds to a list.
         output: Name of the output variable; ``None`` for nn/2.
-        domain: Printed values in the order of the network's outputs.
+        domain: Values in the order of the network's outputs, as a user writes them: without the
+            quotes of quoted atoms, unless another value differs from it in nothing else.
+        values: The same values, printed so that ProbLog's parser reads them back.
         predicate: Name and arity of the head, such as ``digit/2``.
         location: Where it stands.
     """
 
     network: str
     kind: Kind
-    inputs: tuple[str, ...]
+    inputs: tuple[str, ...] | None
     output: str | None
     domain: tuple[str, ...]
+    values: tuple[str, ...]
     predicate: str
     location: Location
 
@@ -58,28 +62,45 @@ def neural_predicate(head: Term, at: Location) -> NeuralPredicate:
     network, inputs = nn.args[0], nn.args[1]
     if not isinstance(network, Term) or isinstance(network, Var) or network.arity:
         raise ProgramError(f"'{network}' is not a network's name", expected="an atom", at=at)
-    if not _is_proper_list(inputs):
-        raise ProgramError(
-            f"the inputs '{inputs}' of network '{network}' are not a list",
-            expected=f"nn({network}, [{inputs}], ...)",
-            at=at,
-        )
+    named = _inputs(inputs, head, str(network), at)
     kind: Kind = _NN_FORMS[nn.arity]  # type: ignore[assignment]
     output = None
-    domain: tuple[str, ...] = ("true", "false") if kind == "bernoulli" else ()
+    values: tuple[str, ...] = ("true", "false") if kind == "bernoulli" else ()
+    domain = values
     if kind != "bernoulli":
         output = _output(nn.args[2], head, at)
     if kind == "categorical":
-        domain = _domain(nn.args[3], str(network), at)
+        domain, values = _domain(nn.args[3], str(network), at)
     return NeuralPredicate(
         network=text_of(network),
         kind=kind,
-        inputs=tuple(str(term) for term in term2list(inputs, False)),
+        inputs=named,
         output=output,
         domain=domain,
+        values=values,
         predicate=head.signature.replace("'", ""),
         location=at,
     )
+
+
+def _inputs(term: Any, head: Term, network: str, at: Location) -> tuple[str, ...] | None:
+    """Checks the inputs of a network: a list, or a variable that a call binds to one."""
+    if isinstance(term, Var):
+        if term not in [inner for arg in head.args for inner in walk(arg)]:
+            raise ProgramError(
+                f"the inputs {term} of network '{network}' do not occur in the head "
+                f"'{head.with_probability(None)}'",
+                remedy=f"add {term} to the head's arguments; a call binds it to a list of inputs",
+                at=at,
+            )
+        return None
+    if not is_proper_list(term):
+        raise ProgramError(
+            f"the inputs '{term}' of network '{network}' are not a list",
+            expected=f"nn({network}, [{term}], ...)",
+            at=at,
+        )
+    return tuple(str(inner) for inner in term2list(term, False))
 
 
 def _output(term: Any, head: Term, at: Location) -> str:
@@ -99,19 +120,30 @@ def _output(term: Any, head: Term, at: Location) -> str:
     return str(term)
 
 
-def _domain(term: Any, network: str, at: Location) -> tuple[str, ...]:
-    """Checks the domain of nn/4 and prints its values."""
-    if not _is_proper_list(term):
+def _domain(term: Any, network: str, at: Location) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Checks the domain of nn/4; returns its values as a user writes them, and printed."""
+    if not is_proper_list(term):
         raise ProgramError(
             f"the domain '{term}' of network '{network}' is not a list",
             expected="a list of values, such as [0,1,2]",
             at=at,
         )
-    values = tuple(text_of(value) for value in term2list(term, False))
-    if not values:
+    terms = list(term2list(term, False))
+    if not terms:
         raise ProgramError(
             f"the domain of network '{network}' is empty", expected="at least one value", at=at
         )
+    variables = {str(v): None for one in terms for v in walk(one) if isinstance(v, Var)}
+    if variables:
+        names = ", ".join(variables)
+        quoted = ", ".join(f"'{name}'" for name in variables)
+        raise ProgramError(
+            f"the domain of network '{network}' has variables in it: {names}",
+            expected="values: names with a capital letter are variables unless they are quoted",
+            remedy=f"quote them: {quoted}",
+            at=at,
+        )
+    values = tuple(map(printed, terms))
     twice = [value for value, count in Counter(values).items() if count > 1]
     if twice:
         raise ProgramError(
@@ -119,12 +151,14 @@ def _domain(term: Any, network: str, at: Location) -> tuple[str, ...]:
             remedy="every output of the network needs a value of its own",
             at=at,
         )
-    if any(isinstance(inner, Var) for inner in walk(term)):
-        raise ProgramError(f"the domain of network '{network}' has a variable in it", at=at)
-    return values
+    loose = [text_of(inner) for inner in terms]
+    shared = {text for text, count in Counter(loose).items() if count > 1}
+    domain = [exact if text in shared else text for text, exact in zip(loose, values, strict=True)]
+    return tuple(domain), values
 
 
-def _is_proper_list(term: Any) -> bool:
+def is_proper_list(term: Any) -> bool:
+    """Tells whether a term is a list that ends in ``[]``."""
     while isinstance(term, Term) and term.functor == "." and term.arity == 2:
         term = term.args[1]
     return isinstance(term, Term) and str(term) == "[]"
@@ -143,6 +177,8 @@ def check_networks(neural: Iterable[NeuralPredicate]) -> None:
                 remedy="use two networks, or give both predicates domains of one size",
                 at=predicate.location,
             )
+        if other.inputs is None or predicate.inputs is None:
+            continue  # a call tells
         if len(other.inputs) != len(predicate.inputs):
             raise ProgramError(
                 f"network '{predicate.network}' reads {len(predicate.inputs)} inputs here and "

@@ -2,20 +2,26 @@
 
 ProbLog looks through all of a statement's operators again for each of them: 58 KB of sums would
 hold the terminal for many seconds before anything could look at them. Here the search for the
-operator that binds least is left to :meth:`bytes.find`; the trees are the same.
+operator that binds least is left to :meth:`bytes.find`; the trees are the same. Lists and arguments
+cost what they are long, so a domain may have thousands of symbols.
 """
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from problog.errors import ProbLogError
 from problog.parser import ParseError, Token
 from problog.program import DefaultPrologFactory, DefaultPrologParser, PrologString
 
-MOST_TOKENS = 5_000
-"""Tokens of one statement."""
+MOST_OPERATORS = 20_000
+"""Operators that stand side by side in one statement."""
+_DEEPEST = 50_000
+"""Python's recursion limit while terms are read: a right-leaning disjunction is as deep as long."""
 
 MOST_SECONDS = 30.0
 """Computing time of reading one text; a megabyte of facts takes about ten seconds."""
@@ -31,12 +37,9 @@ class _Parser(DefaultPrologParser):  # type: ignore[misc]
         super().__init__(factory)
         self._started = time.thread_time()
 
+    steps = 0
+
     def _parse_statement(self, string: str, tokens: list[Any]) -> Any:
-        if len(tokens) > MOST_TOKENS:
-            message = (
-                f"a statement of {len(tokens)} names and signs, at most {MOST_TOKENS} are read"
-            )
-            raise ParseError(string, message, tokens[0].location)
         if time.thread_time() - self._started > MOST_SECONDS:
             message = f"reading up to here took more than {MOST_SECONDS:g} s, split the program"
             raise ParseError(string, message, tokens[0].location)
@@ -78,6 +81,9 @@ class _Fold:
         self.string = string
         self.tokens = operators
         self.operators = [token.binop or token.unop for token in operators]
+        if sum(map(bool, self.operators)) > MOST_OPERATORS:
+            message = "a statement of too many operators side by side; split it into several"
+            raise ParseError(string, message, operators[0].location)
         priorities = sorted({op[0] for op in self.operators if op}, reverse=True)
         rank = {priority: 1 + index for index, priority in enumerate(priorities)}
         self.ranks = [bytes([value]) for value in rank.values()]
@@ -127,6 +133,17 @@ class _Fold:
         return None
 
 
+@contextmanager
+def deep_terms() -> Iterator[None]:
+    """Lets Python recurse as deep as long statements are nested."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _DEEPEST))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
 def parse_statements(text: str) -> list[Any]:
     """Parses a text into ProbLog's terms, one a statement.
 
@@ -134,7 +151,8 @@ def parse_statements(text: str) -> list[Any]:
         ProbLogError: ProbLog cannot read it, or a statement or the text takes too long.
     """
     try:
-        return list(PrologString(text, parser=_Parser(DefaultPrologFactory())))
+        with deep_terms():
+            return list(PrologString(text, parser=_Parser(DefaultPrologFactory())))
     except Exception as error:
         if isinstance(error, ODD) or type(error) is Exception:
             raise ProbLogError(f"{type(error).__name__}: {error}") from None

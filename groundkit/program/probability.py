@@ -30,6 +30,8 @@ class LearnableGroup:
         other_probabilities: Their probabilities.
         other_positions: Their positions among all heads.
         location: Where it stands.
+        keys: Printed arguments of ``t(_, C)`` after the first: the group has a distribution of
+            its own for each of their values.
     """
 
     heads: tuple[str, ...]
@@ -38,6 +40,7 @@ class LearnableGroup:
     other_probabilities: tuple[float, ...]
     other_positions: tuple[int, ...]
     location: Location
+    keys: tuple[str, ...] = ()
 
     @property
     def fixed(self) -> float:
@@ -62,12 +65,14 @@ def is_learnable(head: Any) -> bool:
 
 def learnable_group(heads: Sequence[Any], chosen: Sequence[int], at: Location) -> LearnableGroup:
     """Reads the group of the heads at the positions ``chosen``, which are learnable."""
+    keys = tuple(str(key) for key in heads[chosen[0]].probability.args[1:])
     for i in chosen:
-        if heads[i].probability.arity != 1:
+        probability = heads[i].probability
+        if not probability.arity or tuple(map(str, probability.args[1:])) != keys:
             raise ProgramError(
-                f"'{heads[i].probability}' is not supported",
-                expected="t(P) or t(_), one learnable probability per head",
-                remedy="write one clause per case instead of a further argument",
+                f"'{probability}' is not supported",
+                expected="t(P) or t(_), or t(P, C) for a probability of each value of C, with the "
+                "same C in all heads",
                 at=at,
             )
     others = [i for i in range(len(heads)) if i not in chosen]
@@ -86,6 +91,7 @@ def learnable_group(heads: Sequence[Any], chosen: Sequence[int], at: Location) -
         other_probabilities=tuple(value or 0.0 for value in fixed),
         other_positions=tuple(others),
         location=at,
+        keys=keys,
     )
     if sum(group.initial) + group.fixed > 1.0 + _ABOVE_ONE:
         raise _sums_above_one(sum(group.initial) + group.fixed, at)

@@ -11,24 +11,36 @@ from pathlib import Path
 from typing import Any
 
 from problog.errors import ParseError, ProbLogError
-from problog.logic import AnnotatedDisjunction, Clause, Constant, Not, Or, Term, Var, term2list
+from problog.logic import (
+    And,
+    AnnotatedDisjunction,
+    Clause,
+    Constant,
+    Not,
+    Or,
+    Term,
+    Var,
+    list2term,
+    term2list,
+)
 
 from groundkit.errors import Location, ProgramError
 from groundkit.files import read_text
+from groundkit.program.constraints import Constraint, find_constraints, is_directive
 from groundkit.program.neural import (
     NeuralPredicate,
     check_networks,
     is_neural,
     neural_predicate,
 )
-from groundkit.program.parser import parse_statements
+from groundkit.program.parser import deep_terms, parse_statements
 from groundkit.program.probability import (
     LearnableGroup,
     check_probabilities,
     is_learnable,
     learnable_group,
 )
-from groundkit.program.terms import Places
+from groundkit.program.terms import Places, rewrite_goals
 from groundkit.program.trust import refuse_untrusted
 
 
@@ -45,8 +57,9 @@ class Program:
         evidence: Printed ``evidence/1`` and ``evidence/2`` facts.
         queries: Printed arguments of ``query/1`` facts.
         predicates: Names and arities that the program defines.
+        constraints: Its ``:- body.`` in order.
         statements: ProbLog's terms, neural and learnable probabilities rewritten to the
-            symbolic ones ``'$nn'(Predicate, Inputs, Outcome)`` and ``'$t'(Group, Head)``.
+            symbolic ones ``'$nn'(Predicate, Inputs, Outcome)`` and ``'$t'(Group, Head, Keys)``.
     """
 
     text: str
@@ -57,6 +70,7 @@ class Program:
     evidence: tuple[str, ...]
     queries: tuple[str, ...]
     predicates: tuple[str, ...]
+    constraints: tuple[Constraint, ...]
     statements: tuple[Any, ...] = field(repr=False, compare=False)
 
     @property
@@ -107,8 +121,10 @@ def parse_program(text: str, file: Path | None = None, trust: bool = False) -> P
     if not trust:
         refuse_untrusted(parsed, places)
     reader = _Reader(places)
-    statements = tuple(reader.read(statement) for statement in parsed)
-    check_networks(reader.neural)
+    with deep_terms():
+        read = [reader.read(statement) for statement in parsed]
+        check_networks(reader.neural)
+        statements, constraints = find_constraints(read, reader.neural, reader.predicates, places)
     return Program(
         text=text,
         file=file,
@@ -118,6 +134,7 @@ def parse_program(text: str, file: Path | None = None, trust: bool = False) -> P
         evidence=tuple(reader.evidence),
         queries=tuple(reader.queries),
         predicates=tuple(dict.fromkeys(reader.predicates)),
+        constraints=constraints,
         statements=statements,
     )
 
@@ -153,8 +170,16 @@ class _Reader:
 
     def read(self, statement: Any) -> Any:
         """Checks one statement and returns it with symbolic probabilities."""
-        heads, body = _parts(statement)
         at = self.places.of(statement)
+        _refuse_question(statement, at)
+        if is_directive(statement):
+            return _with_body(statement, rewrite_goals(statement.body, _named_pattern))
+        heads, body = _parts(statement)
+        if body is not None:
+            named = rewrite_goals(body, _named_pattern)
+            if named is not body:
+                body = named
+                statement = _with_body(statement, body)
         for head in heads:
             self._note_head(head, at)
         if any(is_neural(head) for head in heads):
@@ -180,11 +205,16 @@ class _Reader:
                 expected="an atom or a compound term, such as addition(X,Y,Z)",
                 at=at,
             )
-        if head.functor == "_directive":
-            return
+        if isinstance(head.probability, Term) and str(head.probability) == "?":
+            raise ProgramError(
+                f"'{head}' is a decision of DTProbLog, which weighs decisions by their utility",
+                remedy="give it a probability, or t(_) to learn one from examples",
+                at=at,
+            )
         if head.functor == "evidence" and head.arity in (1, 2):
             self.evidence.append(", ".join(str(arg) for arg in head.args))
         elif head.functor == "query" and head.arity == 1:
+            _check_query(head.args[0], at)
             self.queries.append(str(head.args[0]))
         else:
             self.predicates.append(head.signature.replace("'", ""))
@@ -198,11 +228,11 @@ class _Reader:
         if predicate.kind == "categorical":
             output = head.probability.args[2]
             heads = [
-                head.with_probability(_symbol("$nn", number, inputs, j)).apply_term({output: value})
+                head.with_probability(_symbol(number, inputs, j)).apply_term({output: value})
                 for j, value in enumerate(term2list(head.probability.args[3], False))
             ]
         else:
-            heads = [head.with_probability(_symbol("$nn", number, inputs, 0))]
+            heads = [head.with_probability(_symbol(number, inputs, 0))]
         return _assemble(heads, body)
 
     def _learnable(self, heads: list[Any], at: Location) -> list[Any]:
@@ -214,19 +244,64 @@ class _Reader:
         self.learnable.append(learnable_group(heads, chosen, at))
         result = list(heads)
         for j, i in enumerate(chosen):
-            result[i] = heads[i].with_probability(_symbol("$t", number, None, j))
+            keys = list2term(list(heads[i].probability.args[1:]))
+            probability = Term("$t", Constant(number), Constant(j), keys)
+            result[i] = heads[i].with_probability(probability)
         return result
 
 
-def _symbol(functor: str, number: int, inputs: Any, outcome: int) -> Term:
-    """Builds the symbolic probability of one outcome."""
-    parts = [number] if inputs is None else [number, inputs]
-    return Term(functor, *(_as_term(part) for part in [*parts, outcome]))
+def _symbol(number: int, inputs: Any, outcome: int) -> Term:
+    """Builds the symbolic probability of one outcome of a neural predicate."""
+    return Term("$nn", Constant(number), inputs, Constant(outcome))
 
 
-def _as_term(value: Any) -> Any:
-    """Wraps integers as ProbLog constants."""
-    return Constant(value) if isinstance(value, int) else value
+def _refuse_question(statement: Any, at: Location) -> None:
+    """Raises a ProgramError at ``?- goal.``, which only a Prolog prompt would answer."""
+    first = statement
+    while isinstance(first, And | Or):
+        first = first.op1
+    asks = isinstance(first, Term) and str(first.functor).strip("'") == "-" and first.arity == 2
+    if asks and str(first.args[0]) == "?":
+        goal = str(statement).strip("()").removeprefix("?-")
+        raise ProgramError(
+            f"'?- {goal}.' asks a question inside of a program",
+            remedy=f"write query({goal}). or ask it beside the program: "
+            f'groundkit query FILE.pl "{goal}"',
+            at=at,
+        )
+
+
+def _check_query(goal: Any, at: Location) -> None:
+    """Raises a ProgramError at ``query(X)`` and ``query(not(X))``: no predicate is asked for."""
+    inner = goal
+    while isinstance(inner, Term) and inner.functor in ("not", "\\+") and inner.arity == 1:
+        inner = inner.args[0]
+    if isinstance(inner, Var) or not isinstance(inner, Term) or isinstance(inner, Constant):
+        raise ProgramError(
+            f"query({goal}) asks for no predicate",
+            expected="a goal, such as query(addition(1,2,Z))",
+            at=at,
+        )
+
+
+def _named_pattern(goal: Any) -> Any:
+    """Names the pattern of ``findall(_, Goal, L)``: ProbLog cannot read an anonymous one."""
+    collects = goal.functor in _COLLECTORS and goal.arity == 3
+    if collects and isinstance(goal.args[0], Var) and str(goal.args[0]) == "_":
+        return goal.with_args(Var("_Pattern"), *goal.args[1:])
+    return goal
+
+
+_COLLECTORS = ("findall", "all", "all_or_none")
+
+
+def _with_body(statement: Any, body: Any) -> Any:
+    """Returns a clause or annotated disjunction with another body."""
+    if body is statement.body:
+        return statement
+    if isinstance(statement, AnnotatedDisjunction):
+        return AnnotatedDisjunction(statement.heads, body, location=statement.location)
+    return Clause(statement.head, body, location=statement.location)
 
 
 def _parts(statement: Any) -> tuple[list[Any], Any]:

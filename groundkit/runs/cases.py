@@ -17,6 +17,7 @@ from groundkit.data.files import SUFFIXES
 from groundkit.errors import DataError, InputError, LimitError, NetworkError, choose_from
 from groundkit.program.query import Question, pose
 from groundkit.runs.answers import Answer, Answers, ImageReading
+from groundkit.symbols import Values
 from groundkit.task.binding import Binding
 from groundkit.task.shaped import EXCLUDED
 
@@ -134,7 +135,7 @@ class Questions:
         self, unseen: Sequence[str], readers: Mapping[str, Sequence[str]]
     ) -> list[tuple[tuple[str, ...], ...]]:
         """Lists what the inputs that were not given could show."""
-        domains = self._binding.domains
+        domains = {n: p.values for n, p in self._binding.program.networks.items()}
         count = int(np.prod([float(len(domains[n])) for name in unseen for n in readers[name]]))
         if count > _MOST_COMBINATIONS:
             raise LimitError(
@@ -219,8 +220,8 @@ class Questions:
             readings: Network and input -> how the image was read.
             shown: For every combination, network and input -> the symbol that it is to show.
         """
-        domain = self._binding.program.networks[network].domain
-        place = {symbol.strip("'"): k for k, symbol in enumerate(domain)}
+        domain = self._binding.program.networks[network].values
+        known = Values(domain)
         rows = torch.full((len(shown), len(inputs), len(domain)), EXCLUDED).double()
         for slot, name in enumerate(inputs):
             if (network, name) in readings:
@@ -230,12 +231,12 @@ class Questions:
             elif (network, name) in shown[0]:
                 symbols = [domain.index(one[network, name]) for one in shown]
                 rows[range(len(symbols)), slot, symbols] = 0.0
-            elif name in place:
-                rows[:, slot, place[name]] = 0.0
+            elif (place := known.find(name)) is not None:
+                rows[:, slot, place] = 0.0
             else:
                 raise DataError(
                     f"'{name}' is neither an image file nor a symbol of network '{network}'",
                     expected="a file in quotes, such as 'a.png'; a symbol; or a variable",
-                    remedy=choose_from(name, place),
+                    remedy=choose_from(name, domain),
                 )
         return rows

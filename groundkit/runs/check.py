@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from groundkit.errors import NetworkError
+from groundkit.program.remarks import remarks
 from groundkit.report.words import ShownAsPrinted
 from groundkit.task.networks import build_model
 from groundkit.task.task import Task, read_task
@@ -32,6 +33,7 @@ class Checked(ShownAsPrinted):
         networks: Network -> symbols, parameters, data set and unlabelled images.
         examples: Number of training examples.
         circuit_nodes: Nodes of the compiled goal.
+        warnings: What may not mean what it seems to.
     """
 
     program: str
@@ -43,6 +45,7 @@ class Checked(ShownAsPrinted):
     networks: dict[str, dict[str, Any]]
     examples: int
     circuit_nodes: int
+    warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as JSON-able values."""
@@ -68,6 +71,7 @@ class Checked(ShownAsPrinted):
             + "".join(f"\n    taken for granted: {text}" for text in facts["assumed"])
             for name, facts in self.networks.items()
         ]
+        lines += [f"  note: {warning}" for warning in self.warnings]
         return "\n".join(lines)
 
 
@@ -103,7 +107,18 @@ def check_program(
         networks=networks,
         examples=task.wanted,
         circuit_nodes=sum(len(goal.reasoner.compiled.circuit) for goal in goals),
+        warnings=(*remarks(task.program), *_shared_calls(task)),
     )
+
+
+def _shared_calls(task: Task) -> list[str]:
+    """Words which calls of a network several predicates make: they see one symbol."""
+    shared = dict.fromkeys(call for g in task.goals for call in g.reasoner.ground_program.shared)
+    return [
+        f"{call} is one symbol, read by several predicates; DeepProbLog would draw one for each "
+        "(for that, give each predicate a network of its own)"
+        for call in shared
+    ]
 
 
 def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from groundkit.circuit.answer import answer_queries
 from groundkit.circuit.cache import cache_folder
-from groundkit.errors import CheckpointError, SpecError
+from groundkit.circuit.tasks import TaskResult, run_task
+from groundkit.errors import CheckpointError, InputError, SpecError
 from groundkit.files import make_folder, write_atomically
 from groundkit.identifiability.identification import Identification
 from groundkit.program.limits import Limits
@@ -34,13 +35,26 @@ from groundkit.task.task import read_task
 
 
 def query(
-    run: Path | str, goal: str | None = None, *, trust: bool = False, device: str = "auto"
-) -> Answers | ProgramAnswers:
+    run: Path | str,
+    goal: str | None = None,
+    *,
+    task: str | None = None,
+    examples: Sequence[Path | str] = (),
+    count: int = 1,
+    seed: int | None = None,
+    trust: bool = False,
+    device: str = "auto",
+) -> Answers | ProgramAnswers | TaskResult:
     """Answers a goal of a finished run, or of a program without networks.
 
     Args:
         run: A run's folder, or a ``.pl`` file.
         goal: A goal with image files in quotes; a file's own ``query/1`` facts when absent.
+        task: For a ``.pl`` file, another of ProbLog's tasks: ``mpe``, ``map``, ``sample``,
+            ``explain`` or ``lfi``.
+        examples: For ``lfi``, files of interpretations.
+        count: For ``sample``, how many worlds.
+        seed: Seed of ``sample`` and ``lfi``.
         trust: Allow the program to run Python code.
         device: ``auto``, ``cpu`` or ``cuda``.
 
@@ -50,7 +64,16 @@ def query(
     path = Path(run)
     if path.suffix == ".pl" or path.is_file():
         program = load_program(path, trust=trust)
+        if task is not None:
+            files = [Path(file) for file in examples]
+            return run_task(program, task, goal, examples=files, count=count, seed=seed)
         return ProgramAnswers(answer_queries(program, goal, cache=cache_folder(), limits=Limits()))
+    if task is not None:
+        raise InputError(
+            f"the task {task} is asked of a program, not of a run",
+            remedy=f"groundkit query FILE.pl --task {task}; of a run, `explain` tells the most "
+            "probable explanation and `sample` draws images",
+        )
     session = open_run(path, trust=trust, device=device)
     if goal is None:
         asked = session.spec.query[0].goal if session.spec.query else "addition('a.png','b.png',Z)"

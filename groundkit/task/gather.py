@@ -20,8 +20,9 @@ from groundkit.data.examples import (
 )
 from groundkit.data.images import ImageSet
 from groundkit.data.tables import TRUTH, RawExample, Value, read_raw
-from groundkit.errors import DataError, ProgramError, choose_from
+from groundkit.errors import DataError, ProgramError
 from groundkit.program.facts import parse_facts, signature_of
+from groundkit.symbols import Values
 from groundkit.task.binding import Binding, BoundGoal, BoundQuery, of_lengths
 from groundkit.task.contents import Contents
 from groundkit.task.shaped import ShapedExamples
@@ -283,7 +284,7 @@ def _symbol(value: Value, number: int, *, listed: bool) -> str:
 
 def _truth(goal: BoundGoal, rows: Sequence[RawExample], network: str, name: str) -> Indices:
     """Reads the optional true symbols of an input as places in a network's domain."""
-    positions = {symbol.strip("'"): k for k, symbol in enumerate(goal.roles.domains[network])}
+    symbols, what = Values(goal.roles.domains[network]), f"symbol of network '{network}'"
     variable, number = _origin(goal, name)
     found = np.full(len(rows), UNKNOWN, dtype=np.int64)
     for place, row in enumerate(rows):
@@ -299,13 +300,8 @@ def _truth(goal: BoundGoal, rows: Sequence[RawExample], network: str, name: str)
                     at=row.at,
                 )
             value = value[number]
-        if value and value not in positions:
-            raise DataError(
-                f"{column} is '{value}', which is no symbol of network '{network}'",
-                remedy=choose_from(value, positions),
-                at=row.at,
-            )
-        found[place] = positions[value] if value else UNKNOWN
+        if value:
+            found[place] = symbols.position(value, what, column, row.at)
     return found
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from groundkit.data.examples import Examples, Indices, input_of
 from groundkit.data.images import ImageSet
-from groundkit.errors import DataError, SpecError, choose_from
+from groundkit.errors import DataError
+from groundkit.symbols import Values
 from groundkit.task.binding import BoundGoal
 
 # Log-probability of a symbol that an observation excludes: finite, so that gradients are.
@@ -70,25 +71,19 @@ class ShapedExamples:
         """Symbols of the observed networks' calls: network -> ``(n, S)`` places in the domain.
 
         Raises:
-            SpecError: An observed symbol is not in its network's domain.
+            DataError: An observed symbol is not in its network's domain.
         """
         found: dict[str, NDArray[np.int64]] = {}
         domains, given = self.goal.roles.domains, self.goal.roles.given
         for network, calls in self.goal.reasoner.slots.items():
             if not calls or network not in given.values():
                 continue
-            position = {symbol.strip("'"): k for k, symbol in enumerate(domains[network])}
+            values, what = Values(domains[network]), f"symbol of network '{network}'"
             rows = np.empty((len(self), len(calls)), dtype=np.int64)
             for slot, call in enumerate(calls):
                 for row, value in enumerate(self.examples.symbols[call[0]]):
-                    plain = value.strip("'")
-                    if plain not in position:
-                        raise SpecError(
-                            f"{call[0]} = {value} is no symbol of network '{network}'",
-                            remedy=choose_from(value, position),
-                            at=self.examples.place(row),
-                        )
-                    rows[row, slot] = position[plain]
+                    at = self.examples.place(row)
+                    rows[row, slot] = values.position(value, what, call[0], at)
             found[network] = rows
         return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections import Counter
 
 import numpy as np
@@ -166,3 +167,113 @@ def test_a_large_batch_without_gradients_is_evaluated_in_slices(
     monkeypatch.setattr("groundkit.circuit.layer._CACHED", 1)
     with torch.no_grad():
         assert torch.equal(reasoner(rows), at_once)
+
+
+def test_different_terms_are_different_answers_and_print_so_that_they_read_back() -> None:
+    text = "0.3::w(\"yes\"). 0.4::w('yes'). 0.2::w(yes). 0.1::w(1). 0.15::w('1'). say(X) :- w(X)."
+    found = answer_queries(parse_program(text), "say(X)")
+    assert found == pytest.approx(
+        {'say("yes")': 0.3, "say('yes')": 0.4, "say(yes)": 0.2, "say(1)": 0.1, "say('1')": 0.15}
+    )
+    reasoner = reasoner_of(text, "say(X)", [])
+    assert reasoner.answers[reasoner.answer_index(["'1'"])] == ("'1'",)
+    with pytest.raises(DataError, match="may mean"):
+        reasoner.answer_index(["01"])
+
+
+@pytest.mark.parametrize(
+    ("text", "goal"),
+    [
+        ("likes(bob,_). 0.3::free. val(X,Y) :- free.", "val(A,B)"),
+        ("likes(bob,_).", "likes(A,B)"),
+        ("0.3::free. val(X,[X,1]) :- free.", "val(A,B)"),
+    ],
+)
+def test_an_unbound_answer_is_refused(text: str, goal: str) -> None:
+    with pytest.raises(ProgramError, match=r"leaves .*B.* unbound"):
+        answer_queries(parse_program(text), goal)
+
+
+def test_an_unbound_query_fact_is_refused_as_by_problog_unless_it_is_certain() -> None:
+    with pytest.raises(ProgramError, match="still has a variable"):
+        answer_queries(parse_program("0.3::free. val(X,Y) :- free. query(val(A,B))."))
+    assert answer_queries(parse_program("likes(bob,_). query(likes(_,_)).")) == {"likes(bob,_)": 1}
+
+
+def test_an_input_shows_a_network_one_symbol() -> None:
+    text = "nn(net,[X])::p(X). nn(net,[X])::q(X). both(X) :- p(X), q(X). one(X) :- p(X), \\+q(X)."
+    reasoner = reasoner_of(text, "both(X)", ["X"])
+    rows = {"net": torch.tensor([[[0.3, 0.7]]], dtype=torch.float64).log()}
+    assert reasoner(rows).exp().item() == pytest.approx(0.3)
+    assert reasoner.support().values["net"].tolist() == [[0]]
+    assert reasoner.ground_program.shared == ("net(X) by p/1, q/1",)
+    with pytest.raises(ProgramError, match="no solution"):
+        reasoner_of(text, "one(X)", ["X"])
+    own = text.replace("nn(net,[X])::q", "nn(other,[X])::q")
+    independent = reasoner_of(own, "both(X)", ["X"])
+    assert independent(rows | {"other": rows["net"]}).exp().item() == pytest.approx(0.09)
+
+
+def test_learnable_probabilities_of_0_and_1_are_exact_and_stay() -> None:
+    text = "t(0.1)::a. t(0.0)::b. t(1.0)::c. q(1) :- a. q(2) :- b. q(3) :- \\+c. q(4) :- c, \\+b."
+    reasoner = reasoner_of(text, "q(Z)", [])
+    assert reasoner({})[0].exp().tolist() == [pytest.approx(0.1, abs=1e-16), 0.0, 0.0, 1.0]
+    optimizer = torch.optim.Adam(reasoner.parameters(), lr=0.1, weight_decay=0.1)
+    for _ in range(5):
+        optimizer.zero_grad()
+        (-reasoner({})[0, [0, 3]].sum()).backward()
+        optimizer.step()
+    assert reasoner({})[0, 1:].exp().tolist() == [0.0, 0.0, 1.0]
+    assert reasoner({})[0, 0].exp().item() > 0.1
+
+
+def test_a_probability_for_each_value_of_a_variable() -> None:
+    text = "t(_,C)::f(C) :- c(C). c(1). c('x.y'). q(C) :- f(C)."
+    reasoner = reasoner_of(text, "q(C)", [])
+    one = reasoner.answer_index(["1"])
+    optimizer = torch.optim.Adam(reasoner.parameters(), lr=0.5)
+    for _ in range(40):
+        optimizer.zero_grad()
+        (-reasoner({})[0, one]).backward()
+        optimizer.step()
+    learned = reasoner.learned_probabilities()
+    assert learned["f(C) (line 1) with C = 1"] > 0.95
+    assert learned["f(C) (line 1) with C = 'x.y'"] == pytest.approx(0.5)
+    reasoner.load_state_dict(reasoner_of(text, "q(C)", []).state_dict())
+
+
+def test_inputs_of_a_network_may_be_a_variable() -> None:
+    text = "nn(net,E,Y,[0,1])::d(E,Y). q(X,Y,Z) :- d([X,Y],A), d([Y,X],B), Z is A+B."
+    reasoner = reasoner_of(text, "q(X,Y,Z)", ["X", "Y"])
+    assert reasoner.slots == {"net": (("X", "Y"), ("Y", "X"))}
+    with pytest.raises(ProgramError, match="no list of inputs"):
+        reasoner_of("nn(net,E,Y,[0,1])::d(E,Y). q(X,Z) :- d(X,Z).", "q(X,Z)", ["X"])
+
+
+def test_long_domains_and_disjunctions_are_read() -> None:
+    symbols = ",".join(f"s{i}" for i in range(2600))
+    program = parse_program(f"nn(net,[X],Y,[{symbols}])::d(X,Y). q(X,Y) :- d(X,Y).")
+    assert len(program.neural[0].domain) == 2600
+    heads = ";".join(f"0.001::h({i})" for i in range(1000))
+    assert answer_queries(parse_program(f"{heads}. q :- h(7)."), "q")["q"] == pytest.approx(0.001)
+
+
+def test_an_anonymous_pattern_of_findall_is_read() -> None:
+    text = "0.5::g(1). 0.5::g(2). q(N) :- findall(_, g(_), L), length(L,N)."
+    found = answer_queries(parse_program(text), "q(N)")
+    assert found == pytest.approx({"q(0)": 0.25, "q(1)": 0.5, "q(2)": 0.25})
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("member(X,[1,2]), !", "ProbLog has no '!'"),
+        ("(b -> X = 1 ; X = 2)", "ProbLog has no '->'"),
+        ("maplist(b,[1],X)", r"library\(apply\), which the program does not load"),
+        ("bb, X = 1", "did you mean b/0"),
+    ],
+)
+def test_what_problog_lacks_is_told_by_name(body: str, expected: str) -> None:
+    with pytest.raises(ProgramError) as info:
+        answer_queries(parse_program(f"b. a(X) :- {body}."), "a(X)")
+    assert re.search(expected, str(info.value))

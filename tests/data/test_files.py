@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from groundkit.data import files
+from groundkit.data import files, sources
 from groundkit.errors import DataError, Location
 
 
@@ -288,7 +288,7 @@ def test_tables_with_a_byte_order_mark_and_any_line_end_are_read(tmp_path, start
 def test_points_have_no_other_shape():
 
     with pytest.raises(DataError, match=r"points of 'moons'(.|\n)*remedy: leave out image_shape"):
-        load_data("moons").brought_to((1, 8, 8))
+        sources.load_data("moons").brought_to((1, 8, 8))
 
 
 def test_a_labelled_set_is_brought_to_grey_as_its_files_would_be(tmp_path):

@@ -120,7 +120,7 @@ ENDLESS = [
 ]  # fmt: skip
 UNREADABLE = [
     _program("nesting without end", f"q :- {DEEP}a.", "syntax error|cannot be parsed", None),
-    _program("nesting, closed", f"q :- {DEEP}a{')' * 4_000}.", "statement of", 1),
+    _program("nesting, closed", f"q :- {DEEP}a{')' * 4_000}.", "no clause defines a/0", 1),
     _program("a statement of minutes", "q :- " + "\\+ " * 20_000 + "a.", "statement of", 1),
     _program("a probability of nan", "x.\nnan::q.", "", None),
     _program("a negative probability", "x.\n-0.5::q.", "not a probability", 2),

@@ -63,9 +63,9 @@ def test_values_that_cannot_be_enumerated_are_listed() -> None:
     assert [t for (t,) in found.answers] == ["0", "1"]
 
 
-def test_atoms_with_quotes_are_answers_without_them() -> None:
+def test_quoted_atoms_are_answers_with_their_quotes() -> None:
     found = grounded("nn(n,[X],Y,['a b',c])::s(X,Y). q(X,Y) :- s(X,Y).", "q(X,Y)", ("X",))
-    assert found.answers == (("a b",), ("c",))
+    assert found.answers == (("'a b'",), ("c",))
 
 
 def test_several_inputs_and_constants_are_named_in_slots() -> None:

@@ -1,0 +1,96 @@
+"""What may be taken for something else in a program: told by `groundkit check`, not refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from problog.logic import AnnotatedDisjunction, Clause, Term
+
+from groundkit.errors import Location
+from groundkit.program.constraints import CONSTRAINT, signature
+from groundkit.program.source import Program
+from groundkit.program.terms import walk
+
+_COLLECTORS = frozenset({"findall/3", "all/3", "all_or_none/3"})
+
+
+def remarks(program: Program) -> tuple[str, ...]:
+    """Lists what a program means where ProbLog, DeepProbLog or common sense would differ."""
+    found = [*_constraints(program), *_collected(program), *_certain(program)]
+    return tuple(f"{at}: {text}" for at, text in found)
+
+
+def _constraints(program: Program) -> Iterator[tuple[Location, str]]:
+    """Constraints are evidence here, and nothing at all to ProbLog."""
+    for constraint in program.constraints:
+        yield (
+            constraint.location,
+            f"'{constraint.text}' is evidence that its body is false; ProbLog ignores it",
+        )
+
+
+def _certain(program: Program) -> Iterator[tuple[Location, str]]:
+    """A learnable probability of 0 or 1 stays what it is."""
+    for group in program.learnable:
+        for head, start in zip(group.heads, group.initial, strict=True):
+            if start in (0.0, 1.0):
+                yield (
+                    group.location,
+                    f"{head} starts at {start:g} and stays there: no training moves what is "
+                    "impossible or certain",
+                )
+
+
+def _collected(program: Program) -> Iterator[tuple[Location, str]]:
+    """``findall`` collects one item a proof, as in ProbLog, and not one an answer."""
+    rules, random = _definitions(program)
+    for statement in program.statements:
+        body = getattr(statement, "body", None)
+        for call in walk(body) if isinstance(body, Term) else ():
+            if signature(call) not in _COLLECTORS or not isinstance(call.args[1], Term):
+                continue
+            reached = _reached(call.args[1], rules)
+            calls = [g for g in walk(call.args[1]) if signature(g) in random | set(rules)]
+            if reached & random and (reached & set(rules) or len(calls) > 1):
+                yield (
+                    program.places.of(statement),
+                    f"{call.functor} collects an item for each proof of '{call.args[1]}', so an "
+                    "answer with two proofs is there twice",
+                )
+
+
+def _definitions(program: Program) -> tuple[dict[str, set[str]], set[str]]:
+    """Returns what the bodies of each predicate's rules call, and which predicates are random."""
+    rules: dict[str, set[str]] = {}
+    random: set[str] = set()
+    for statement in program.statements:
+        heads: list[Any] = [statement]
+        body = None
+        if isinstance(statement, AnnotatedDisjunction):
+            heads, body = list(statement.heads), statement.body
+        elif isinstance(statement, Clause):
+            heads, body = [statement.head], statement.body
+        for head in heads:
+            if getattr(head, "probability", None) is not None:
+                random.add(signature(head))
+            if body is not None and str(body) != "true" and head.functor != CONSTRAINT:
+                rules.setdefault(signature(head), set()).update(_called(body))
+    return rules, random
+
+
+def _called(goal: Any) -> set[str]:
+    """Lists every name and arity in a goal; data are among them, which does no harm."""
+    return {signature(term) for term in walk(goal)} - {",/2", ";/2", "\\+/1"}
+
+
+def _reached(goal: Any, rules: dict[str, set[str]]) -> set[str]:
+    """Lists the predicates that a goal calls, and those that their rules call."""
+    found: set[str] = set()
+    stack = list(_called(goal))
+    while stack:
+        name = stack.pop()
+        if name not in found:
+            found.add(name)
+            stack.extend(rules.get(name, ()))
+    return found
