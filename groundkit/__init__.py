@@ -23,6 +23,10 @@ A run and what one asks it:
     :func:`evaluate` measures a run again, :func:`sample` generates images by symbol;
     :func:`compare` puts runs side by side.
 
+In one's own torch code:
+    :class:`NeuralProgram` is a goal with one's own networks: a loss, and answers;
+    :class:`ProgramLayer` is a goal over log-probabilities: answers, evidence, posteriors.
+
 On arrays, in the manner of scikit-learn:
     :class:`Grounder` trains on images and observed symbols and predicts symbols;
     :class:`SymbolPerception` clusters, scores and generates images without a program.
@@ -50,6 +54,8 @@ if TYPE_CHECKING:
     from groundkit.data.sources import load as load_data
     from groundkit.data.sources import load_ood
     from groundkit.grounder import Grounder
+    from groundkit.layer.neural_program import NeuralProgram
+    from groundkit.layer.program_layer import ProgramLayer
     from groundkit.planning import plan_program
     from groundkit.run import run
     from groundkit.session import open_run
@@ -58,6 +64,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Grounder": "grounder.Grounder",
+    "NeuralProgram": "layer.neural_program.NeuralProgram",
+    "ProgramLayer": "layer.program_layer.ProgramLayer",
     "SymbolPerception": "clusterer.SymbolPerception",
     "TensorProgram": "circuit.tensors.TensorProgram",
     "check_program": "check.check_program",
@@ -104,6 +112,8 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "Grounder",
+    "NeuralProgram",
+    "ProgramLayer",
     "SymbolPerception",
     "TensorProgram",
     "check_program",
