@@ -53,4 +53,5 @@ def _start(group: LearnableGroup) -> Tensor:
     shares = [value / free for value in group.initial]
     if not group.exhaustive:
         shares.append(group.residual / free)
-    return torch.tensor([math.log(max(share, _SMALLEST_START)) for share in shares]).double()
+    logits = [math.log(max(share, _SMALLEST_START)) for share in shares]
+    return torch.tensor(logits, dtype=torch.float64)

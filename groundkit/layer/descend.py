@@ -110,7 +110,8 @@ def most_probable(
         answers: ``(B,)`` roots.
     """
     layer = reasoner.layer
-    inputs = torch.cat([part.expand(batch, -1) for part in parts], 1)
+    none = torch.zeros(batch, 0, dtype=torch.float64, device=answers.device)
+    inputs = torch.cat([part.expand(batch, -1) for part in parts], 1) if parts else none
     shifted, total = inputs.clone(), inputs.new_zeros(batch)
     for choice, row in zip(reasoner.ground_program.choices, reasoner.row_of, strict=True):
         best = inputs[:, row : row + choice.size].amax(1, keepdim=True)

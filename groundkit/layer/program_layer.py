@@ -183,13 +183,13 @@ class ProgramLayer(nn.Module):
             NetworkError: A network is missing, has a wrong shape, or gives no log-probabilities.
             DataError: The evidence or the lengths do not fit the goal.
         """
-        found = self.tables(log_probs, evidence=evidence, lengths=lengths)
-        if len(found) > 1:
+        parts = self._parts(log_probs, {}, evidence, lengths)
+        if len({part.shape.answers for part in parts}) > 1:
             raise DataError(
                 "the lists of this batch have different lengths, and so different answers",
                 remedy="ask one length at a time, or ask tables or log_prob",
             )
-        return found[0].log_probs
+        return join(parts, [self._touch(part, part.conditional().T) for part in parts])
 
     @eager
     def tables(
