@@ -17,6 +17,10 @@ from groundkit.layer.rows import choose_rows
 from groundkit.layer.shapes import CompiledShape, Evidence
 
 
+_ROUNDING = 64
+"""Roundings by which a sum of probabilities may miss 1."""
+
+
 @dataclass(frozen=True)
 class Given:
     """What one call of the layer is given.
@@ -177,7 +181,8 @@ def posterior(part: Part) -> dict[str, Tensor]:
         # A circuit leaves out what an answer does not depend on: there symbols keep their own
         # probabilities. Choices that read one output are averaged.
         counts = flow.new_tensor(count_calls(reasoner, name)).view(1, -1, 1)
-        rest = (counts - flow.sum(-1, keepdim=True)).clamp_min(0.0)
+        rest = counts - flow.sum(-1, keepdim=True)
+        rest = torch.where(rest > _ROUNDING * torch.finfo(rest.dtype).eps, rest, 0.0)
         found[name] = ((flow + rest * prior) / counts).log().expand(part.batch, -1, -1)
         position += 1
     return found
