@@ -279,7 +279,8 @@ thread. The network is the package's small convnet at width 16 on 28 x 28 images
 ## What the loss adds
 
 `steps_per_s` is a training step with `NeuralProgram`, `network_alone` the same network on the same
-images with cross-entropy on its own outputs; single steps of both alternate. N = 1 and 2 are naive numbers, N = 4 adds with a carry and gives the digits of the sum.
+images with cross-entropy on its own outputs; single steps of both alternate. N = 1 and 2 are naive
+numbers, N = 4 adds with a carry and gives the digits of the sum.
 
 {table(results["overhead"])}
 

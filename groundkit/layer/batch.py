@@ -16,7 +16,6 @@ from groundkit.layer.evidence import Told, apply_evidence
 from groundkit.layer.rows import choose_rows
 from groundkit.layer.shapes import CompiledShape, Evidence
 
-
 _ROUNDING = 64
 """Roundings by which a sum of probabilities may miss 1."""
 
