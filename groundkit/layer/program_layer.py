@@ -40,7 +40,6 @@ class ProgramLayer(nn.Module):
     ::
 
         layer = ProgramLayer("programs/sum.pl", "sum(X, Y, Z)", inputs=["X", "Y"])
-        layer.slots                                   # {"mnist_net": (("X",), ("Y",))}
         log_probs = {"mnist_net": logits.log_softmax(-1)}          # (B, 2, 10)
         loss = -layer.log_prob(log_probs, Z=[7, 3]).mean()
 
@@ -64,14 +63,12 @@ class ProgramLayer(nn.Module):
         program: A ``.pl`` file, the text of a program (anything with ``::``, ``:-`` or several
             lines), or a program that is read already.
         goal: The goal.
-        inputs: Names of its variables that networks read; without them they are found by
-            grounding.
+        inputs: Names of its variables that networks read; else they are found by grounding.
         lists: Names of its variables that are lists, of inputs or of symbols.
         values: Values of observed variables, for a program that cannot enumerate them.
         trust: Whether the program may load Python code and touch files.
         cache: Folder of compiled circuits: the user's own, another one, or none.
-        limits: Time and memory of grounding and compiling, which then run in a process of their
-            own; ``None`` for neither.
+        limits: Time and memory of grounding and compiling; ``None`` for neither.
 
     Raises:
         ProgramError: The program or the goal is wrong, or the goal has no solution.
@@ -124,11 +121,7 @@ class ProgramLayer(nn.Module):
                 )
 
     def shape(self, **lengths: int) -> CompiledShape:
-        """Returns the compiled circuit for some lengths, with its ``slots`` and ``answers``.
-
-        Args:
-            lengths: The length of every list among the goal's variables.
-        """
+        """Returns the circuit for some lengths of the goal's lists: its ``slots``, ``answers``."""
         return self._shape(tuple((name, lengths[name]) for name in sorted(lengths)))
 
     def _shape(self, lengths: Lengths, evidence: Evidence = ()) -> CompiledShape:
@@ -203,8 +196,8 @@ class ProgramLayer(nn.Module):
     ) -> list[AnswerTable]:
         """Evaluates every answer of a batch whose lists may differ in length.
 
-        Arguments and errors are those of :meth:`log_prob`; ``values`` are needed only of symbols
-        that a network reads.
+        Arguments and errors are those of :meth:`log_prob`; only symbols that networks read are
+        needed.
         """
         parts = self._parts(log_probs, values, evidence, lengths)
         return [
