@@ -287,8 +287,8 @@ numbers, N = 4 adds with a carry and gives the digits of the sum.
 ## Against DeepProbLog
 
 Whole training steps with the same network; DeepProbLog's is the second one on the batch, with its
-cache warm (19 different sums at N = 1, 6 at N = 2, where it compiles each for seconds). `difference` is the
-largest one between probabilities in float64.
+cache warm (19 different sums at N = 1, 6 at N = 2, where it compiles each for seconds).
+`difference` is the largest one between probabilities in float64.
 
 {table(results["deepproblog"])}
 {deeplog}"""
