@@ -23,6 +23,10 @@ A run and what one asks it:
     :func:`evaluate` measures a run again, :func:`sample` generates images by symbol;
     :func:`compare` puts runs side by side.
 
+In one's own torch code:
+    :class:`NeuralProgram` is a goal with one's own networks: a loss, and answers;
+    :class:`ProgramLayer` is a goal over log-probabilities: answers, evidence, posteriors.
+
 On arrays, in the manner of scikit-learn:
     :class:`Grounder` trains on images and observed symbols and predicts symbols;
     :class:`SymbolPerception` clusters, scores and generates images without a program.
