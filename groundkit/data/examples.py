@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from groundkit.data.files import read_image, read_probability, read_table
-from groundkit.data.images import ImageSet
+from groundkit.data.images import ImageSet, labelling
 from groundkit.errors import DataError, Location, NetworkError, choose_from
 
 Indices = NDArray[np.int64]
@@ -136,15 +136,31 @@ def domain_classes(network: str, domain: Sequence[str], images: ImageSet) -> Ind
     return np.array(found, dtype=np.int64)
 
 
-def restrict(network: str, domain: Sequence[str], images: ImageSet) -> ImageSet:
-    """Keeps the images whose class is a symbol of the domain; labels become domain positions."""
+def restrict(
+    network: str, domain: Sequence[str], images: ImageSet, attribute: str | None = None
+) -> ImageSet:
+    """Keeps the images whose class is a symbol of the domain; labels become domain positions.
+
+    Args:
+        network: The network, for messages.
+        domain: Its printed symbols.
+        images: Labelled images.
+        attribute: Which of their labellings the symbols speak of; see
+            :func:`~groundkit.data.images.labelling`.
+
+    Raises:
+        DataError: The images have no such labels.
+    """
+    if attribute is not None or images.attributes:
+        found = labelling(images, domain, attribute)
+        images = replace(images, labels=found.labels, classes=found.classes)
     classes = domain_classes(network, domain, images)
     assert images.labels is not None  # domain_classes has refused unlabelled sets
     position = np.full(len(images.classes), UNKNOWN, dtype=np.int64)
     position[classes] = np.arange(len(domain))
     labels = position[images.labels]
-    kept = np.flatnonzero(labels != UNKNOWN)
-    return ImageSet(images.name, images.pixels[torch.from_numpy(kept)], labels[kept], tuple(domain))
+    named = replace(images, labels=labels, classes=tuple(domain))
+    return named.subset(np.flatnonzero(labels != UNKNOWN))
 
 
 def check_stacked(

@@ -193,6 +193,9 @@ class NetworkSpec(_Section):
     fast where the hardware has it."""
     data: str | None = None
     """Data set of this network's images, when not that of ``[examples]``."""
+    attribute: str | None = None
+    """Which labels of the images this network's symbols are, where the data set has several: their
+    ``shape``, say. By default those that have all its symbols."""
     image_shape: tuple[int, int, int] | None = None
     """Channels, height and width that the user's own images are brought to; by default those of
     the data set's images, 1 x 28 x 28 for ``mnist5k``."""

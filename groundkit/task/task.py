@@ -234,7 +234,8 @@ class Task:
         for name, source in self.data.items():
             images = source.train if split == _TRAIN else source.test
             if self.asks or images.labels is not None:
-                images = restrict(name, self.domains[name], images)
+                wanted = self.spec.network(name).attribute
+                images = restrict(name, self.domains[name], images, wanted)
             found[name] = images
         return found
 
