@@ -42,7 +42,8 @@ class Case:
 def written(name: str) -> Case:
     """A program of programs/."""
     task = read_task(PROGRAMS / f"{name}.pl")
-    return Case(name, task.reasoner, {n: task.roles.domains[n] for n in task.reasoner.slots})
+    reasoner = task.goals[0].reasoner
+    return Case(name, reasoner, {n: task.domains[n] for n in reasoner.slots})
 
 
 def wide(size: int, calls: int) -> Case:

@@ -14,7 +14,7 @@ Before training:
     :func:`plan_program` says what training will cost, as ``groundkit plan``;
     :func:`identify` counts the groundings that the program admits;
     :func:`load_data` gives the images of a data set of ``groundkit datasets``, and
-    :func:`load_ood` images that lie outside of one.
+    :func:`load_ood` images that lie outside of one; :func:`register_source` adds one's own.
 
 A run and what one asks it:
     :func:`run` trains, evaluates and writes the run's folder;

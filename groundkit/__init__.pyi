@@ -4,6 +4,7 @@ from . import errors as errors
 from .cli.starters import write_starter as write_starter
 from .data.sources import load_data as load_data
 from .data.sources import load_ood as load_ood
+from .data.sources import register_source as register_source
 from .deepproblog.tensors import TensorProgram as TensorProgram
 from .demo.page import demo as demo
 from .estimators.grounder import Grounder as Grounder

@@ -139,7 +139,7 @@ def run_network(
     """
     name = predicate.network
     most = max(len(slots[name]) for slots, _ in groups)
-    width = len(predicate.inputs)
+    width = max(len(call) for slots, _ in groups for call in slots[name])
     stores = [_store(predicate, groups, inputs, position) for position in range(width)]
     ids = torch.zeros(inputs.batch, most, width, dtype=torch.long)
     real = torch.zeros(inputs.batch, most, dtype=torch.bool)

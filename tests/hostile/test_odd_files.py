@@ -16,7 +16,6 @@ import pytest
 from PIL import Image
 
 from groundkit.circuit import cache
-from groundkit.data.examples import Roles, read_examples
 from groundkit.data.files import load_folder, load_npz, read_image, read_image_size, read_table
 from groundkit.data.labels import read_labelled
 from groundkit.data.photos import prepare_image
@@ -30,8 +29,8 @@ from groundkit.runs.session import open_run
 from groundkit.task.spec import load_spec
 from groundkit.training.weights import read_manifest, read_tensors
 from tests.circuit.test_entry import SHAPE
+from tests.written import read_written
 
-ROLES = Roles({"X": "net"}, ("Z",), {"net": ("0", "1")}, {})
 SECONDS, MEGABYTES = 2.0, 300
 
 
@@ -53,7 +52,7 @@ def _manifest(path):
 
 def _listed(path):
     (path.parent / "t.csv").write_text(f"X,Z\n{path.name},1\n")
-    return read_examples(path.parent / "t.csv", ROLES, {"net": (1, 8, 8)})
+    return read_written(path.parent / "t.csv")
 
 
 READERS = {
@@ -65,7 +64,7 @@ READERS = {
     "data set": ("a.npz", lambda path: load("a.npz", path.parent)),
     "idx": ("a-idx", read_idx),
     "table": ("a.csv", read_table),
-    "examples": ("a.csv", lambda path: read_examples(path, ROLES, {"net": (1, 8, 8)})),
+    "examples": ("a.csv", lambda path: read_written(path)),
     "labels": ("a.csv", lambda path: read_labelled(path, ["0", "1"], (1, 8, 8))),
     "program": ("a.pl", load_program),
     "spec": ("a.toml", load_spec),
