@@ -1,4 +1,4 @@
-"""Reads a user's table of examples as a task does, for the goal of two images and a symbol."""
+"""Reads a user's table of examples as a task does, for a goal of an image and a symbol."""
 
 from groundkit.data.tables import read_raw
 from groundkit.task.contents import Contents
@@ -6,7 +6,7 @@ from groundkit.task.contents import Contents
 SHAPE = (1, 8, 8)
 
 
-def read_written(path, variables=("X", "Y", "Z"), inputs=("X", "Y")):
+def read_written(path, variables=("X", "Z"), inputs=("X",)):
     """Reads the rows of a table and every image that they name."""
     rows = read_raw(path, variables, inputs)
     contents = Contents(str(path))

@@ -19,7 +19,7 @@ from groundkit.circuit import cache
 from groundkit.data.files import load_folder, load_npz, read_image, read_image_size, read_table
 from groundkit.data.labels import read_labelled
 from groundkit.data.photos import prepare_image
-from groundkit.data.sources import load, read_idx
+from groundkit.data.sources import load_data, read_idx
 from groundkit.errors import CheckpointError, DataError, GroundkitError, ProgramError, SpecError
 from groundkit.files import read_rows
 from groundkit.program.source import load_program
@@ -61,10 +61,10 @@ READERS = {
     "photo": ("a.png", lambda path: prepare_image(path, (1, 8, 8), 1.0)),
     "image of a table": ("a.png", _listed),
     "npz": ("a.npz", load_npz),
-    "data set": ("a.npz", lambda path: load("a.npz", path.parent)),
+    "data set": ("a.npz", lambda path: load_data("a.npz", path.parent)),
     "idx": ("a-idx", read_idx),
     "table": ("a.csv", read_table),
-    "examples": ("a.csv", lambda path: read_written(path)),
+    "examples": ("a.csv", read_written),
     "labels": ("a.csv", lambda path: read_labelled(path, ["0", "1"], (1, 8, 8))),
     "program": ("a.pl", load_program),
     "spec": ("a.toml", load_spec),
