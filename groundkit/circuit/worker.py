@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from groundkit.circuit.attempts import Attempts, Helper
 from groundkit.circuit.codec import decode_location, encode, encode_error
 from groundkit.circuit.compile import compile_program
 from groundkit.errors import GroundkitError, LimitError
@@ -28,11 +29,16 @@ from groundkit.program.source import parse_program
 _RECURSION = 100_000
 
 
-def answer(request: dict[str, Any]) -> dict[str, Any]:
+def answer(request: dict[str, Any], attempts: Attempts) -> dict[str, Any]:
     """Grounds and compiles a request; errors are returned, not raised."""
     try:
         found = ground(_shape(request))
-        return {"found": encode(found, compile_program(found))}
+        # What is left of the alarm is the compilers' time, less what writing the answer takes.
+        left = 0.95 * signal.getitimer(signal.ITIMER_REAL)[0] or None
+        return {"found": encode(found, compile_program(found, left, attempts))}
+    except LimitError as error:
+        error.at = error.at or decode_location(request["at"])
+        return {"error": encode_error(error)}
     except GroundkitError as error:
         return {"error": encode_error(error)}
     except OutOfTimeError:
@@ -82,7 +88,8 @@ def main() -> None:
     sys.setrecursionlimit(_RECURSION)
     # Grounding makes many objects and few cycles: collecting rarely saves a sixth of its time.
     gc.set_threshold(100_000, 50, 50)
-    result = answer(request)
+    helper = Helper(close=(out.fileno(),))
+    result = answer(request, helper)
     signal.setitimer(signal.ITIMER_REAL, 0)
     json.dump(result, out)
     out.close()
