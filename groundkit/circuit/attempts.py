@@ -73,11 +73,15 @@ class Helper:
 
     Args:
         close: File descriptors that it shall not keep open.
+
+    Attributes:
+        process: Its process id.
     """
 
     def __init__(self, close: Sequence[int] = ()) -> None:
         (there_in, here_out), (here_in, there_out) = os.pipe(), os.pipe()
-        if os.fork() == 0:
+        self.process = os.fork()
+        if self.process == 0:
             try:
                 for descriptor in (*close, here_out, here_in):
                     os.close(descriptor)
@@ -96,6 +100,12 @@ class Helper:
         self._jobs.write(_job(name, program, references, seconds) + b"\n")
         self._jobs.flush()
         return _circuit(self._answers.readline())
+
+    def close(self) -> None:
+        """Ends the helper and what it runs."""
+        self._jobs.close()
+        self._answers.close()
+        os.waitpid(self.process, 0)
 
 
 def _serve(jobs: int, answers: int) -> None:
