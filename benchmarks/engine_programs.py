@@ -135,9 +135,11 @@ def digits(expression: str, names: str, values: int = 10) -> str:
     """The distribution of an expression over digits of unknown value: ``A*10+B`` of ``AB``."""
     heads = "; ".join(f"1/{values}::digit(I,{value})" for value in range(values))
     reads = ", ".join(f"digit({name.lower()},{name})" for name in names)
-    return f"{heads} :- image(I).\n" + "".join(
-        f"image({name.lower()}).\n" for name in names
-    ) + f"result(R) :- {reads}, R is {expression}.\nquery(result(R)).\n"
+    return (
+        f"{heads} :- image(I).\n"
+        + "".join(f"image({name.lower()}).\n" for name in names)
+        + f"result(R) :- {reads}, R is {expression}.\nquery(result(R)).\n"
+    )
 
 
 def shortest_path(side: int) -> str:

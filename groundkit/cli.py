@@ -15,7 +15,9 @@ from groundkit.starters import LIKE
 from groundkit.terminal import (
     DebugOption,
     JsonOption,
+    MemoryOption,
     ProgramArgument,
+    SecondsOption,
     SetOption,
     SpecOption,
     Terminal,
@@ -24,6 +26,7 @@ from groundkit.terminal import (
     headlines,
     leads,
     reported,
+    with_limits,
 )
 
 app = typer.Typer(
@@ -57,6 +60,8 @@ def run(
             help="Go on with the run in DIR, which was stopped or killed; spec and seed are its.",
         ),
     ] = None,
+    limit_seconds: SecondsOption = None,
+    limit_memory: MemoryOption = None,
     trust: TrustOption = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -64,7 +69,7 @@ def run(
     """Ground the symbols of a program: train, evaluate and write a report."""
     options: dict[str, Any] = {
         "spec": spec,
-        "settings": settings or (),
+        "settings": with_limits(settings, limit_seconds, limit_memory),
         "device": device,
         "engine": engine,
         "trust": trust,
@@ -115,6 +120,8 @@ def check(
     program: ProgramArgument,
     spec: SpecOption = None,
     settings: SetOption = None,
+    limit_seconds: SecondsOption = None,
+    limit_memory: MemoryOption = None,
     trust: TrustOption = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -123,7 +130,8 @@ def check(
     with reported(debug):
         from groundkit.check import check_program
 
-        found = check_program(program, spec, settings=settings or (), trust=trust)
+        limited = with_limits(settings, limit_seconds, limit_memory)
+        found = check_program(program, spec, settings=limited, trust=trust)
         if as_json:
             typer.echo(json.dumps(found.to_dict()))
             return
@@ -135,6 +143,8 @@ def identify(
     program: ProgramArgument,
     spec: SpecOption = None,
     settings: SetOption = None,
+    limit_seconds: SecondsOption = None,
+    limit_memory: MemoryOption = None,
     trust: TrustOption = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -143,7 +153,8 @@ def identify(
     with reported(debug):
         from groundkit.verbs import identify as count
 
-        found = count(program, spec, settings=settings or (), trust=trust)
+        limited = with_limits(settings, limit_seconds, limit_memory)
+        found = count(program, spec, settings=limited, trust=trust)
         typer.echo(json.dumps(found.to_dict()) if as_json else str(found))
 
 
@@ -190,6 +201,8 @@ def plan(
     program: ProgramArgument,
     spec: SpecOption = None,
     settings: SetOption = None,
+    limit_seconds: SecondsOption = None,
+    limit_memory: MemoryOption = None,
     trust: TrustOption = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -198,7 +211,8 @@ def plan(
     with reported(debug):
         from groundkit.planning import plan_program
 
-        found = plan_program(program, spec, settings=settings or (), trust=trust)
+        limited = with_limits(settings, limit_seconds, limit_memory)
+        found = plan_program(program, spec, settings=limited, trust=trust)
         typer.echo(json.dumps(found.to_dict()) if as_json else str(found))
 
 

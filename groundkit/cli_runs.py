@@ -12,12 +12,15 @@ from groundkit.files import write_atomically
 from groundkit.terminal import (
     DebugOption,
     JsonOption,
+    MemoryOption,
+    SecondsOption,
     SetOption,
     Terminal,
     TrustOption,
     headlines,
     interruptible,
     reported,
+    with_limits,
 )
 
 runs = typer.Typer(rich_markup_mode=None)
@@ -44,6 +47,8 @@ def query(
             help="A goal with image files in quotes; for a .pl, its query(...) facts when absent.",
         ),
     ] = None,
+    limit_seconds: SecondsOption = None,
+    limit_memory: MemoryOption = None,
     trust: TrustOption = False,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -53,7 +58,8 @@ def query(
     with reported(debug):
         from groundkit.verbs import query as ask
 
-        found = ask(run, goal, trust=trust, device=device)
+        limits = with_limits(None, limit_seconds, limit_memory)
+        found = ask(run, goal, settings=limits, trust=trust, device=device)
         typer.echo(json.dumps(found.to_dict()) if as_json else str(found))
 
 

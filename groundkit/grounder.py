@@ -20,7 +20,6 @@ from groundkit.grounding.trainer import Trainer
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import energy, log_probs
 from groundkit.perception.phases import Row
-from groundkit.program.limits import Limits
 from groundkit.program.source import load_program
 from groundkit.run import choose_device
 from groundkit.spec import as_overrides, parse_spec
@@ -194,9 +193,8 @@ class Grounder:
         spec = parse_spec(tomli_w.dumps(self.spec), None, overrides)
         parsed = load_program(program, trust=self.trust)
         sources = Sources(program, program.with_suffix(".toml"))
-        return Task(
-            parsed, spec, sources, cache=cache_folder(), limits=Limits(), engine=self.engine
-        )
+        limits = spec.reasoning.limits
+        return Task(parsed, spec, sources, cache=cache_folder(), limits=limits, engine=self.engine)
 
     def _fitted(self) -> Task:
         if not hasattr(self, "task_"):

@@ -11,11 +11,13 @@ from typing import Any
 import torch
 
 from groundkit.circuit.cache import cache_folder
-from groundkit.circuit.plan import Plan
+from groundkit.circuit.plan import Plan, plan_queries
 from groundkit.circuit.plan import plan as plan_goal
 from groundkit.grounding.networks import build_model, learner_of
 from groundkit.grounding.task import Task, read_task
+from groundkit.program.source import load_program
 from groundkit.report.words import ShownAsPrinted, seconds
+from groundkit.spec import parse_spec
 
 _TRIED_IMAGES = 64
 
@@ -57,23 +59,49 @@ class Planned(ShownAsPrinted):
         return {**asdict(self), "epoch_s": self.epoch_s, "train_s": self.train_s}
 
     def __str__(self) -> str:
-        c = self.circuit
-        memory = "" if c.peak_megabytes is None else f", {c.peak_megabytes:.0f} MB at most"
-        calls = ", ".join(f"{n} of {name}" for name, n in c.calls.items())
         return "\n".join(
             [
                 f"{self.program}: about {seconds(self.train_s)} of training on this CPU",
-                f"  grounding {seconds(c.ground_seconds)}, compiling "
-                f"{seconds(c.compile_seconds)}{memory}",
-                f"  {c.choices} random choices ({calls} per example), {_count(c.worlds)} worlds",
-                f"  circuit of {c.circuit_nodes} nodes and {c.circuit_edges} edges for "
-                f"{c.answers} answer(s): {c.reason}",
-                f"  {c.queries_per_second:,.0f} queries a second, forward and backward",
+                *_circuit_lines(self.circuit),
                 f"  an epoch: reasoning {seconds(self.reason_s)}, networks "
                 f"{seconds(self.perceive_s)}, sampling {seconds(self.sample_s)}; "
                 f"{self.epochs} epochs after {seconds(self.cluster_s)} of clustering",
             ]
         )
+
+
+@dataclass(frozen=True)
+class PlannedQueries(ShownAsPrinted):
+    """The cost of a program's own queries, without networks.
+
+    Attributes:
+        program: The program's file.
+        circuit: Size and cost of their circuit.
+    """
+
+    program: str
+    circuit: Plan
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything as JSON-able values."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return "\n".join([f"{self.program}: its own queries", *_circuit_lines(self.circuit)])
+
+
+def _circuit_lines(c: Plan) -> list[str]:
+    """Words what a circuit costs."""
+    memory = "" if c.peak_megabytes is None else f", {c.peak_megabytes:.0f} MB at most"
+    calls = ", ".join(f"{n} of {name}" for name, n in c.calls.items())
+    per_example = f" ({calls} per example)" if calls else ""
+    return [
+        f"  grounding {seconds(c.ground_seconds)}, compiling {seconds(c.compile_seconds)}{memory}",
+        f"  {c.choices} random choices{per_example}, {_count(c.worlds)} worlds",
+        f"  circuit of {c.circuit_nodes} nodes and {c.circuit_edges} edges for "
+        f"{c.answers} answer(s): {c.reason}",
+        f"  {c.queries_per_second:,.0f} queries a second, forward and backward",
+    ]
 
 
 def plan_program(
@@ -82,8 +110,10 @@ def plan_program(
     *,
     settings: Sequence[str] = (),
     trust: bool = False,
-) -> Planned:
+) -> Planned | PlannedQueries:
     """Grounds and compiles a program under limits, and times a little of everything.
+
+    A program without networks needs no spec: its own ``query/1`` facts are planned.
 
     Args:
         program: The ``.pl`` file.
@@ -95,6 +125,13 @@ def plan_program(
         InputError: Program, spec and data do not fit each other.
         LimitError: Grounding or compiling takes too long or too much memory.
     """
+    if spec is None and not Path(program).with_suffix(".toml").exists():
+        parsed = load_program(Path(program), trust=trust)
+        if not parsed.neural:
+            limits = parse_spec("", None, settings).reasoning.limits
+            return PlannedQueries(
+                str(program), plan_queries(parsed, cache=cache_folder(), limits=limits)
+            )
     task = read_task(program, spec, settings=settings, trust=trust)
     assert task.spec.query is not None  # read_task refuses a spec without a goal
     circuit = plan_goal(
@@ -106,6 +143,7 @@ def plan_program(
             for name, values in task.spec.query.answers.items()
         },
         cache=cache_folder(),
+        limits=task.spec.reasoning.limits,
     )
     train = task.spec.train
     examples = len(task.examples)

@@ -40,7 +40,6 @@ from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel, energy, log_probs
 from groundkit.perception.pixels import to_model
 from groundkit.perception.symbol_start import SymbolStart
-from groundkit.program.limits import Limits
 from groundkit.program.question import Question, pose
 from groundkit.program.source import load_program
 from groundkit.run import choose_device
@@ -151,7 +150,8 @@ class Session:
             InputError: Data that the run used is no longer there.
         """
         sources = Sources(self.folder / "program.pl", self.folder / "spec.toml")
-        task = Task(self.program, self.spec, sources, cache=cache_folder(), limits=Limits())
+        limits = self.spec.reasoning.limits
+        task = Task(self.program, self.spec, sources, cache=cache_folder(), limits=limits)
         if task.asks:
             self._teach(task.reasoner)
         return task
@@ -346,7 +346,7 @@ class Session:
                 list(posed.images),
                 observed_values=self._listed(posed),
                 cache=cache_folder(),
-                limits=Limits(),
+                limits=self.spec.reasoning.limits,
             )
         except InputError as error:
             error.found = posed.as_asked(error.found)

@@ -24,6 +24,7 @@ from pydantic import (
 
 from groundkit.errors import Location, SpecError, choose_from
 from groundkit.presets import fill_in, load_preset
+from groundkit.program.limits import Limits, memory_bytes
 
 _MOST = 10_000_000
 """Examples and images that may be asked for; more is a slip of the keyboard."""
@@ -253,6 +254,30 @@ class TrainSpec(_Section):
         return _with_preset(given, "train")
 
 
+class ReasoningSpec(_Section):
+    """What grounding and compiling a goal may take, and what happens where that is not enough."""
+
+    mode: Literal["exact", "auto", "bounds", "sample"] = "exact"
+    """``exact``: past the limits nothing is answered; ``bounds``: probabilities between a lower and
+    an upper bound; ``sample``: estimates with their standard error; ``auto``: the first of these
+    that fits the limits. The last three say what was not exact."""
+    limit_seconds: float = Field(default=600.0, gt=0)
+    """Time for each shape of the goal; also ``--limit-seconds``."""
+    limit_memory: str = "4GB"
+    """Memory for each shape of the goal; also ``--limit-memory``."""
+
+    @field_validator("limit_memory")
+    @classmethod
+    def _is_memory(cls, text: str) -> str:
+        memory_bytes(text)
+        return text
+
+    @property
+    def limits(self) -> Limits:
+        """The limits as numbers."""
+        return Limits(self.limit_seconds, memory_bytes(self.limit_memory))
+
+
 class EvaluateSpec(_Section):
     """What is measured after training."""
 
@@ -279,6 +304,8 @@ class Spec(_Section):
     """Schedule."""
     evaluate: EvaluateSpec = EvaluateSpec()
     """Evaluation."""
+    reasoning: ReasoningSpec = ReasoningSpec()
+    """Limits, and what to do past them."""
 
     def network(self, name: str) -> NetworkSpec:
         """Returns the settings of network ``name``, the defaults when the spec has no table."""

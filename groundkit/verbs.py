@@ -27,22 +27,28 @@ from groundkit.grounding.assess import (
 )
 from groundkit.grounding.identification import Identification
 from groundkit.grounding.task import read_task
-from groundkit.program.limits import Limits
 from groundkit.program.source import load_program
 from groundkit.report import plots
 from groundkit.report.compare import Comparison, load_runs
 from groundkit.report.compare import compare as compare_runs
 from groundkit.session import open_run
+from groundkit.spec import parse_spec
 
 
 def query(
-    run: Path | str, goal: str | None = None, *, trust: bool = False, device: str = "auto"
+    run: Path | str,
+    goal: str | None = None,
+    *,
+    settings: Sequence[str] = (),
+    trust: bool = False,
+    device: str = "auto",
 ) -> Answers | ProgramAnswers:
     """Answers a goal of a finished run, or of a program without networks.
 
     Args:
         run: A run's folder, or a ``.pl`` file.
         goal: A goal with image files in quotes; a file's own ``query/1`` facts when absent.
+        settings: ``--set`` texts; for a ``.pl`` file, such as ``reasoning.limit_seconds=60``.
         trust: Allow the program to run Python code.
         device: ``auto``, ``cpu`` or ``cuda``.
 
@@ -52,8 +58,9 @@ def query(
     path = Path(run)
     if path.suffix == ".pl" or path.is_file():
         program = load_program(path, trust=trust)
-        return ProgramAnswers(answer_queries(program, goal, cache=cache_folder(), limits=Limits()))
-    session = open_run(path, trust=trust, device=device)
+        limits = parse_spec("", None, settings).reasoning.limits
+        return ProgramAnswers(answer_queries(program, goal, cache=cache_folder(), limits=limits))
+    session = open_run(path, trust=trust, device=device, settings=settings)
     if goal is None:
         asked = session.spec.query.goal if session.spec.query else "addition('a.png','b.png',Z)"
         raise SpecError(

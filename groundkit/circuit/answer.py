@@ -53,7 +53,18 @@ def answer_queries(
 
 
 def _answer_facts(program: Program, cache: Path | None, limits: Limits | None) -> dict[str, float]:
-    """Answers the program's ``query/1`` facts, all in one circuit."""
+    """Answers the program's ``query/1`` facts."""
+    reasoner = reasoner_of_queries(program, cache, limits)
+    probabilities = reasoner({})[0].detach().exp().tolist()
+    return {name: p for (name,), p in zip(reasoner.answers, probabilities, strict=True)}
+
+
+def reasoner_of_queries(program: Program, cache: Path | None, limits: Limits | None) -> Reasoner:
+    """Compiles a program's ``query/1`` facts, all in one circuit.
+
+    Raises:
+        ProgramError: The program asks nothing, or cannot be grounded.
+    """
     if not program.queries and not program.trust:
         raise ProgramError(
             "the program asks nothing",
@@ -63,5 +74,4 @@ def _answer_facts(program: Program, cache: Path | None, limits: Limits | None) -
     shape = Shape(program, parse_goal("query(Query)"), facts=True)
     reasoner = Reasoner(program, shape.goal, *prepare(shape, cache, limits))
     reasoner.refuse_impossible(only_evidence=True)
-    probabilities = reasoner({})[0].detach().exp().tolist()
-    return {name: p for (name,), p in zip(reasoner.answers, probabilities, strict=True)}
+    return reasoner

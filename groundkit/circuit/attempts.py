@@ -1,9 +1,9 @@
 """Compilers that cannot be interrupted, each tried in a process of its own with its share of time.
 
-D4 and PySDD are C++ and C: they hear no alarm, print, and overflow their stack. So each
-works in a forked process that the system ends when its time is over, and what ends a compiler ends
-nothing else. The worker that grounds gives up the right to fork before it reads a program; it starts a
-:class:`Helper` before that, which does.
+D4 and PySDD are C++ and C: they hear no alarm, print, and overflow their stack. So each works in a
+forked process that the system ends when its time is over, and what ends a compiler ends nothing
+else. The worker that grounds starts a :class:`Helper` before it reads a program, so that it need
+not fork itself, and does not hand what it has read to a compiler.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import signal
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import IO, Any, Protocol
 
 import numpy as np
@@ -163,23 +162,35 @@ def _attempt(job: bytes, watched: int | None) -> bytes:
             os._exit(1)
     os.close(outside)
     start = time.monotonic()
+    seconds = json.loads(job)["seconds"]
     with os.fdopen(inside, "rb") as pipe:
         try:
-            answer = _read(pipe, watched)
+            answer = _read(pipe, watched, None if seconds is None else start + seconds)
+        except _LateError:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return json.dumps({"failed": f"took more than {seconds:.1f} s"}).encode()
         except BaseException:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             raise
     _, status = os.waitpid(child, 0)
-    return answer or json.dumps({"failed": _cause(status, time.monotonic() - start)}).encode()
+    return answer or json.dumps({"failed": _cause(status)}).encode()
 
 
-def _read(pipe: IO[bytes], watched: int | None) -> bytes:
-    """Reads all that comes through a pipe, unless nobody wants it any more."""
+class _LateError(Exception):
+    """Raised when a compiler's time is over."""
+
+
+def _read(pipe: IO[bytes], watched: int | None, deadline: float | None) -> bytes:
+    """Reads all that comes through a pipe, unless it comes too late or nobody wants it any more."""
     parts: list[bytes] = []
     waiting = [pipe.fileno()] if watched is None else [pipe.fileno(), watched]
     while True:
-        ready, _, _ = select.select(waiting, [], [])
+        left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+        ready, _, _ = select.select(waiting, [], [], left)
+        if not ready:
+            raise _LateError
         if pipe.fileno() not in ready:
             raise GaveUpError("nobody waits for it")
         part = os.read(pipe.fileno(), 1 << 16)
@@ -194,8 +205,9 @@ def _work(job: dict[str, Any], out: IO[bytes]) -> None:
     os.dup2(null, 1)
     os.dup2(null, 2)
     if job["seconds"] is not None:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends it even inside C
-        signal.setitimer(signal.ITIMER_REAL, job["seconds"])
+        # Should nobody be left to end it, the system does.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, job["seconds"] + 1)
     builder = CircuitBuilder()
     program = GroundProgram(
         choices=tuple(Choice("", ("",) * size, FixedSource(())) for size in job["sizes"]),
@@ -218,10 +230,8 @@ def _work(job: dict[str, Any], out: IO[bytes]) -> None:
     os._exit(0)
 
 
-def _cause(status: int, seconds: float) -> str:
+def _cause(status: int) -> str:
     """Words why a process ended without an answer."""
     if not os.WIFSIGNALED(status):
         return f"ended with status {os.waitstatus_to_exitcode(status)}"
-    if os.WTERMSIG(status) == signal.SIGALRM:
-        return f"took more than {seconds:.1f} s"
     return f"was ended by {signal.Signals(os.WTERMSIG(status)).name}"

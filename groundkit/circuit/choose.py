@@ -17,6 +17,7 @@ from groundkit.circuit.eliminate import Elimination, TooWideError
 from groundkit.circuit.ir import Circuit, CircuitBuilder
 from groundkit.errors import LimitError
 from groundkit.program.ground import GroundProgram
+from groundkit.program.limits import RAISE_MEMORY, RAISE_SECONDS
 
 _ENTRIES_A_NODE = 80
 _FEW_ENTRIES = 20_000
@@ -58,7 +59,7 @@ def compile_parts(
         share = _share(deadline, len(candidates) - position, found=best is not None)
         try:
             if entries:
-                circuit = _eliminate(program, references, entries)
+                circuit = _eliminate(program, references, entries, share)
             else:
                 circuit = attempts.run(name, program, references, share)
         except (GaveUpError, TooWideError) as error:
@@ -71,7 +72,7 @@ def compile_parts(
     if best is None:
         raise LimitError(
             f"no compiler found a circuit: {'; '.join(gave_up)}",
-            remedy="raise --limit-seconds or --limit-memory ([reasoning] in the spec), or allow "
+            remedy=f"{RAISE_SECONDS}, {RAISE_MEMORY}, or allow "
             'approximate reasoning: [reasoning] mode = "auto"',
         )
     words = f" ({'; '.join(gave_up)})" if gave_up else ""
@@ -98,10 +99,13 @@ def _share(deadline: float | None, waiting: int, *, found: bool) -> float | None
     return min(share, _SECONDS_FOR_SMALLER) if found else share
 
 
-def _eliminate(program: GroundProgram, references: Sequence[int], entries: int) -> Circuit:
+def _eliminate(
+    program: GroundProgram, references: Sequence[int], entries: int, seconds: float | None
+) -> Circuit:
+    deadline = None if seconds is None else time.monotonic() + seconds
     builder = CircuitBuilder()
     elimination = Elimination(program, references, builder)
-    return builder.finish(elimination.compile(entries))
+    return builder.finish(elimination.compile(entries, deadline))
 
 
 def graft(circuit: Circuit, builder: CircuitBuilder) -> list[int]:

@@ -14,6 +14,7 @@ the cost of one (as messages in a junction tree: Shafer and Shenoy, 1990).
 from __future__ import annotations
 
 import heapq
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -21,6 +22,9 @@ from operator import itemgetter
 from groundkit.circuit.ir import FALSE, TRUE, CircuitBuilder
 from groundkit.circuit.outcomes import Summer, outcome_classes
 from groundkit.program.ground import GroundProgram
+
+_HOPELESS = 1_000_000_000
+"""Entries of tables of which most would have to be impossible."""
 
 Table = dict[tuple[int, ...], int]
 """Values of a scope's variables -> a circuit node; what is absent is false."""
@@ -60,6 +64,9 @@ class Elimination:
 
     Attributes:
         cost: Most table entries that the order can need.
+
+    Raises:
+        TooWideError: No order is narrow enough to try.
     """
 
     def __init__(
@@ -75,7 +82,7 @@ class Elimination:
         self.factors: list[Factor] = []
         self._choice_variable = {c: self._variable(len(m)) for c, m in self.classes.items()}
         for choice, masks in self.classes.items():
-            table = {(i,): self.sums.leaf(choice, mask) for i, mask in enumerate(masks)}
+            table: Table = {(i,): self.sums.leaf(choice, m) for i, m in enumerate(masks)}
             self.factors.append(Factor((self._choice_variable[choice],), table))
         self._gate: dict[int, int] = {}
         for index in nodes:
@@ -118,7 +125,7 @@ class Elimination:
                 self.factors.append(Factor((gate,), {(1,): TRUE}))
             else:
                 variable, truth = self._literal(index)
-                table = {(value, int(holds)): TRUE for value, holds in enumerate(truth)}
+                table: Table = {(i, int(holds)): TRUE for i, holds in enumerate(truth)}
                 self.factors.append(Factor((variable, gate), table))
             return
         conjunction = node.kind == "and"
@@ -131,15 +138,17 @@ class Elimination:
             raise ValueError("a gate of one child")
         self._gate[index] = left[0]
 
-    def compile(self, most: int) -> list[int]:
+    def compile(self, most: int, deadline: float | None = None) -> list[int]:
         """Returns a circuit node for every reference.
 
         Args:
             most: Entries that all tables together may have.
+            deadline: When to give up, by the monotonic clock.
 
         Raises:
-            TooWideError: There would be more.
+            TooWideError: There would be more, or it takes longer.
         """
+        self._deadline = deadline
         self._left = self._most = most
         self._plant()
         for variable in self.order:
@@ -181,7 +190,9 @@ class Elimination:
         result = Factor((), {(): TRUE})
         while factors:
             # The next factor shares most variables, so that tables are filtered, not multiplied.
-            best = max(factors, key=lambda f: (len(set(f.scope) & set(result.scope)), -len(f.table)))
+            best = max(
+                factors, key=lambda f: (len(set(f.scope) & set(result.scope)), -len(f.table))
+            )
             factors.remove(best)
             result = self._join(result, best)
         return result
@@ -198,7 +209,7 @@ class Elimination:
         table: Table = {}
         for key, node in left.table.items():
             for more, other in index.get(at_left(key), ()):
-                if node == TRUE or other == TRUE:
+                if TRUE in (node, other):
                     table[key + more] = node + other  # TRUE is 0
                 else:
                     table[key + more] = self.builder.conjoin((node, other))
@@ -239,6 +250,8 @@ class Elimination:
         self._left -= entries
         if self._left < 0:
             raise TooWideError(f"needs tables of more than {self._most:,} entries")
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise TooWideError("ran out of its time")
 
 
 def _picker(places: Sequence[int]) -> Callable[[tuple[int, ...]], tuple[int, ...]]:
@@ -277,6 +290,9 @@ def elimination_order(
 
     Returns:
         The order, and the number of entries of all its tables.
+
+    Raises:
+        TooWideError: Even with few entries that can hold, such tables would be hopeless.
     """
     near: list[set[int]] = [set() for _ in sizes]
     for scope in scopes:
@@ -305,6 +321,8 @@ def elimination_order(
         done[variable] = True
         order.append(variable)
         cost += total
+        if cost > _HOPELESS:
+            raise TooWideError("finds no order with narrow tables")
         others = near[variable]
         for other in others:
             near[other] |= others

@@ -5,12 +5,13 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from groundkit.circuit.answer import reasoner_of_queries
 from groundkit.circuit.reasoner import Reasoner, build_reasoner
 from groundkit.program.limits import Limits
 from groundkit.program.query import Goal
@@ -81,15 +82,30 @@ def plan(
         ProgramError: The goal cannot be grounded.
         LimitError: Grounding or compiling passes the limits; the message names the predicate.
     """
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    reasoner = build_reasoner(
-        program,
-        goal,
-        images,
-        observed_values=observed_values,
-        cache=cache,
-        limits=limits or Limits(),
+    return _measured(
+        lambda: build_reasoner(
+            program,
+            goal,
+            images,
+            observed_values=observed_values,
+            cache=cache,
+            limits=limits or Limits(),
+        ),
+        batch,
     )
+
+
+def plan_queries(
+    program: Program, *, cache: Path | None = None, limits: Limits | None = None, batch: int = 64
+) -> Plan:
+    """Grounds, compiles and times a program's own ``query/1`` facts; see :func:`plan`."""
+    return _measured(lambda: reasoner_of_queries(program, cache, limits or Limits()), batch)
+
+
+def _measured(build: Callable[[], Reasoner], batch: int) -> Plan:
+    """Builds a reasoner and tells what that took and what it weighs."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    reasoner = build()
     after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     found, compiled = reasoner.ground_program, reasoner.compiled
     return Plan(

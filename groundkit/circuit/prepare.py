@@ -15,7 +15,7 @@ from groundkit.circuit.compile import Compiled, compile_program
 from groundkit.errors import LimitError, RunError
 from groundkit.program.engine import Shape, ground
 from groundkit.program.ground import GroundProgram
-from groundkit.program.limits import Limits
+from groundkit.program.limits import RAISE_MEMORY, RAISE_SECONDS, Limits
 
 _GRACE = 5.0
 """Seconds that the child may take beyond its limit to say which clause is at fault."""
@@ -78,7 +78,7 @@ def _in_child(shape: Shape, limits: Limits) -> tuple[GroundProgram, Compiled]:
     except subprocess.TimeoutExpired:
         raise LimitError(
             f"grounding and compiling '{shape.goal.text}' took more than {limits.seconds:g} s",
-            remedy="try a smaller shape of the goal with `groundkit plan`, or raise the limit",
+            remedy=f"try a smaller shape of the goal with `groundkit plan`, or {RAISE_SECONDS}",
             at=shape.goal.at,
         ) from None
     return _result(shape, limits, done)
@@ -95,7 +95,7 @@ def _result(
         raise LimitError(
             f"grounding '{shape.goal.text}' ended the process (status {done.returncode}); it "
             f"probably ran out of its memory{limit}",
-            remedy="look for a recursion without end, or raise the limit",
+            remedy=f"look for a recursion without end, or {RAISE_MEMORY}",
             at=shape.goal.at,
         ) from None
     if "error" in answer:

@@ -22,7 +22,7 @@ from groundkit.circuit.codec import decode_location, encode, encode_error
 from groundkit.circuit.compile import compile_program
 from groundkit.errors import GroundkitError, LimitError
 from groundkit.program.engine import Shape, ground
-from groundkit.program.limits import OutOfTimeError
+from groundkit.program.limits import RAISE_MEMORY, RAISE_SECONDS, OutOfTimeError
 from groundkit.program.query import parse_goal
 from groundkit.program.source import parse_program
 
@@ -45,13 +45,13 @@ def answer(request: dict[str, Any], attempts: Attempts) -> dict[str, Any]:
         return _past_limit(
             request,
             f"compiling '{request['goal']}' took more than {request['seconds']:g} s",
-            "try a smaller shape of the goal with `groundkit plan`, or raise the limit",
+            f"try a smaller shape of the goal with `groundkit plan`, or {RAISE_SECONDS}",
         )
     except (MemoryError, RecursionError):
         return _past_limit(
             request,
             f"'{request['goal']}' ran out of memory",
-            "look for a recursion without end, or raise the limit",
+            f"look for a recursion without end, or {RAISE_MEMORY}",
         )
     except Exception:
         return {"unforeseen": traceback.format_exc()}

@@ -431,13 +431,16 @@ def read_task(
     trust: bool = False,
     engine: str = "circuit",
 ) -> Task:
-    """Reads a task as the commands do: with the user's cache and under the default limits."""
-    return load_task(
-        Path(program),
-        Path(spec) if spec else None,
-        settings=tuple(settings),
-        trust=trust,
+    """Reads a task as the commands do: with the user's cache and under the spec's limits."""
+    program = Path(program)
+    file = Path(spec) if spec else program.with_suffix(".toml")
+    parsed = load_program(program, trust=trust)
+    read = load_spec(file, settings)
+    return Task(
+        parsed,
+        read,
+        Sources(program, file),
         cache=cache_folder(),
-        limits=Limits(),
+        limits=read.reasoning.limits,
         engine=engine,
     )

@@ -14,6 +14,7 @@ from problog.logic import ArithmeticError as ProbLogArithmeticError
 from problog.logic import InstantiationError
 
 from groundkit.errors import LimitError, Location, ProgramError, nearest
+from groundkit.program.limits import RAISE_MEMORY, RAISE_SECONDS
 from groundkit.program.query import Goal
 from groundkit.program.source import Program
 
@@ -88,6 +89,7 @@ def explain_limit(
             open_calls[f"{node.functor}/{node.arity}"] += 1
     named = [(name, count) for name, count in open_calls.most_common(3) if count > 1]
     what = "ran out of memory" if isinstance(error, MemoryError) else "did not end in time"
+    raising = RAISE_MEMORY if isinstance(error, MemoryError) else RAISE_SECONDS
     found = f"grounding '{goal.text}' {what}"
     if named:
         found += ", inside " + ", ".join(f"{count} open calls of {n}" for n, count in named)
@@ -100,7 +102,7 @@ def explain_limit(
     return LimitError(
         found,
         remedy="a recursion without end needs a case that stops it; a long one needs a smaller "
-        "shape of the goal, or higher limits",
+        f"shape of the goal, or more room: {raising}",
         at=at,
     )
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+RAISE_SECONDS = "raise --limit-seconds (limit_seconds under [reasoning] in the spec)"
+RAISE_MEMORY = "raise --limit-memory (limit_memory under [reasoning] in the spec)"
+"""How a user raises a limit, for remedies."""
+
+_UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+_LEAST_MEMORY = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +28,18 @@ class Limits:
 
 class OutOfTimeError(Exception):
     """Raised by the clock of a process with limits, wherever it happens to be."""
+
+
+def memory_bytes(text: str) -> int:
+    """Reads an amount of memory such as ``4GB``, ``512MB`` or ``1.5GiB``; a unit is 1,024 smaller.
+
+    Raises:
+        ValueError: It is no such amount, or too little for Python itself.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
+    if match is None:
+        raise ValueError(f"'{text}' is no amount of memory, such as 4GB or 512MB")
+    found = float(match[1]) * (1 << _UNITS[match[2].upper()])
+    if not _LEAST_MEMORY <= found < 1 << 60:
+        raise ValueError(f"'{text}' is less than 256MB, which Python itself needs, or too much")
+    return int(found)

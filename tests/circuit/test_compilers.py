@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import ClassVar
 
 import pytest
 from hypothesis import given, settings
@@ -93,7 +94,7 @@ def test_a_compiler_past_its_share_is_ended_and_the_next_one_tried() -> None:
         Here().run("PySDD", program, program.roots, 0.001)
 
     class Failing:
-        asked: list[str] = []
+        asked: ClassVar[list[str]] = []
 
         def run(self, name: str, *_: object) -> Circuit:
             self.asked.append(name)
