@@ -16,6 +16,7 @@ from groundkit.terminal import (
     DebugOption,
     JsonOption,
     MemoryOption,
+    ModeOption,
     ProgramArgument,
     SecondsOption,
     SetOption,
@@ -203,6 +204,7 @@ def plan(
     settings: SetOption = None,
     limit_seconds: SecondsOption = None,
     limit_memory: MemoryOption = None,
+    mode: ModeOption = None,
     trust: TrustOption = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -211,7 +213,7 @@ def plan(
     with reported(debug):
         from groundkit.planning import plan_program
 
-        limited = with_limits(settings, limit_seconds, limit_memory)
+        limited = with_limits(settings, limit_seconds, limit_memory, mode)
         found = plan_program(program, spec, settings=limited, trust=trust)
         typer.echo(json.dumps(found.to_dict()) if as_json else str(found))
 

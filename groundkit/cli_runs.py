@@ -13,6 +13,7 @@ from groundkit.terminal import (
     DebugOption,
     JsonOption,
     MemoryOption,
+    ModeOption,
     SecondsOption,
     SetOption,
     Terminal,
@@ -49,6 +50,7 @@ def query(
     ] = None,
     limit_seconds: SecondsOption = None,
     limit_memory: MemoryOption = None,
+    mode: ModeOption = None,
     trust: TrustOption = False,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -58,7 +60,7 @@ def query(
     with reported(debug):
         from groundkit.verbs import query as ask
 
-        limits = with_limits(None, limit_seconds, limit_memory)
+        limits = with_limits(None, limit_seconds, limit_memory, mode)
         found = ask(run, goal, settings=limits, trust=trust, device=device)
         typer.echo(json.dumps(found.to_dict()) if as_json else str(found))
 

@@ -72,6 +72,7 @@ def collect_metrics(outcome: Outcome) -> dict[str, Any]:
         "ood": first["ood"],
         "generation": first["generation"],
         "networks": networks,
+        "reasoning": task.reasoner.reasoning() if task.asks else None,
         "learnable": task.reasoner.learned_probabilities() if task.asks else {},
         "relabellings": [
             {"step": row["step"], **row["reground"]} for row in outcome.history if "reground" in row

@@ -307,6 +307,7 @@ def _finish(
         {name: network["grounding"] for name, network in metrics["networks"].items()},
         metrics["identify"],
         metrics["query"],
+        metrics["reasoning"],
     )
     return RunResult(path, metrics, verdict)
 

@@ -24,7 +24,7 @@ from pydantic import (
 
 from groundkit.errors import Location, SpecError, choose_from
 from groundkit.presets import fill_in, load_preset
-from groundkit.program.limits import Limits, memory_bytes
+from groundkit.program.limits import Limits, Mode, memory_bytes
 
 _MOST = 10_000_000
 """Examples and images that may be asked for; more is a slip of the keyboard."""
@@ -257,7 +257,7 @@ class TrainSpec(_Section):
 class ReasoningSpec(_Section):
     """What grounding and compiling a goal may take, and what happens where that is not enough."""
 
-    mode: Literal["exact", "auto", "bounds", "sample"] = "exact"
+    mode: Mode = "exact"
     """``exact``: past the limits nothing is answered; ``bounds``: probabilities between a lower and
     an upper bound; ``sample``: estimates with their standard error; ``auto``: the first of these
     that fits the limits. The last three say what was not exact."""
@@ -275,7 +275,7 @@ class ReasoningSpec(_Section):
     @property
     def limits(self) -> Limits:
         """The limits as numbers."""
-        return Limits(self.limit_seconds, memory_bytes(self.limit_memory))
+        return Limits(self.limit_seconds, memory_bytes(self.limit_memory), self.mode)
 
 
 class EvaluateSpec(_Section):

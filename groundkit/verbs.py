@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundkit.answers import Answers, ProgramAnswers
-from groundkit.circuit.answer import answer_queries
+from groundkit.circuit.answer import ask_queries
 from groundkit.circuit.cache import cache_folder
 from groundkit.errors import CheckpointError, SpecError
 from groundkit.explain import Explanation
@@ -59,7 +59,8 @@ def query(
     if path.suffix == ".pl" or path.is_file():
         program = load_program(path, trust=trust)
         limits = parse_spec("", None, settings).reasoning.limits
-        return ProgramAnswers(answer_queries(program, goal, cache=cache_folder(), limits=limits))
+        found = ask_queries(program, goal, cache=cache_folder(), limits=limits)
+        return ProgramAnswers(found.probabilities, found.mode, found.gaps)
     session = open_run(path, trust=trust, device=device, settings=settings)
     if goal is None:
         asked = session.spec.query.goal if session.spec.query else "addition('a.png','b.png',Z)"

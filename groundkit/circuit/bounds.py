@@ -34,7 +34,7 @@ def compile_bounds(
     attempts: Attempts,
     seconds: float | None,
     widest: float = _CLOSE,
-) -> tuple[Circuit, str]:
+) -> tuple[Circuit, str, float]:
     """Compiles lower bounds of references and of their contraries, as tight as time allows.
 
     Networks and learnable groups count as uniform while proofs are chosen.
@@ -48,7 +48,7 @@ def compile_bounds(
 
     Returns:
         A circuit with the roots' lower bounds, then those of their contraries, and what was done,
-        in words.
+        in words, with the widest gap.
 
     Raises:
         LimitError: Not even one proof for each could be had in time.
@@ -56,18 +56,20 @@ def compile_bounds(
     start = time.monotonic()
     weights = [probabilities(program, choice) for choice in range(len(program.choices))]
     wanted = [*roots, *(~root for root in roots)]
-    best: tuple[Circuit, str] | None = None
+    best: tuple[Circuit, str, float] | None = None
     for number in _NUMBERS:
         left = None if seconds is None else seconds - (time.monotonic() - start)
         if best is not None and left is not None and seconds and left < (1 - _SHARE) * seconds:
             break
         try:
-            circuit, complete = _round(program, wanted, weights, number, attempts, left)
+            circuit, complete = _round(
+                program, wanted, weights, number, attempts=attempts, seconds=left
+            )
         except (LimitError, _Late):
             break
         value = evaluate(circuit, weights)
-        gap = max(1.0 - value[i] - value[len(roots) + i] for i in range(len(roots)))
-        best = circuit, f"at most {number} proofs of everything, a gap of {max(gap, 0.0):.2g}"
+        gap = max(0.0, *(1.0 - value[i] - value[len(roots) + i] for i in range(len(roots))))
+        best = circuit, f"at most {number} proofs of everything, a gap of {gap:.2g}", gap
         if complete or gap <= widest:
             break
     if best is None:
@@ -84,6 +86,7 @@ def _round(
     wanted: Sequence[int],
     weights: Sequence[Sequence[float]],
     number: int,
+    *,
     attempts: Attempts,
     seconds: float | None,
 ) -> tuple[Circuit, bool]:
@@ -201,7 +204,9 @@ def _join(
         mass = _mass(weights[choice], mask)
         if mass <= 0.0:
             return None
-        total *= mass / (_mass(weights[choice], first[choice]) * _mass(weights[choice], second[choice]))
+        total *= mass / (
+            _mass(weights[choice], first[choice]) * _mass(weights[choice], second[choice])
+        )
     return total, joined
 
 

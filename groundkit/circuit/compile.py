@@ -13,12 +13,18 @@ from dataclasses import dataclass, field, replace
 
 from groundkit.circuit.analyse import Analysis
 from groundkit.circuit.attempts import Attempts, Here
+from groundkit.circuit.bounds import compile_bounds
 from groundkit.circuit.choose import compile_parts
 from groundkit.circuit.factor import factor
 from groundkit.circuit.ir import FALSE, TRUE, Circuit, CircuitBuilder
 from groundkit.circuit.simplify import simplify
+from groundkit.errors import LimitError
 from groundkit.program import ground
 from groundkit.program.ground import GroundProgram, bits
+from groundkit.program.limits import Mode
+
+_WIDEST = 0.1
+"""The gap between bounds above which ``auto`` prefers estimates."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,8 @@ class Compiled:
     Attributes:
         circuit: A root per answer, each conjoined with the evidence; the last root is the
             evidence itself when there is any.
-        stage: ``a``, ``b`` or ``c``.
+        stage: ``a``, ``b`` or ``c``; ``bounds`` where the roots are lower bounds, followed by
+            those of the answers' contraries; ``sample`` where there is no circuit.
         reason: What the stage was chosen for, in words.
         seconds: Time that compiling took.
     """
@@ -37,6 +44,11 @@ class Compiled:
     stage: str
     reason: str
     seconds: float
+
+    @property
+    def exact(self) -> bool:
+        """Whether the circuit's probabilities are those of the answers."""
+        return self.stage in ("a", "b", "c")
 
 
 @dataclass
@@ -170,6 +182,49 @@ def compile_program(
     circuit = simplify(factor(simplify(compiler.builder.finish(compiled))))
     stage, reason = _stage(compiler, roots, unproved, words)
     return Compiled(circuit, stage, reason, time.perf_counter() - start)
+
+
+def compile_within(
+    program: GroundProgram, seconds: float | None, attempts: Attempts, mode: Mode
+) -> Compiled:
+    """Compiles a ground program exactly, or as closely as the mode permits.
+
+    Args:
+        program: The ground program.
+        seconds: Time for all of it.
+        attempts: Where compilers are run.
+        mode: See :class:`~groundkit.program.limits.Limits`.
+
+    Raises:
+        LimitError: The mode is ``exact`` and no circuit was found, or ``bounds`` and no bounds.
+    """
+    start = time.perf_counter()
+    reasons: list[str] = []
+    if mode in ("exact", "auto"):
+        try:
+            half = seconds / 2 if seconds is not None and mode == "auto" else seconds
+            return compile_program(program, half, attempts)
+        except LimitError as error:
+            if mode == "exact":
+                raise
+            reasons.append(f"no exact circuit ({error.found})")
+    if mode in ("bounds", "auto"):
+        left = None if seconds is None else 0.8 * (seconds - (time.perf_counter() - start))
+        extended, roots = with_evidence(program)
+        try:
+            circuit, words, gap = compile_bounds(extended, roots, attempts, left)
+            if mode == "bounds" or gap <= _WIDEST:
+                reason = "; ".join([*reasons, f"bounds from {words}"])
+                return Compiled(circuit, "bounds", reason, time.perf_counter() - start)
+            reasons.append(f"bounds were too wide ({words})")
+        except LimitError as error:
+            if mode == "bounds":
+                raise
+            reasons.append(error.found)
+    builder = CircuitBuilder()
+    circuit = builder.finish([FALSE] * (len(program.roots) + (program.evidence != ground.TRUE)))
+    reason = "; ".join([*reasons, "random worlds are drawn for every question"])
+    return Compiled(circuit, "sample", reason, time.perf_counter() - start)
 
 
 def with_evidence(program: GroundProgram) -> tuple[GroundProgram, list[int]]:

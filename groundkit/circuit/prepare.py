@@ -37,9 +37,9 @@ def prepare(
     if keep and cache is not None:
         found = disk.load(cache, shape)
         if found is not None:
-            return found
+            return found  # exact, whatever the mode
     found = _here(shape) if limits is None else _in_child(shape, limits)
-    if keep and cache is not None:
+    if keep and cache is not None and found[1].exact:
         disk.store(cache, shape, *found)
     return found
 
@@ -62,6 +62,7 @@ def _in_child(shape: Shape, limits: Limits) -> tuple[GroundProgram, Compiled]:
         "facts": shape.facts,
         "seconds": limits.seconds,
         "memory": limits.memory,
+        "mode": limits.mode,
     }
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     environment["OPENBLAS_NUM_THREADS"] = "1"

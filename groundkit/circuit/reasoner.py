@@ -52,7 +52,9 @@ def build_reasoner(
     """
     shape = Shape(program, goal, tuple(images), dict(observed_values or {}))
     found, compiled = prepare(shape, cache, limits)
-    reasoner = Reasoner(program, goal, found, compiled)
+    from groundkit.circuit.approximate import reasoner_of  # it builds on Reasoner
+
+    reasoner = reasoner_of(program, goal, found, compiled)
     reasoner.refuse_impossible()
     return reasoner
 
@@ -70,6 +72,8 @@ class Reasoner(nn.Module):
     """
 
     constants: Tensor
+    mode = "exact"
+    """Or ``bounds`` or ``sample``, where the numbers are not exact: see :meth:`gap`."""
 
     def __init__(
         self, program: Program, goal: Goal, ground_program: GroundProgram, compiled: Compiled
@@ -146,6 +150,16 @@ class Reasoner(nn.Module):
             lowest = torch.finfo(roots.dtype).min
             roots = roots[:-1] - roots[-1:].clamp_min(lowest)
         return cast(Tensor, roots.transpose(0, 1))
+
+    def gap(self, log_probs: Mapping[str, Tensor]) -> Tensor:
+        """Returns ``(B, R)``: how far probabilities may be off, or their standard error; 0 here."""
+        with torch.no_grad():
+            return torch.zeros_like(self(log_probs))
+
+    def reasoning(self) -> dict[str, str | float]:
+        """Returns the mode, and the widest gap of an answer where networks know nothing."""
+        gap = float(self.gap(self._uniform()).max()) if self.mode != "exact" else 0.0
+        return {"mode": self.mode, "gap": gap, "reason": self.compiled.reason}
 
     def log_likelihood(self, log_probs: Mapping[str, Tensor], answers: Tensor) -> Tensor:
         """Returns ``(B,)`` log P(answer | evidence) for ``(B,)`` root indices ``answers``."""

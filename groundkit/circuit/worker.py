@@ -19,7 +19,7 @@ from typing import Any
 
 from groundkit.circuit.attempts import Attempts, Helper
 from groundkit.circuit.codec import decode_location, encode, encode_error
-from groundkit.circuit.compile import compile_program
+from groundkit.circuit.compile import compile_within
 from groundkit.errors import GroundkitError, LimitError
 from groundkit.program.engine import Shape, ground
 from groundkit.program.limits import RAISE_MEMORY, RAISE_SECONDS, OutOfTimeError
@@ -35,7 +35,7 @@ def answer(request: dict[str, Any], attempts: Attempts) -> dict[str, Any]:
         found = ground(_shape(request))
         # What is left of the alarm is the compilers' time, less what writing the answer takes.
         left = 0.95 * signal.getitimer(signal.ITIMER_REAL)[0] or None
-        return {"found": encode(found, compile_program(found, left, attempts))}
+        return {"found": encode(found, compile_within(found, left, attempts, request["mode"]))}
     except LimitError as error:
         error.at = error.at or decode_location(request["at"])
         return {"error": encode_error(error)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 RAISE_SECONDS = "raise --limit-seconds (limit_seconds under [reasoning] in the spec)"
 RAISE_MEMORY = "raise --limit-memory (limit_memory under [reasoning] in the spec)"
@@ -13,6 +14,9 @@ _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _LEAST_MEMORY = 256 << 20
 
 
+Mode = Literal["exact", "auto", "bounds", "sample"]
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What grounding and compiling one query shape may take.
@@ -20,10 +24,13 @@ class Limits:
     Attributes:
         seconds: Wall-clock time; ``None`` for no limit.
         memory: Address space of the child process in bytes; ``None`` for no limit.
+        mode: What happens where an exact circuit does not fit: ``exact`` raises, ``bounds`` and
+            ``sample`` do not even try one, ``auto`` tries one after the other.
     """
 
     seconds: float | None = 600.0
     memory: int | None = 4 << 30
+    mode: Mode = "exact"
 
 
 class OutOfTimeError(Exception):

@@ -30,7 +30,7 @@ NAMES = ["elimination", *(name for name in COMPILERS if name != "D4" or d4.avail
 def graphs(draw: st.DrawFn) -> GroundProgram:
     """Draws a ground program without structure that could be proved: any gates over any choices."""
     sizes = draw(st.lists(st.integers(2, 4), min_size=1, max_size=5))
-    choices = [Choice(f"c{i}", ("",) * n, FixedSource(())) for i, n in enumerate(sizes)]
+    choices = [Choice(f"c{i}", ("",) * n, FixedSource((1 / n,) * n)) for i, n in enumerate(sizes)]
     builder = GraphBuilder(list(choices))
     known = [
         builder.leaf(i, 1 << draw(st.integers(0, n - 1))) for i, n in enumerate(sizes) for _ in "ab"
