@@ -1,7 +1,7 @@
 """The engine on programs that are hard for different reasons, beside the ``problog`` command.
 
-``python -m benchmarks.engine [NAME ...] [--seconds 60]`` measures each program cold, in processes of
-their own, and writes ``results/engine.json`` (the raw rows; those of other names are kept) and
+``python -m benchmarks.engine [NAME ...] [--seconds 60]`` measures each program cold, in processes
+of their own, and writes ``results/engine.json`` (the raw rows; those of other names are kept) and
 ``results/engine.md``.
 """
 
@@ -109,7 +109,7 @@ def render(rows: dict[str, Any]) -> str:
     lines = [
         "# The engine on hard programs",
         "",
-        "Cold, each in a process of its own: CPU seconds of the whole command (groundkit's includes "
+        "Cold, each in a process of its own: CPU seconds of the whole command (groundkit's include "
         "some 2 s of importing torch), wall seconds of grounding and of compiling, nodes of the "
         "circuit. `python -m benchmarks.engine` makes this table; `differ` is the largest "
         "difference between the answers of the two.",

@@ -13,6 +13,7 @@ import resource
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -26,7 +27,9 @@ from groundkit.program.limits import RAISE_MEMORY, RAISE_SECONDS, OutOfTimeError
 from groundkit.program.query import parse_goal
 from groundkit.program.source import parse_program
 
-_RECURSION = 100_000
+_RECURSION = 20_000
+_STACK = 120 << 20
+"""Bytes of stack; Linux leaves 128 MiB free for a stack that grows after the start."""
 
 
 def answer(request: dict[str, Any], attempts: Attempts) -> dict[str, Any]:
@@ -71,6 +74,15 @@ def _past_limit(request: dict[str, Any], found: str, remedy: str) -> dict[str, A
     return {"error": encode_error(LimitError(found, remedy=remedy, at=at))}
 
 
+def _widen_stack() -> None:
+    """Lets the stack grow to where Python's own limit ends a recursion, and C does not overflow."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    wanted = _STACK if hard == resource.RLIM_INFINITY else min(_STACK, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
+
+
 def _alarm(_signal: int, _frame: FrameType | None) -> None:
     raise OutOfTimeError
 
@@ -85,6 +97,7 @@ def main() -> None:
     if request["seconds"] is not None:
         signal.signal(signal.SIGALRM, _alarm)
         signal.setitimer(signal.ITIMER_REAL, request["seconds"])
+    _widen_stack()
     sys.setrecursionlimit(_RECURSION)
     # Grounding makes many objects and few cycles: collecting rarely saves a sixth of its time.
     gc.set_threshold(100_000, 50, 50)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from problog.engine import NonGroundProbabilisticClause, UnknownClause
-from problog.engine_builtin import CallModeError
+from problog.engine_builtin import CallModeError, IndirectCallCycleError
 from problog.errors import NonGroundQuery
 from problog.eval_nodes import NegativeCycle
 from problog.logic import ArithmeticError as ProbLogArithmeticError
@@ -65,6 +65,13 @@ _REMEDIES: tuple[tuple[tuple[type[Exception], ...], tuple[str, str]], ...] = (
             "a negation is met inside the recursion of a predicate, for '{goal}'",
             "no clause may need the falsehood of what it defines; ProbLog also refuses negated "
             "goals that are recursive themselves: negate them outside of the recursion",
+        ),
+    ),
+    (
+        (IndirectCallCycleError,),
+        (
+            "collecting all answers of a goal needs that goal's own answers, for '{goal}'",
+            "let findall/3 or its like collect from a predicate that does not call it back",
         ),
     ),
     (
