@@ -118,8 +118,8 @@ def hamming(bits: int, *, findall: bool = False) -> str:
     lines += ["differ(I) :- x(I), \\+y(I).", "differ(I) :- y(I), \\+x(I)."]
     if findall:
         lines += [
-            f"number(N) :- findall(I, (between(0,{bits - 1},I), differ(I)), L), length(L,N).",
-            "query(number(N)).",
+            f"differing(N) :- findall(I, (between(0,{bits - 1},I), differ(I)), L), length(L,N).",
+            "query(differing(N)).",
         ]
         return "\n".join(lines)
     lines += [

@@ -115,11 +115,13 @@ class SampledReasoner(Reasoner):
         found = self.estimate(row)
         variance = np.diag(found.covariance)
         if self.ground_program.evidence == 0:
-            return cast(np.ndarray, np.sqrt(variance))
+            plain: np.ndarray = np.sqrt(variance)
+            return plain
         told = max(float(found.mean[-1]), np.finfo(float).tiny)
         share = found.mean[:-1] / told
         mixed = variance[:-1] - 2 * share * found.covariance[:-1, -1] + share**2 * variance[-1]
-        return np.sqrt(np.maximum(mixed, 0.0)) / told
+        errors: np.ndarray = np.sqrt(np.maximum(mixed, 0.0)) / told
+        return errors
 
     def estimate(self, row: np.ndarray) -> Any:
         """Draws worlds for one example.

@@ -106,6 +106,7 @@ def main() -> None:
     signal.setitimer(signal.ITIMER_REAL, 0)
     json.dump(result, out)
     out.close()
+    helper.close()
 
 
 if __name__ == "__main__":
