@@ -14,7 +14,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, assume, given, settings
 
 from benchmarks.machine import circumstances
-from groundkit.circuit.reasoner import build_reasoner
+from groundkit.circuit.build import build_reasoner
 from groundkit.errors import ProgramError
 from groundkit.program.goal import parse_goal
 from groundkit.program.source import parse_program

@@ -25,9 +25,10 @@ from benchmarks.carry import CARRY, by_einsum, by_gather, by_reasoner, carry_goa
 from benchmarks.klay_export import to_klay
 from benchmarks.machine import circumstances
 from groundkit.circuit import cache
+from groundkit.circuit.build import build_reasoner
 from groundkit.circuit.compile import compile_program
 from groundkit.circuit.prepare import prepare
-from groundkit.circuit.reasoner import Reasoner, build_reasoner
+from groundkit.circuit.reasoner import Reasoner
 from groundkit.program.engine import Shape, ground
 from groundkit.program.goal import Goal, parse_goal
 from groundkit.program.source import load_program, parse_program

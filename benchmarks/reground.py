@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from groundkit.circuit.reasoner import Reasoner, build_reasoner
+from groundkit.circuit.build import build_reasoner
+from groundkit.circuit.reasoner import Reasoner
 from groundkit.naming.relabelling import Regrounder
 from groundkit.naming.scorers import Queries
 from groundkit.program.goal import parse_goal

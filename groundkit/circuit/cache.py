@@ -16,6 +16,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
+from groundkit.circuit import d4
 from groundkit.circuit.codec import decode, encode
 from groundkit.circuit.compile import Compiled
 from groundkit.errors import RunError
@@ -42,6 +43,7 @@ def key_of(shape: Shape) -> str:
         "images": list(shape.images),
         "values": {name: list(values) for name, values in sorted(shape.observed_values.items())},
         "versions": [version(name) for name in ("problog", "PySDD")],
+        "compilers": d4.available(),
         "code": _code(),
         "format": _MAGIC.decode(),
     }

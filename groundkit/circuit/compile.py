@@ -1,7 +1,7 @@
 """From a ground program to a circuit, in stages, each chosen by a proof.
 
 (a) A node whose structure is proved is kept as it is; negations are pushed inwards exactly.
-(b) A root that cannot be kept is compiled by PySDD.
+(b) A root that cannot be kept is compiled (:mod:`groundkit.circuit.choose`).
 (c) Where only parts fail, those parts alone are compiled and the rest is kept.
 """
 
@@ -12,12 +12,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from groundkit.circuit.analyse import Analysis
+from groundkit.circuit.attempts import Attempts, Here
+from groundkit.circuit.bounds import compile_bounds
+from groundkit.circuit.choose import compile_parts
 from groundkit.circuit.factor import factor
 from groundkit.circuit.ir import FALSE, TRUE, Circuit, CircuitBuilder
-from groundkit.circuit.sdd import SddCompiler
 from groundkit.circuit.simplify import simplify
+from groundkit.errors import LimitError
 from groundkit.program import ground
 from groundkit.program.ground import GroundProgram, bits
+from groundkit.program.limits import Mode
+
+_WIDEST = 0.1
+"""The gap between bounds above which ``auto`` prefers estimates."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,8 @@ class Compiled:
     Attributes:
         circuit: A root per answer, each conjoined with the evidence; the last root is the
             evidence itself when there is any.
-        stage: ``a``, ``b`` or ``c``.
+        stage: ``a``, ``b`` or ``c``; ``bounds`` where the roots are lower bounds, followed by
+            those of the answers' contraries; ``sample`` where there is no circuit.
         reason: What the stage was chosen for, in words.
         seconds: Time that compiling took.
     """
@@ -36,6 +44,11 @@ class Compiled:
     stage: str
     reason: str
     seconds: float
+
+    @property
+    def exact(self) -> bool:
+        """Whether the circuit's probabilities are those of the answers."""
+        return self.stage in ("a", "b", "c")
 
 
 @dataclass
@@ -46,8 +59,6 @@ class _Compiler:
     analysis: Analysis
     builder: CircuitBuilder = field(default_factory=CircuitBuilder)
     done: dict[int, int] = field(default_factory=dict)
-    failed: list[int] = field(default_factory=list)
-    sdd: SddCompiler | None = None
 
     def compile(self, reference: int) -> int:
         """Compiles one reference, parts first, without recursion."""
@@ -65,6 +76,16 @@ class _Compiler:
             stack.pop()
             self.done[current] = self._join(current)
         return self.done[reference]
+
+    def unproved(self, references: Sequence[int]) -> list[int]:
+        """Lists what some references need and no structure proves, in the order of the program."""
+        seen = set(references)
+        stack = list(seen)
+        while stack:
+            parts = [part for part in self._parts(stack.pop()) if part not in seen]
+            seen.update(parts)
+            stack += parts
+        return sorted(reference for reference in seen if self._form(reference) == "unproved")
 
     def _parts(self, reference: int) -> list[int]:
         """Lists the references that must be compiled before this one."""
@@ -93,10 +114,10 @@ class _Compiler:
             return "never"
         children = self.analysis.literal_children(reference)
         if self.analysis.is_conjunction(reference):
-            return "kept" if self.analysis.decomposable(children) else "sdd"
+            return "kept" if self.analysis.decomposable(children) else "unproved"
         if self.analysis.exclusive(children):
             return "kept"
-        return "chain" if self.analysis.decomposable(children) else "sdd"
+        return "chain" if self.analysis.decomposable(children) else "unproved"
 
     def _join(self, reference: int) -> int:
         """Builds the circuit node of a reference whose parts are compiled."""
@@ -105,8 +126,6 @@ class _Compiler:
             return self._terminal(reference)
         if form == "never":
             return FALSE
-        if form == "sdd":
-            return self._with_sdd(reference)
         children = self.analysis.literal_children(reference)
         parts = [self.done[child] for child in children]
         if form == "chain":
@@ -132,30 +151,80 @@ class _Compiler:
             result = self.builder.disjoin((self.done[child], rest))
         return result
 
-    def _with_sdd(self, reference: int) -> int:
-        self.failed.append(reference)
-        if self.sdd is None:
-            order = list(range(len(self.program.choices)))
-            self.sdd = SddCompiler(self.program, order, self.builder)
-        return self.sdd.compile(reference, self.analysis.support_of(reference))
 
-
-def compile_program(program: GroundProgram) -> Compiled:
+def compile_program(
+    program: GroundProgram, seconds: float | None = None, attempts: Attempts | None = None
+) -> Compiled:
     """Compiles all answers of a ground program, together with its evidence.
 
     Args:
         program: The ground program.
+        seconds: Time that compilers may take where structure proves nothing.
+        attempts: Where they are run; by default in processes forked from this one.
 
     Returns:
         The circuit; its probabilities are exact.
+
+    Raises:
+        LimitError: No compiler found a circuit.
     """
     start = time.perf_counter()
     program, roots = with_evidence(program)
     compiler = _Compiler(program, Analysis(program))
+    unproved = compiler.unproved(roots)
+    words = ""
+    if unproved:
+        nodes, words = compile_parts(
+            program, unproved, compiler.builder, attempts or Here(), seconds
+        )
+        compiler.done.update(zip(unproved, nodes, strict=True))
     compiled = [compiler.compile(root) for root in roots]
     circuit = simplify(factor(simplify(compiler.builder.finish(compiled))))
-    stage, reason = _stage(compiler, roots)
+    stage, reason = _stage(compiler, roots, unproved, words)
     return Compiled(circuit, stage, reason, time.perf_counter() - start)
+
+
+def compile_within(
+    program: GroundProgram, seconds: float | None, attempts: Attempts, mode: Mode
+) -> Compiled:
+    """Compiles a ground program exactly, or as closely as the mode permits.
+
+    Args:
+        program: The ground program.
+        seconds: Time for all of it.
+        attempts: Where compilers are run.
+        mode: See :class:`~groundkit.program.limits.Limits`.
+
+    Raises:
+        LimitError: The mode is ``exact`` and no circuit was found, or ``bounds`` and no bounds.
+    """
+    start = time.perf_counter()
+    reasons: list[str] = []
+    if mode in ("exact", "auto"):
+        try:
+            half = seconds / 2 if seconds is not None and mode == "auto" else seconds
+            return compile_program(program, half, attempts)
+        except LimitError as error:
+            if mode == "exact":
+                raise
+            reasons.append(f"no exact circuit ({error.found})")
+    if mode in ("bounds", "auto"):
+        left = None if seconds is None else 0.8 * (seconds - (time.perf_counter() - start))
+        extended, roots = with_evidence(program)
+        try:
+            circuit, words, gap = compile_bounds(extended, roots, attempts, left)
+            if mode == "bounds" or gap <= _WIDEST:
+                reason = "; ".join([*reasons, f"bounds from {words}"])
+                return Compiled(circuit, "bounds", reason, time.perf_counter() - start)
+            reasons.append(f"bounds were too wide ({words})")
+        except LimitError as error:
+            if mode == "bounds":
+                raise
+            reasons.append(error.found)
+    builder = CircuitBuilder()
+    circuit = builder.finish([FALSE] * (len(program.roots) + (program.evidence != ground.TRUE)))
+    reason = "; ".join([*reasons, "random worlds are drawn for every question"])
+    return Compiled(circuit, "sample", reason, time.perf_counter() - start)
 
 
 def with_evidence(program: GroundProgram) -> tuple[GroundProgram, list[int]]:
@@ -175,11 +244,13 @@ def compile_conjunction(program: GroundProgram, references: Sequence[int]) -> Co
     return compile_program(replace(program.with_nodes(builder.nodes), roots=(root,), evidence=0))
 
 
-def _stage(compiler: _Compiler, roots: list[int]) -> tuple[str, str]:
+def _stage(
+    compiler: _Compiler, roots: list[int], unproved: list[int], words: str
+) -> tuple[str, str]:
     """Words which stage was needed."""
-    failed = set(compiler.failed)
-    if not failed:
+    if not unproved:
         return "a", "every conjunction is decomposable and every disjunction deterministic"
-    if failed >= {root for root in roots if compiler._form(root) != "terminal"}:
-        return "b", "no answer's structure could be proved, so each is compiled to an SDD"
-    return "c", f"{len(failed)} subgraphs could not be proved and are SDDs, the rest is kept"
+    if {root for root in roots if compiler._form(root) != "terminal"} <= set(unproved):
+        return "b", f"no answer's structure could be proved; compiled {words}"
+    count = len(unproved)
+    return "c", f"structure is proved but for {count} subgraphs, which were compiled {words}"

@@ -157,7 +157,7 @@ class Explorer:
                     if len(found) > limit:
                         raise LimitError(
                             f"more than {limit} combinations of symbols are possible",
-                            remedy="raise the limit, or ask for a smaller shape of the goal",
+                            remedy="ask for a smaller shape of the goal",
                         )
         table = np.array(list(found), dtype=np.int64).reshape(len(found), len(slots) + 1)
         columns = {
@@ -254,5 +254,5 @@ def _check_size(worlds: list[Assignment], limit: int) -> None:
     if len(worlds) > limit:
         raise LimitError(
             f"more than {limit} combinations of symbols are possible",
-            remedy="raise the limit, or ask for a smaller shape of the goal",
+            remedy="ask for a smaller shape of the goal",
         )

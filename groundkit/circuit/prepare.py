@@ -16,7 +16,7 @@ from groundkit.circuit.compile import Compiled, compile_program
 from groundkit.errors import LimitError, RunError
 from groundkit.program.engine import Shape, ground
 from groundkit.program.ground import GroundProgram
-from groundkit.program.limits import Limits
+from groundkit.program.limits import RAISE_MEMORY, RAISE_SECONDS, Limits
 
 _GRACE = 5.0
 """Seconds that the child may take beyond its limit to say which clause is at fault."""
@@ -41,9 +41,9 @@ def prepare(
     if keep and cache is not None:
         found = disk.load(cache, shape)
         if found is not None:
-            return found
+            return found  # exact, whatever the mode
     found = _here(shape) if limits is None else _in_child(shape, limits)
-    if keep and cache is not None:
+    if keep and cache is not None and found[1].exact:
         disk.store(cache, shape, *found)
     return found
 
@@ -66,6 +66,7 @@ def _in_child(shape: Shape, limits: Limits) -> tuple[GroundProgram, Compiled]:
         "facts": shape.facts,
         "seconds": limits.seconds,
         "memory": limits.memory,
+        "mode": limits.mode,
         "parent": os.getpid(),
     }
     worker = subprocess.Popen(
@@ -87,7 +88,7 @@ def _in_child(shape: Shape, limits: Limits) -> tuple[GroundProgram, Compiled]:
             worker.kill()
             raise LimitError(
                 f"grounding and compiling '{shape.goal.text}' took more than {limits.seconds:g} s",
-                remedy="try a smaller shape of the goal with `groundkit plan`, or raise the limit",
+                remedy=f"try a smaller shape of the goal with `groundkit plan`, or {RAISE_SECONDS}",
                 at=shape.goal.at,
             ) from None
         except BaseException:
@@ -130,7 +131,7 @@ def _result(
         raise LimitError(
             f"grounding '{shape.goal.text}' ended the process (status {status}); it "
             f"probably ran out of its memory{limit}",
-            remedy="look for a recursion without end, or raise the limit",
+            remedy=f"look for a recursion without end, or {RAISE_MEMORY}",
             at=shape.goal.at,
         ) from None
     if "error" in answer:

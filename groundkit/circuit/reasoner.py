@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -15,47 +14,13 @@ from groundkit.circuit.compile import Compiled, compile_conjunction
 from groundkit.circuit.explore import Explorer, Support, Worlds
 from groundkit.circuit.layer import CircuitLayer
 from groundkit.circuit.learnable import LearnableGroups, log, name_of
-from groundkit.circuit.prepare import prepare
 from groundkit.errors import DataError, NetworkError, ProgramError, choose_from
-from groundkit.program.engine import Shape
 from groundkit.program.goal import Goal
 from groundkit.program.ground import FixedSource, GroundProgram, LearnedSource, NeuralSource
-from groundkit.program.limits import Limits
 from groundkit.program.source import Program
 from groundkit.symbols import Values
 
 _NORMALISED = 1e-3
-
-
-def build_reasoner(
-    program: Program,
-    goal: Goal,
-    images: Sequence[str],
-    *,
-    observed_values: Mapping[str, Sequence[str]] | None = None,
-    cache: Path | None = None,
-    limits: Limits | None = None,
-) -> Reasoner:
-    """Grounds and compiles one query shape.
-
-    Args:
-        program: The program.
-        goal: The goal.
-        images: Names of the goal's variables that are images.
-        observed_values: Values of observed variables, for a program that cannot enumerate them.
-        cache: Folder of compiled shapes; ``None`` compiles anew.
-        limits: Time and memory for grounding and compiling, which then run in a process of their
-            own; ``None`` runs them here without limits.
-
-    Raises:
-        ProgramError: The goal is unknown, has no solution, or the program is not supported.
-        LimitError: Grounding or compiling took too long or too much memory.
-    """
-    shape = Shape(program, goal, tuple(images), dict(observed_values or {}))
-    found, compiled = prepare(shape, cache, limits)
-    reasoner = Reasoner(program, goal, found, compiled)
-    reasoner.refuse_impossible()
-    return reasoner
 
 
 class Reasoner(nn.Module):
@@ -71,6 +36,8 @@ class Reasoner(nn.Module):
     """
 
     constants: Tensor
+    mode = "exact"
+    """Or ``bounds`` or ``sample``, where the numbers are not exact: see :meth:`gap`."""
 
     def __init__(
         self, program: Program, goal: Goal, ground_program: GroundProgram, compiled: Compiled
@@ -150,6 +117,16 @@ class Reasoner(nn.Module):
             lowest = torch.finfo(roots.dtype).min
             roots = roots[:-1] - roots[-1:].clamp_min(lowest)
         return cast(Tensor, roots.transpose(0, 1))
+
+    def gap(self, log_probs: Mapping[str, Tensor]) -> Tensor:
+        """Returns ``(B, R)``: how far probabilities may be off, or their standard error; 0 here."""
+        with torch.no_grad():
+            return torch.zeros_like(self(log_probs))
+
+    def reasoning(self) -> dict[str, str | float]:
+        """Returns the mode, and the widest gap of an answer where networks know nothing."""
+        gap = float(self.gap(self._uniform()).max()) if self.mode != "exact" else 0.0
+        return {"mode": self.mode, "gap": gap, "reason": self.compiled.reason}
 
     def log_likelihood(self, log_probs: Mapping[str, Tensor], answers: Tensor) -> Tensor:
         """Returns ``(B,)`` log P(answer | evidence) for ``(B,)`` root indices ``answers``."""

@@ -1,53 +1,108 @@
 """Compiles parts of a ground program with PySDD, where structure alone proves nothing.
 
-A choice with two outcomes is one Boolean. A larger choice is one Boolean per outcome, adjacent in
-the variable order, with the constraint that exactly one is true; its negative literals then weigh
-1 and vanish. The order of choices is that of the ground program.
+A choice with two classes of outcomes is one Boolean. A larger choice is one Boolean per class,
+adjacent in the variable order, with the constraint that exactly one is true; its negative literals
+then weigh 1 and vanish. The order of choices is that of the ground program.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import threading
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from pysdd.sdd import SddManager, Vtree
 
 from groundkit.circuit.ir import FALSE, TRUE, CircuitBuilder
-from groundkit.program.ground import GroundProgram, bits
+from groundkit.circuit.outcomes import Summer, outcome_classes
+from groundkit.program.ground import GroundProgram
+
+Shape = Literal["right", "balanced"]
+
+_STACK = 512 << 20
+"""Bytes of stack: PySDD recurses down the variable order, and C does not ask before it overflows.
+The usual 8 MiB end at some 200 variables."""
 
 
-class SddCompiler:
-    """Compiles references of one ground program over one set of choices.
+def compile_references(
+    program: GroundProgram, references: Sequence[int], builder: CircuitBuilder, shape: Shape
+) -> list[int]:
+    """Compiles every reference and returns its circuit node.
 
     Args:
         program: The ground program.
-        choices: Indices of the choices that the references speak of, in variable order.
+        references: What to compile.
+        builder: Receives the nodes.
+        shape: The tree of variables: ``right`` makes decision diagrams of an order.
+    """
+    found: list[int] = []
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            compiler = SddCompiler(program, references, builder, shape)
+            found.extend(compiler.compile(reference) for reference in references)
+        except BaseException as error:
+            failed.append(error)
+
+    before = threading.stack_size(_STACK)
+    try:
+        thread = threading.Thread(target=work)
+        thread.start()
+    finally:
+        threading.stack_size(before)
+    thread.join()
+    if failed:
+        raise failed[0]
+    return found
+
+
+class SddCompiler:
+    """Compiles references of one ground program with one variable order.
+
+    Args:
+        program: The ground program.
+        references: What will be compiled.
         builder: Receives the compiled nodes.
+        shape: The tree of variables.
     """
 
-    def __init__(self, program: GroundProgram, choices: list[int], builder: CircuitBuilder) -> None:
+    def __init__(
+        self,
+        program: GroundProgram,
+        references: Sequence[int],
+        builder: CircuitBuilder,
+        shape: Shape = "right",
+    ) -> None:
         self.program = program
+        self.sums = Summer(program, builder)
         self.builder = builder
+        self.classes = outcome_classes(program, program.reachable(references))
         self.meaning: list[tuple[int, int]] = [(-1, -1)]
         self.variables: dict[int, list[int]] = {}
-        for choice in choices:
-            size = program.choices[choice].size
-            count = 1 if size == 2 else size
+        for choice, masks in self.classes.items():
+            count = 1 if len(masks) == 2 else len(masks)
             first = len(self.meaning)
             self.variables[choice] = list(range(first, first + count))
-            self.meaning.extend((choice, outcome) for outcome in range(count))
+            self.meaning.extend((choice, number) for number in range(count))
         count = max(1, len(self.meaning) - 1)
-        self.manager: Any = SddManager.from_vtree(Vtree(count, list(range(1, count + 1)), "right"))
+        self.manager: Any = SddManager.from_vtree(Vtree(count, list(range(1, count + 1)), shape))
         self._compiled: dict[int, Any] = {}
         self._exactly: dict[int, Any] = {}
         self._converted: dict[int, int] = {}
 
-    def compile(self, reference: int, support: int) -> int:
-        """Compiles one reference with the choices in ``support`` into the circuit."""
+    def compile(self, reference: int) -> int:
+        """Compiles one reference into the circuit."""
         sdd = self._build(reference)
-        for choice in bits(support):
-            if self.program.choices[choice].size > 2:
+        for choice in self._choices_of(reference):
+            if len(self.classes[choice]) > 2:
                 sdd = sdd & self._exactly_one(choice)
         return self._convert(sdd)
+
+    def _choices_of(self, reference: int) -> list[int]:
+        """Lists the choices that a reference speaks of."""
+        nodes = (self.program.nodes[index] for index in self.program.reachable([reference]))
+        return sorted({node.choice for node in nodes if node.kind == "leaf"})
 
     def _build(self, reference: int) -> Any:
         """Builds the SDD of a reference, children first, without recursion."""
@@ -85,12 +140,13 @@ class SddCompiler:
         return parts[0]
 
     def _leaf(self, choice: int, mask: int) -> Any:
-        variables = self.variables[choice]
+        variables, masks = self.variables[choice], self.classes[choice]
         if len(variables) == 1:
-            return self.manager.literal(variables[0] if mask == 1 else -variables[0])
+            return self.manager.literal(variables[0] if mask & masks[0] else -variables[0])
         result = self.manager.false()
-        for outcome in bits(mask):
-            result = result | self.manager.literal(variables[outcome])
+        for variable, one in zip(variables, masks, strict=True):
+            if one & mask:
+                result = result | self.manager.literal(variable)
         return result & self._exactly_one(choice)
 
     def _exactly_one(self, choice: int) -> Any:
@@ -121,7 +177,7 @@ class SddCompiler:
                 stack.extend(missing)
                 continue
             stack.pop()
-            self._converted[node.id] = self.builder.disjoin(
+            self._converted[node.id] = self.sums.disjoin(
                 self.builder.conjoin((self._converted[p.id], self._converted[s.id]))
                 for p, s in elements
             )
@@ -132,7 +188,8 @@ class SddCompiler:
             return TRUE
         if node.is_false():
             return FALSE
-        choice, outcome = self.meaning[abs(node.literal)]
-        if self.program.choices[choice].size == 2:
-            return self.builder.leaf(choice, [0 if node.literal > 0 else 1])
-        return self.builder.leaf(choice, [outcome]) if node.literal > 0 else TRUE
+        choice, number = self.meaning[abs(node.literal)]
+        masks = self.classes[choice]
+        if len(masks) == 2:
+            return self.sums.leaf(choice, masks[0 if node.literal > 0 else 1])
+        return self.sums.leaf(choice, masks[number]) if node.literal > 0 else TRUE

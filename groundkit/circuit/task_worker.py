@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
 import os
 import resource
 import sys
 import tempfile
+import time
 import traceback
 import warnings
 from collections.abc import Callable
@@ -19,7 +21,7 @@ from typing import Any
 from problog.clausedb import ClauseDB
 
 from groundkit.circuit.codec import encode_error
-from groundkit.circuit.worker import _watch
+from groundkit.circuit.worker import watch
 from groundkit.errors import LimitError, Location, ProgramError
 from groundkit.program.limits import OutOfTimeError
 from groundkit.program.trust import GuardedDatabase
@@ -144,7 +146,8 @@ def main() -> None:
         _guard(request["task"])
     if request["memory"] is not None:
         resource.setrlimit(resource.RLIMIT_AS, (request["memory"], request["memory"]))
-    _watch(request["seconds"], request["memory"])
+    seconds = request["seconds"]
+    watch(math.inf if seconds is None else time.monotonic() + seconds, request["memory"])
     sys.setrecursionlimit(_RECURSION)
     result = answer(request)
     json.dump(result, out)

@@ -11,25 +11,30 @@ import gc
 import json
 import math
 import os
+import resource
 import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from groundkit.circuit.attempts import Attempts, Helper
 from groundkit.circuit.codec import decode_location, encode, encode_error
-from groundkit.circuit.compile import compile_program
+from groundkit.circuit.compile import compile_within
 from groundkit.circuit.confine import confine, die_with_parent, limit
 from groundkit.errors import GroundkitError, LimitError
 from groundkit.program.engine import Shape, ground
 from groundkit.program.goal import parse_goal
-from groundkit.program.limits import OutOfTimeError
+from groundkit.program.limits import RAISE_MEMORY, RAISE_SECONDS, OutOfTimeError
 from groundkit.program.source import parse_program
 
-_RECURSION = 100_000
+_RECURSION = 20_000
+_STACK = 120 << 20
+"""Bytes of stack; Linux leaves 128 MiB free for a stack that grows after the start."""
 GRACE = 5.0
 """Seconds that this process may take beyond its limit to say which clause is at fault."""
 _INTERVAL = 0.1
@@ -38,24 +43,29 @@ _NEARLY = 0.85
 """Share of the memory after which grounding is stopped with a message."""
 
 
-def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Grounds and compiles a request; errors are returned, not raised."""
+def answer(request: dict[str, Any], attempts: Attempts, end: float) -> dict[str, Any]:
+    """Grounds and compiles a request until an end; errors are returned, not raised."""
     try:
         found = ground(_shape(request))
-        return {"found": encode(found, compile_program(found))}
+        # What is left is the compilers' time, less what writing the answer takes.
+        left = None if end == math.inf else 0.95 * (end - time.monotonic())
+        return {"found": encode(found, compile_within(found, left, attempts, request["mode"]))}
+    except LimitError as error:
+        error.at = error.at or decode_location(request["at"])
+        return {"error": encode_error(error)}
     except GroundkitError as error:
         return {"error": encode_error(error)}
     except OutOfTimeError:
         return _past_limit(
             request,
             f"compiling '{request['goal']}' took more than {request['seconds']:g} s",
-            "try a smaller shape of the goal with `groundkit plan`, or raise the limit",
+            f"try a smaller shape of the goal with `groundkit plan`, or {RAISE_SECONDS}",
         )
     except (MemoryError, RecursionError):
         return _past_limit(
             request,
             f"'{request['goal']}' ran out of memory",
-            "look for a recursion without end, or raise the limit",
+            f"look for a recursion without end, or {RAISE_MEMORY}",
         )
     except Exception:
         return {"unforeseen": traceback.format_exc()}
@@ -75,12 +85,11 @@ def _past_limit(request: dict[str, Any], found: str, remedy: str) -> dict[str, A
     return {"error": encode_error(LimitError(found, remedy=remedy, at=at))}
 
 
-def _watch(seconds: float | None, memory: int | None) -> None:
+def watch(end: float, memory: int | None) -> None:
     """Raises OutOfTimeError at the end of the time, and MemoryError while some is still left.
 
     At the very end of its memory Python can neither unwind its frames nor word a message.
     """
-    end = math.inf if seconds is None else time.monotonic() + seconds
     used = _address_space()
 
     def look(_signal: int, _frame: FrameType | None) -> None:
@@ -108,6 +117,15 @@ def _address_space() -> Callable[[], int]:
     return lambda: int(os.pread(told, 64, 0).split()[0]) * page
 
 
+def _widen_stack() -> None:
+    """Lets the stack grow to where Python's own limit ends a recursion, and C does not overflow."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    wanted = _STACK if hard == resource.RLIM_INFINITY else min(_STACK, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
+
+
 def main() -> None:
     """Reads the request, sets the limits, gives up what is not needed, answers."""
     line = sys.stdin.buffer.readline()
@@ -117,17 +135,21 @@ def main() -> None:
     die_with_parent(request["parent"], sys.stdin.fileno())
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    end = math.inf if request["seconds"] is None else time.monotonic() + request["seconds"]
     limit(request["seconds"], request["memory"], GRACE)
-    _watch(request["seconds"], request["memory"])
+    watch(end, request["memory"])
+    _widen_stack()
     sys.setrecursionlimit(_RECURSION)
     # Grounding makes many objects and few cycles: collecting rarely saves a sixth of its time.
     gc.set_threshold(100_000, 50, 50)
+    helper = Helper(close=(out.fileno(),))  # compilers run beside, begun while that is allowed
     if not request["trust"]:
         confine()
-    result = answer(request)
+    result = answer(request, helper, end)
     signal.setitimer(signal.ITIMER_REAL, 0)
     json.dump(result, out)
     out.close()
+    helper.close()
     os._exit(0)  # taking down what grounding built may take as long as building it
 
 

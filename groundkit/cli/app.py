@@ -14,7 +14,10 @@ from groundkit.cli.starters import LIKE
 from groundkit.cli.terminal import (
     DebugOption,
     JsonOption,
+    MemoryOption,
+    ModeOption,
     ProgramArgument,
+    SecondsOption,
     SetOption,
     SpecOption,
     Terminal,
@@ -23,6 +26,7 @@ from groundkit.cli.terminal import (
     headlines,
     leads,
     reported,
+    with_limits,
 )
 from groundkit.errors import SpecError
 
@@ -57,6 +61,8 @@ def run(
             help="Go on with the run in DIR, which was stopped or killed; spec and seed are its.",
         ),
     ] = None,
+    limit_seconds: SecondsOption = None,
+    limit_memory: MemoryOption = None,
     trust: TrustOption = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -64,7 +70,7 @@ def run(
     """Ground the symbols of a program: train, evaluate and write a report."""
     options: dict[str, Any] = {
         "spec": spec,
-        "settings": settings or (),
+        "settings": with_limits(settings, limit_seconds, limit_memory),
         "device": device,
         "engine": engine,
         "trust": trust,
@@ -115,6 +121,8 @@ def check(
     program: ProgramArgument,
     spec: SpecOption = None,
     settings: SetOption = None,
+    limit_seconds: SecondsOption = None,
+    limit_memory: MemoryOption = None,
     trust: TrustOption = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -123,7 +131,8 @@ def check(
     with reported(debug):
         from groundkit.runs.check import check_program
 
-        found = check_program(program, spec, settings=settings or (), trust=trust)
+        limited = with_limits(settings, limit_seconds, limit_memory)
+        found = check_program(program, spec, settings=limited, trust=trust)
         if as_json:
             typer.echo(json.dumps(found.to_dict()))
             return
@@ -135,6 +144,8 @@ def identify(
     program: ProgramArgument,
     spec: SpecOption = None,
     settings: SetOption = None,
+    limit_seconds: SecondsOption = None,
+    limit_memory: MemoryOption = None,
     trust: TrustOption = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -143,7 +154,8 @@ def identify(
     with reported(debug):
         from groundkit.runs.commands import identify as count
 
-        found = count(program, spec, settings=settings or (), trust=trust)
+        limited = with_limits(settings, limit_seconds, limit_memory)
+        found = count(program, spec, settings=limited, trust=trust)
         typer.echo(json.dumps(found.to_dict()) if as_json else str(found))
 
 
@@ -190,6 +202,9 @@ def plan(
     program: ProgramArgument,
     spec: SpecOption = None,
     settings: SetOption = None,
+    limit_seconds: SecondsOption = None,
+    limit_memory: MemoryOption = None,
+    mode: ModeOption = None,
     trust: TrustOption = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -198,7 +213,8 @@ def plan(
     with reported(debug):
         from groundkit.runs.plan import plan_program
 
-        found = plan_program(program, spec, settings=settings or (), trust=trust)
+        limited = with_limits(settings, limit_seconds, limit_memory, mode)
+        found = plan_program(program, spec, settings=limited, trust=trust)
         typer.echo(json.dumps(found.to_dict()) if as_json else str(found))
 
 

@@ -11,12 +11,16 @@ import typer
 from groundkit.cli.terminal import (
     DebugOption,
     JsonOption,
+    MemoryOption,
+    ModeOption,
+    SecondsOption,
     SetOption,
     Terminal,
     TrustOption,
     headlines,
     interruptible,
     reported,
+    with_limits,
 )
 from groundkit.files import write_atomically
 
@@ -52,6 +56,9 @@ def query(
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Worlds of --task sample.")] = 1,
     seed: Annotated[int | None, typer.Option(help="Seed of --task sample and lfi.")] = None,
+    limit_seconds: SecondsOption = None,
+    limit_memory: MemoryOption = None,
+    mode: ModeOption = None,
     trust: TrustOption = False,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -61,9 +68,10 @@ def query(
     with reported(debug):
         from groundkit.runs.commands import query as ask
 
+        limits = with_limits(None, limit_seconds, limit_memory, mode)
         found = ask(
-            run, goal, task=task, examples=examples or (), count=count, seed=seed, trust=trust,
-            device=device,
+            run, goal, task=task, examples=examples or (), count=count, seed=seed,
+            settings=limits, trust=trust, device=device,
         )  # fmt: skip
         typer.echo(json.dumps(found.to_dict()) if as_json else str(found))
 

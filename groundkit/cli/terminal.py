@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,11 +32,47 @@ SpecOption = Annotated[
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=V", help="Override a key of the spec.")
 ]
+SecondsOption = Annotated[
+    float | None,
+    typer.Option(
+        "--limit-seconds",
+        metavar="S",
+        help="Time for grounding and compiling a goal; default: the spec's, or 600.",
+    ),
+]
+MemoryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--limit-memory",
+        metavar="SIZE",
+        help="Memory for grounding and compiling a goal, such as 8GB; default: the spec's, or 4GB.",
+    ),
+]
+ModeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--mode",
+        metavar="MODE",
+        help="exact, or what to do where exact does not fit: auto, bounds or sample.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 TrustOption = Annotated[
     bool, typer.Option("--trust", help="Allow the program and backbones to run Python code.")
 ]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+
+
+def with_limits(
+    settings: Sequence[str] | None,
+    seconds: float | None,
+    memory: str | None,
+    mode: str | None = None,
+) -> list[str]:
+    """Adds the options for limits to the ``--set`` texts, where they are given."""
+    given = {"limit_seconds": seconds, "limit_memory": memory, "mode": mode}
+    limits = [f'reasoning.{key}="{value}"' for key, value in given.items() if value is not None]
+    return [*(settings or ()), *limits]
 
 
 @contextmanager

@@ -20,7 +20,6 @@ from groundkit.errors import DataError, Location, NetworkError, SpecError, choos
 from groundkit.perception.history import Row
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import energy, log_probs
-from groundkit.program.limits import Limits
 from groundkit.program.source import load_program
 from groundkit.task.binding import Binding, BoundGoal, BoundQuery, Sources, of_lengths
 from groundkit.task.contents import Contents
@@ -224,7 +223,12 @@ class Grounder:
         parsed = load_program(program, trust=self.trust)
         sources = Sources(program, program.with_suffix(".toml"))
         binding = Binding(
-            parsed, spec, sources, cache=cache_folder(), limits=Limits(), engine=self.engine
+            parsed,
+            spec,
+            sources,
+            cache=cache_folder(),
+            limits=spec.reasoning.limits,
+            engine=self.engine,
         )
         return Task(binding)
 

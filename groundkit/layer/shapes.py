@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 
+from groundkit.circuit.build import build_reasoner
 from groundkit.circuit.learnable import LearnableGroups
-from groundkit.circuit.reasoner import Reasoner, build_reasoner
+from groundkit.circuit.reasoner import Reasoner
 from groundkit.errors import DataError, choose_from
 from groundkit.program.goal import Goal, parse_goal
 from groundkit.program.ground import FixedSource, LearnedSource

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from problog.engine import NonGroundProbabilisticClause, UnknownClause
-from problog.engine_builtin import CallModeError
+from problog.engine_builtin import CallModeError, IndirectCallCycleError
 from problog.errors import NonGroundQuery
 from problog.eval_nodes import NegativeCycle
 from problog.logic import ArithmeticError as ProbLogArithmeticError
@@ -17,7 +17,7 @@ from groundkit.errors import LimitError, Location, ProgramError, nearest
 from groundkit.program.builtins import library_of
 from groundkit.program.constraints import Constraint
 from groundkit.program.goal import Goal
-from groundkit.program.limits import OutOfTimeError
+from groundkit.program.limits import RAISE_MEMORY, RAISE_SECONDS, OutOfTimeError
 from groundkit.program.source import Program
 from groundkit.program.trust import REMEDY, UntrustedError
 
@@ -122,6 +122,13 @@ _REMEDIES: tuple[tuple[tuple[type[Exception], ...], tuple[str, str]], ...] = (
         ),
     ),
     (
+        (IndirectCallCycleError,),
+        (
+            "collecting all answers of a goal needs that goal's own answers, for '{goal}'",
+            "let findall/3 or its like collect from a predicate that does not call it back",
+        ),
+    ),
+    (
         (InstantiationError, CallModeError, ProbLogArithmeticError),
         (
             "{message}, for '{goal}'",
@@ -148,13 +155,14 @@ def explain_limit(
     what = "did not end in time" if isinstance(error, OutOfTimeError) else "ran out of memory"
     asked = "the program's queries" if goal.text == "query(Query)" else f"'{goal.text}'"
     found = f"grounding {asked} {what}"
-    remedy = "try a smaller shape of the goal, or raise the limits"
+    raising = RAISE_SECONDS if isinstance(error, OutOfTimeError) else RAISE_MEMORY
+    remedy = f"try a smaller shape of the goal, or {raising}"
     at = goal.at
     if named:
         through = ", ".join(f"{name} ({count} calls are open)" for name, count in named)
         found += f": a recursion without end, or a very long one, through {through}"
         remedy = "give it a case that stops it, with a bound that every call comes nearer to; for "
-        remedy += "a long one " + "try a smaller shape of the goal, or raise the limits"
+        remedy += f"a long one try a smaller shape of the goal, or {raising}"
         at = _definition(program, named[0][0]) or goal.at
     return LimitError(found, remedy=remedy, at=at)
 

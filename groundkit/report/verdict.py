@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from groundkit.report.words import listing, percent
@@ -45,6 +45,7 @@ def judge(
     networks: Mapping[str, Mapping[str, Any]],
     identify: Mapping[str, Any] | None = None,
     query: Mapping[str, Any] | None = None,
+    reasoning: Mapping[str, Any] | None = None,
 ) -> Verdict:
     """Judges a run by the network that came out worst.
 
@@ -56,6 +57,7 @@ def judge(
             ``permutations``; under ``learnt``, if known, whether the learnt map is ``admitted``.
             ``None`` without a program.
         query: ``accuracy`` and ``nll`` of held-out queries; ``None`` without a program.
+        reasoning: ``mode`` and ``gap``, said where reasoning was not exact.
     """
     if not networks:
         return Verdict(
@@ -65,7 +67,23 @@ def judge(
             "",
         )
     verdicts = [_judge_one(name, scores, identify, query) for name, scores in networks.items()]
-    return min(verdicts, key=lambda v: _SEVERITY.index(v.status))
+    verdict = min(verdicts, key=lambda v: _SEVERITY.index(v.status))
+    if reasoning is None or reasoning["mode"] == "exact":
+        return verdict
+    return replace(verdict, found=f"{verdict.found} {_inexact(reasoning)}")
+
+
+def _inexact(reasoning: Mapping[str, Any]) -> str:
+    """Words how far from exact the program's probabilities were."""
+    if reasoning["mode"] == "bounds":
+        return (
+            "Its program was trained through lower bounds, up to "
+            f"{reasoning['gap']:.2g} below the upper ones while nothing was learnt."
+        )
+    return (
+        "Its program was trained through estimates, of standard error up to "
+        f"{reasoning['gap']:.2g} while nothing was learnt."
+    )
 
 
 def missing_symbols(scores: Mapping[str, Any]) -> list[str]:

@@ -165,20 +165,39 @@ class Answers:
 
 @dataclass(frozen=True)
 class ProgramAnswers:
-    """The answers of a program without networks: printed query -> probability."""
+    """The answers of a program without networks: printed query -> probability.
+
+    Attributes:
+        probabilities: Printed query -> probability, its lower bound, or its estimate.
+        mode: ``exact``, ``bounds`` or ``sample``.
+        gaps: Printed query -> upper less lower bound, or standard error; empty where exact.
+    """
 
     probabilities: dict[str, float]
+    mode: str = "exact"
+    gaps: dict[str, float] = field(default_factory=dict)
 
-    def to_dict(self) -> dict[str, float]:
-        """Returns the mapping itself."""
-        return self.probabilities
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the mapping itself where it is exact; otherwise with mode and gaps beside it."""
+        if self.mode == "exact":
+            return self.probabilities
+        return {"mode": self.mode, "probabilities": self.probabilities, "gap": self.gaps}
 
     def __str__(self) -> str:
-        return "\n".join(f"{text}: {chance(p)}" for text, p in self.probabilities.items())
+        return "\n".join(f"{text}: {self._shown(text)}" for text in self.probabilities)
+
+    def _shown(self, text: str) -> str:
+        """Words one answer."""
+        p = self.probabilities[text]
+        if self.mode == "bounds":
+            return f"between {chance(p)} and {chance(p + self.gaps[text])}"
+        if self.mode == "sample":
+            return f"about {chance(p)}, standard error {self.gaps[text]:.2g}"
+        return chance(p)
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><td><code>{escape(text)}</code></td><td>{chance(p)}</td></tr>"
-            for text, p in self.probabilities.items()
+            f"<tr><td><code>{escape(text)}</code></td><td>{self._shown(text)}</td></tr>"
+            for text in self.probabilities
         )
         return f"<table><tr><th>query</th><th>probability</th></tr>{rows}</table>"

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundkit.circuit.answer import answer_queries
+from groundkit.circuit.answer import ask_queries
 from groundkit.circuit.cache import cache_folder
 from groundkit.circuit.tasks import TaskResult, run_task
 from groundkit.errors import CheckpointError, InputError, SpecError
 from groundkit.files import make_folder, write_atomically
 from groundkit.identifiability.identification import Identification
-from groundkit.program.limits import Limits
 from groundkit.program.source import load_program
 from groundkit.report import plots
 from groundkit.report.compare import Comparison, load_runs
@@ -31,6 +30,7 @@ from groundkit.runs.explain import Explanation
 from groundkit.runs.explain import explain as explain_in
 from groundkit.runs.identify import identify_task
 from groundkit.runs.session import open_run
+from groundkit.task.spec import parse_spec
 from groundkit.task.task import read_task
 
 
@@ -42,6 +42,7 @@ def query(
     examples: Sequence[Path | str] = (),
     count: int = 1,
     seed: int | None = None,
+    settings: Sequence[str] = (),
     trust: bool = False,
     device: str = "auto",
 ) -> Answers | ProgramAnswers | TaskResult:
@@ -55,6 +56,7 @@ def query(
         examples: For ``lfi``, files of interpretations.
         count: For ``sample``, how many worlds.
         seed: Seed of ``sample`` and ``lfi``.
+        settings: ``--set`` texts; for a ``.pl`` file, such as ``reasoning.limit_seconds=60``.
         trust: Allow the program to run Python code.
         device: ``auto``, ``cpu`` or ``cuda``.
 
@@ -67,14 +69,16 @@ def query(
         if task is not None:
             files = [Path(file) for file in examples]
             return run_task(program, task, goal, examples=files, count=count, seed=seed)
-        return ProgramAnswers(answer_queries(program, goal, cache=cache_folder(), limits=Limits()))
+        limits = parse_spec("", None, settings).reasoning.limits
+        found = ask_queries(program, goal, cache=cache_folder(), limits=limits)
+        return ProgramAnswers(found.probabilities, found.mode, found.gaps)
     if task is not None:
         raise InputError(
             f"the task {task} is asked of a program, not of a run",
             remedy=f"groundkit query FILE.pl --task {task}; of a run, `explain` tells the most "
             "probable explanation and `sample` draws images",
         )
-    session = open_run(path, trust=trust, device=device)
+    session = open_run(path, trust=trust, device=device, settings=settings)
     if goal is None:
         asked = session.spec.query[0].goal if session.spec.query else "addition('a.png','b.png',Z)"
         raise SpecError(

@@ -12,12 +12,16 @@ from typing import Any
 
 import torch
 
+from groundkit.circuit.answer import reasoner_of_queries
+from groundkit.circuit.cache import cache_folder
 from groundkit.circuit.plan import Plan
 from groundkit.circuit.plan import plan as time_circuit
 from groundkit.perception.learner import Learner
 from groundkit.perception.terms import add_up
+from groundkit.program.source import load_program
 from groundkit.report.words import ShownAsPrinted, seconds
 from groundkit.task.networks import build_model
+from groundkit.task.spec import parse_spec
 from groundkit.task.task import Task, read_task
 
 _TRIED_IMAGES = 64
@@ -65,7 +69,7 @@ class Planned(ShownAsPrinted):
     def __str__(self) -> str:
         lines = [f"{self.program}: about {seconds(self.train_s)} of training on this CPU"]
         if self.shapes:
-            lines += self._circuits()
+            lines += _circuit_lines(self.shapes, self.peak_megabytes)
         lines.append(
             f"  an epoch: reasoning {seconds(self.reason_s)}, networks "
             f"{seconds(self.perceive_s)}, sampling {seconds(self.sample_s)}; "
@@ -73,21 +77,46 @@ class Planned(ShownAsPrinted):
         )
         return "\n".join(lines)
 
-    def _circuits(self) -> list[str]:
-        """Words the circuits: the largest one, and the sums over all."""
-        largest = max(self.shapes, key=lambda one: one.circuit_edges)
-        memory = "" if self.peak_megabytes is None else f", {self.peak_megabytes:.0f} MB at most"
-        calls = ", ".join(f"{n} of {name}" for name, n in largest.calls.items())
-        several = f"{len(self.shapes)} shapes, the largest: " if len(self.shapes) > 1 else ""
-        return [
-            f"  grounding {seconds(sum(one.ground_seconds for one in self.shapes))}, compiling "
-            f"{seconds(sum(one.compile_seconds for one in self.shapes))}{memory}",
-            f"  {several}{largest.choices} random choices ({calls} per example), "
-            f"{_count(largest.worlds)} worlds",
-            f"  circuit of {largest.circuit_nodes} nodes and {largest.circuit_edges} edges for "
-            f"{largest.answers} answer(s): {largest.reason}",
-            f"  {largest.queries_per_second:,.0f} queries a second, forward and backward",
-        ]
+
+@dataclass(frozen=True)
+class PlannedQueries(ShownAsPrinted):
+    """The cost of a program's own queries, without networks.
+
+    Attributes:
+        program: The program's file.
+        circuit: Size and cost of their circuit.
+        peak_megabytes: Most memory of the process that made it; ``None`` where it was in the cache.
+    """
+
+    program: str
+    circuit: Plan
+    peak_megabytes: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything as JSON-able values."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        lines = _circuit_lines([self.circuit], self.peak_megabytes)
+        return "\n".join([f"{self.program}: its own queries", *lines])
+
+
+def _circuit_lines(shapes: Sequence[Plan], peak: float | None) -> list[str]:
+    """Words what circuits cost: the largest one, and the sums over all."""
+    largest = max(shapes, key=lambda one: one.circuit_edges)
+    memory = "" if peak is None else f", {peak:.0f} MB at most"
+    calls = ", ".join(f"{n} of {name}" for name, n in largest.calls.items())
+    per_example = f" ({calls} per example)" if calls else ""
+    several = f"{len(shapes)} shapes, the largest: " if len(shapes) > 1 else ""
+    return [
+        f"  grounding {seconds(sum(one.ground_seconds for one in shapes))}, compiling "
+        f"{seconds(sum(one.compile_seconds for one in shapes))}{memory}",
+        f"  {several}{largest.choices} random choices{per_example}, "
+        f"{_count(largest.worlds)} worlds",
+        f"  circuit of {largest.circuit_nodes} nodes and {largest.circuit_edges} edges for "
+        f"{largest.answers} answer(s): {largest.reason}",
+        f"  {largest.queries_per_second:,.0f} queries a second, forward and backward",
+    ]
 
 
 def plan_program(
@@ -96,8 +125,10 @@ def plan_program(
     *,
     settings: Sequence[str] = (),
     trust: bool = False,
-) -> Planned:
+) -> Planned | PlannedQueries:
     """Grounds and compiles a program under limits, and times a little of everything.
+
+    A program without networks needs no spec: its own ``query/1`` facts are planned.
 
     Args:
         program: The ``.pl`` file.
@@ -110,9 +141,15 @@ def plan_program(
         LimitError: Grounding or compiling takes too long or too much memory.
     """
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    if spec is None and not Path(program).with_suffix(".toml").exists():
+        parsed = load_program(Path(program), trust=trust)
+        if not parsed.neural:
+            limits = parse_spec("", None, settings).reasoning.limits
+            reasoner = reasoner_of_queries(parsed, cache_folder(), limits)
+            return PlannedQueries(str(program), time_circuit(reasoner), _peak(before))
     task = read_task(program, spec, settings=settings, trust=trust)
     counts = [len(shaped) for shaped in task.examples]
-    after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    peak = _peak(before)
     shapes = tuple(time_circuit(goal.reasoner) for goal in task.goals)
     train = task.spec.train
     images = max(len(task.pool(name)) for name in task.neural)
@@ -131,7 +168,7 @@ def plan_program(
     return Planned(
         program=str(program),
         shapes=shapes,
-        peak_megabytes=_megabytes(after) if after > before else None,
+        peak_megabytes=peak,
         reason_s=sum(count / shape.queries_per_second for count, shape in pairs),
         perceive_s=perceive,
         sample_s=sample,
@@ -140,9 +177,11 @@ def plan_program(
     )
 
 
-def _megabytes(peak: int) -> float:
-    """Converts ``ru_maxrss``, which counts KiB on Linux and bytes on macOS."""
-    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+def _peak(before: int) -> float | None:
+    """Returns the megabytes that child processes took since, ``None`` where there was none."""
+    after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10  # bytes there, KiB on Linux
+    return after / unit if after > before else None
 
 
 def _try(task: Task, name: str, *, trust: bool) -> tuple[float, float]:

@@ -75,6 +75,7 @@ def collect_metrics(outcome: Outcome) -> dict[str, Any]:
         "ood": first["ood"],
         "generation": first["generation"],
         "networks": networks,
+        "reasoning": _reasoning(task),
         "learnable": _learned(task),
         "relabellings": [{"step": row.step, **row.found} for row in searches],
         "rollbacks": trainer.rollbacks,
@@ -91,6 +92,12 @@ def collect_metrics(outcome: Outcome) -> dict[str, Any]:
         },
         "program": str(task.sources.program),
     }
+
+
+def _reasoning(task: Task) -> dict[str, Any] | None:
+    """Returns how exact reasoning was: that of the least exact shape, ``None`` without a goal."""
+    found: list[dict[str, Any]] = [dict(goal.reasoner.reasoning()) for goal in task.goals]
+    return max(found, key=lambda one: one["gap"], default=None)
 
 
 def _learned(task: Task) -> dict[str, float]:

@@ -353,6 +353,7 @@ def _finish(
         {name: network["grounding"] for name, network in metrics["networks"].items()},
         metrics["identify"],
         metrics["query"],
+        metrics["reasoning"],
     )
     return RunResult.of(path, metrics, verdict)
 

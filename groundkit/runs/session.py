@@ -29,7 +29,6 @@ from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel, energy, log_probs
 from groundkit.perception.pixels import to_model
 from groundkit.perception.symbol_start import SymbolStart
-from groundkit.program.limits import Limits
 from groundkit.program.source import load_program
 from groundkit.runs.answers import Answers, ImageReading
 from groundkit.runs.cases import Questions
@@ -130,7 +129,7 @@ class Session:
             self.spec,
             sources,
             cache=cache_folder(),
-            limits=Limits(),
+            limits=self.spec.reasoning.limits,
             learnt=self._learnt(),
         )
         self._models: dict[str, SymbolModel] = {}

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from torch import nn
 
-from groundkit.circuit.reasoner import Reasoner, build_reasoner
+from groundkit.circuit.build import build_reasoner
+from groundkit.circuit.reasoner import Reasoner
 from groundkit.data.examples import Roles
 from groundkit.deepproblog.engine import build_deepproblog_reasoner
 from groundkit.device import processors

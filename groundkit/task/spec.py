@@ -34,6 +34,7 @@ from groundkit.presets.bounds import (
     Weight,
 )
 from groundkit.presets.section import Section, refusal, with_preset
+from groundkit.program.limits import Limits, Mode, memory_bytes
 
 _LONGEST = 1000
 """Longest list of images in an example."""
@@ -205,6 +206,30 @@ class TrainSpec(Section):
         return max(self.min_steps, self.epochs * self.epoch_steps(examples, images))
 
 
+class ReasoningSpec(Section):
+    """What grounding and compiling a goal may take, and what happens where that is not enough."""
+
+    mode: Mode = "exact"
+    """``exact``: past the limits nothing is answered; ``bounds``: probabilities between a lower and
+    an upper bound; ``sample``: estimates with their standard error; ``auto``: the first of these
+    that fits the limits. The last three say what was not exact."""
+    limit_seconds: float = Field(default=600.0, ge=0.01, le=1e7)
+    """Time for each shape of the goal; also ``--limit-seconds``."""
+    limit_memory: str = "4GB"
+    """Memory for each shape of the goal; also ``--limit-memory``."""
+
+    @field_validator("limit_memory")
+    @classmethod
+    def _is_memory(cls, text: str) -> str:
+        memory_bytes(text)
+        return text
+
+    @property
+    def limits(self) -> Limits:
+        """The limits as numbers."""
+        return Limits(self.limit_seconds, memory_bytes(self.limit_memory), self.mode)
+
+
 class EvaluateSpec(Section):
     """What is measured after training."""
 
@@ -230,6 +255,8 @@ class Spec(Section):
     """A table per network of the program; a network without one has the defaults."""
     train: TrainSpec = TrainSpec()
     """Schedule."""
+    reasoning: ReasoningSpec = ReasoningSpec()
+    """Limits, and what to do past them."""
     evaluate: EvaluateSpec = EvaluateSpec()
     """Evaluation."""
 

@@ -445,15 +445,17 @@ def read_task(
     most: int | None = None,
     on_shape: Callable[[int, int], None] = lambda done, total: None,
 ) -> Task:
-    """Reads a task as the commands do: with the user's cache and under the default limits."""
-    return load_task(
-        Path(program),
-        Path(spec) if spec else None,
-        settings=settings,
-        trust=trust,
+    """Reads a task as the commands do: with the user's cache and under the spec's limits."""
+    program = Path(program)
+    file = Path(spec) if spec else program.with_suffix(".toml")
+    parsed = load_program(program, trust=trust)
+    read = load_spec(file, settings)
+    binding = Binding(
+        parsed,
+        read,
+        Sources(program, file),
         cache=cache_folder(),
-        limits=Limits(),
+        limits=read.reasoning.limits,
         engine=engine,
-        most=most,
-        on_shape=on_shape,
     )
+    return Task(binding, most=most, on_shape=on_shape)

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from problog import get_evaluatable
 from problog.program import PrologString
 
-from groundkit.circuit.reasoner import build_reasoner
+from groundkit.circuit.build import build_reasoner
 from groundkit.errors import ProgramError
 from groundkit.program.goal import parse_goal
 from groundkit.program.source import parse_program

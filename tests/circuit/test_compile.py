@@ -10,10 +10,10 @@ import torch
 from hypothesis import assume, given, settings
 
 from benchmarks.klay_export import to_klay
+from groundkit.circuit.build import build_reasoner
 from groundkit.circuit.compile import compile_program
 from groundkit.circuit.factor import factor
 from groundkit.circuit.ir import CircuitBuilder
-from groundkit.circuit.reasoner import build_reasoner
 from groundkit.errors import ProgramError
 from groundkit.program.engine import Shape, ground
 from groundkit.program.goal import parse_goal

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from groundkit.circuit.build import build_reasoner
 from groundkit.circuit.plan import plan
-from groundkit.circuit.reasoner import build_reasoner
 from groundkit.errors import LimitError
 from groundkit.program.goal import parse_goal
 from groundkit.program.limits import Limits

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from groundkit.circuit.build import build_reasoner
 from groundkit.circuit.proofs import best_proofs
-from groundkit.circuit.reasoner import build_reasoner
 from groundkit.program.goal import parse_goal
 from groundkit.program.source import parse_program
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
 
-from groundkit.circuit.reasoner import build_reasoner
+from groundkit.circuit.build import build_reasoner
 from groundkit.errors import ProgramError
 from groundkit.program.goal import parse_goal
 from groundkit.program.source import parse_program

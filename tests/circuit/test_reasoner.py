@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from groundkit.circuit.answer import answer_queries
-from groundkit.circuit.reasoner import Reasoner, build_reasoner
+from groundkit.circuit.build import build_reasoner
+from groundkit.circuit.reasoner import Reasoner
 from groundkit.errors import DataError, LimitError, ProgramError
 from groundkit.program.goal import parse_goal
 from groundkit.program.source import parse_program

@@ -9,8 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from groundkit.cli import terminal
-from groundkit.cli.app import app
+from groundkit.cli.app import app, terminal
 from tests.small import PROGRAM, SPEC, write_task
 
 runner = CliRunner()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from groundkit.circuit.reasoner import build_reasoner
+from groundkit.circuit.build import build_reasoner
 from groundkit.deepproblog.engine import build_deepproblog_reasoner
 from groundkit.errors import ProgramError
 from groundkit.program.goal import parse_goal

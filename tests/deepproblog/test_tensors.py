@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from groundkit.circuit.reasoner import build_reasoner
+from groundkit.circuit.build import build_reasoner
 from groundkit.deepproblog.engine import build_deepproblog_reasoner
 from groundkit.deepproblog.tensors import TensorProgram, TermEmbeddings
 from groundkit.errors import DataError, NetworkError, ProgramError

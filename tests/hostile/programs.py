@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from groundkit.circuit.reasoner import build_reasoner
+from groundkit.circuit.build import build_reasoner
 from groundkit.errors import LimitError, ProgramError
 from groundkit.program.goal import parse_goal
 from groundkit.program.limits import Limits

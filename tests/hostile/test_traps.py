@@ -9,8 +9,9 @@ import torch
 
 from benchmarks.klay_export import to_klay
 from groundkit.circuit.answer import answer_queries
+from groundkit.circuit.build import build_reasoner
 from groundkit.circuit.ir import CircuitBuilder
-from groundkit.circuit.reasoner import Reasoner, build_reasoner
+from groundkit.circuit.reasoner import Reasoner
 from groundkit.errors import DataError, NetworkError, ProgramError, RunError
 from groundkit.program.goal import parse_goal
 from groundkit.program.source import parse_program

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from groundkit.circuit.reasoner import build_reasoner
+from groundkit.circuit.build import build_reasoner
 from groundkit.errors import GroundkitError, LimitError, Location, ProgramError
 from groundkit.program.goal import parse_goal
 from groundkit.program.limits import Limits

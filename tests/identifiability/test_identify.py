@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundkit.circuit.reasoner import build_reasoner
+from groundkit.circuit.build import build_reasoner
 from groundkit.errors import DataError, NetworkError, SpecError
 from groundkit.identifiability.relations import Relation
 from groundkit.program.goal import parse_goal

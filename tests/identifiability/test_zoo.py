@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from groundkit.circuit.reasoner import Reasoner, build_reasoner
+from groundkit.circuit.build import build_reasoner
+from groundkit.circuit.reasoner import Reasoner
 from groundkit.errors import SpecError
 from groundkit.program.goal import parse_goal
 from groundkit.program.source import load_program

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundkit.circuit.reasoner import build_reasoner
+from groundkit.circuit.build import build_reasoner
 from groundkit.identifiability.relations import Relation
 from groundkit.naming.scorers import Layout, Queries
 from groundkit.naming.soft_start import ReasonerSlopes, RowSlopes, soft_naming

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from groundkit.circuit.reasoner import Reasoner, build_reasoner
+from groundkit.circuit.build import build_reasoner
+from groundkit.circuit.reasoner import Reasoner
 from groundkit.program.goal import parse_goal
 from groundkit.program.source import load_program
 

@@ -23,7 +23,8 @@ from problog.engine import DefaultEngine
 from problog.logic import Constant, Term
 from problog.program import PrologString
 
-from groundkit.circuit.reasoner import Reasoner, build_reasoner
+from groundkit.circuit.build import build_reasoner
+from groundkit.circuit.reasoner import Reasoner
 from groundkit.data.sources import load_data
 from groundkit.program.goal import parse_goal
 from groundkit.program.source import parse_program

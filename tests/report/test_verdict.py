@@ -95,3 +95,10 @@ def test_the_worst_network_decides():
     v = judge({"good": scores(), "bad": scores(0.3, 0.3)}, PROGRAM)
     assert v.network == "bad"
     assert judge({}).status == "unknown"
+
+
+def test_a_verdict_says_that_reasoning_was_not_exact() -> None:
+    exact = judge({"net": scores()}, reasoning={"mode": "exact", "gap": 0.0})
+    bounds = judge({"net": scores()}, reasoning={"mode": "bounds", "gap": 0.034})
+    assert exact == judge({"net": scores()})
+    assert "lower bounds, up to 0.034 below" in bounds.found and bounds.status == exact.status
