@@ -90,7 +90,8 @@ def assess_network(task: Task, name: str, learner: Learner, *, seed: int) -> Net
     images = held_out_images(task, name)
     probs, energies = read(learner, images.pixels)
     truth = None if images.labels is None or (images.labels == UNKNOWN).all() else images.labels
-    scores = score_grounding(truth, probs, task.domains[name])
+    named = task.asks or name in task.labelled
+    scores = score_grounding(truth, probs, task.domains[name], named=named)
     found = NetworkAssessment(images, probs, energies, scores)
     inside = foreign_scores(learner, images.pixels)
     settings = task.spec.evaluate
@@ -145,14 +146,14 @@ def assess_generation(
         [np.flatnonzero(asked == k)[: settings.samples] for k in range(len(domain))]
     )
     found.samples, found.asked = made[torch.from_numpy(shown)], asked[shown]
-    if task.spec.examples.file is not None:
+    judged = None if task.spec.examples.file is not None else task.banks(0)[name]
+    if judged is None or judged.labels is None:
         found.generation = generation.no_generation(
             "the images have no labels to train a judge of generated images on"
         )
         return
-    judged = task.banks(0)[name]
-    assert judged.labels is not None  # drawn examples come from labelled images
-    extractor = generation.train_extractor(judged.floats(), judged.labels, _EXTRACTOR_SEED)
+    labels = found.scores.in_own_names(judged.labels)
+    extractor = generation.train_extractor(judged.floats(), labels, _EXTRACTOR_SEED)
     found.generation = generation.score_generation(
         made, found.images.floats(), judged.floats(), extractor, asked=asked, symbols=domain
     )

@@ -162,7 +162,7 @@ def report_data(outcome: Outcome, metrics: dict[str, Any]) -> ReportData:
                 "reliability": None if one.scores.bins is None else one.scores.bins.to_dict(),
                 "images": as_pixels(one.images.pixels),
                 "probs": one.probs,
-                "truth": one.images.labels,
+                "truth": None if one.images.labels is None else one.scores.truth,
                 "energies": one.energies,
                 "ood_energies": one.ood_energies,
                 "ood": metrics["networks"][name]["ood"],
