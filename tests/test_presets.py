@@ -72,6 +72,6 @@ def test_an_unknown_preset_names_the_nearest():
 
 def test_an_estimator_takes_its_settings_from_a_preset():
     estimator = SymbolPerception.from_preset("cifar100", device="cuda", prior=2.0)
-    assert (estimator.n_symbols, estimator.width, estimator.normalise) == (100, 256, True)
+    assert (estimator.n_symbols, estimator.options["width"]) == (100, 256)
     assert (estimator.prior, estimator.device) == (2.0, "cuda")
-    assert estimator.sampling.buffer == 10000
+    assert estimator.sampler.buffer == 10000

@@ -16,9 +16,9 @@ from groundkit.data.examples import UNKNOWN, Examples, parts_of
 from groundkit.data.images import ImageSet
 from groundkit.device import choose_device
 from groundkit.errors import DataError, NetworkError, SpecError, choose_from
+from groundkit.perception.history import Row
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import energy, log_probs
-from groundkit.perception.phases import Row
 from groundkit.program.limits import Limits
 from groundkit.program.source import load_program
 from groundkit.task.spec import as_overrides, parse_spec
@@ -44,7 +44,8 @@ class Grounder:
 
     Attributes:
         task_: Program, spec and examples, checked against each other.
-        history_: One dict a logged step, as in ``history.jsonl``.
+        history_: A row for each thing that is told of training; ``row.to_dict()`` is a line of
+            ``history.jsonl``.
         relabellings_: What the searches for names have found, with their steps.
         symbols_: Network -> its symbols, the columns of :meth:`predict_proba`.
 

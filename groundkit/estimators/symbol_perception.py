@@ -5,7 +5,8 @@ In the manner of scikit-learn: settings in the constructor, what is learnt ends 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,16 +15,39 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Generator, Tensor
 
-from groundkit.errors import DataError, SpecError, choose_from
-from groundkit.perception.augment import AUGMENTATIONS, Augmentation
-from groundkit.perception.backbones import build_backbone
+from groundkit.errors import DataError, SpecError
+from groundkit.perception.augment import Augmentation
 from groundkit.perception.generate import sample_images
-from groundkit.perception.learner import BoundSettings, Learner, Sampling
-from groundkit.perception.model import SymbolModel, energy
-from groundkit.perception.phases import EmbeddingPhase, JointPhase, PhaseSettings, Row
+from groundkit.perception.history import ClusterRow, Row
+from groundkit.perception.langevin import Langevin
+from groundkit.perception.learner import Learner
+from groundkit.perception.model import energy
+from groundkit.perception.phases import EmbeddingPhase, JointPhase, PhaseSettings
+from groundkit.perception.settings import PerceptionSpec, SamplerSpec
 from groundkit.presets import load_preset
-from groundkit.task.settings import bound_settings
+from groundkit.task.networks import build_model
 from groundkit.task.spec import NetworkSpec, TrainSpec
+
+NETWORK_KEYS = ("backbone", "options", "normalise", "temperature", "bfloat16")
+"""Keys of ``[networks.NAME]`` that are settings here; the others are of data and labels."""
+
+TRAIN_KEYS = (
+    "epochs",
+    "min_steps",
+    "pool_batch",
+    "cluster_steps",
+    "cluster_batch",
+    "cluster_learning_rate",
+    "learning_rate",
+    "weight_decay",
+)
+"""Keys of ``[train]`` that are settings here; the others are of the program."""
+
+PERCEPTION_KEYS = tuple(PerceptionSpec.model_fields)
+"""Keys of ``[networks.NAME.perception]``, all of them settings here."""
+
+NETWORK = "net"
+"""The network's name in the history."""
 
 CHUNK = 1000
 
@@ -31,29 +55,40 @@ CHUNK = 1000
 class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     """Self-supervised clustering and an energy-based model in one network.
 
+    Settings have the names and meanings that they have in a spec.
+
     Args:
         n_symbols: Number of clusters K.
         backbone: Name of a built-in backbone, see :mod:`groundkit.perception.backbones`.
-        width: The backbone's width.
-        features: Width of the embedding.
+        options: The backbone's own options, such as ``{"width": 64}``.
         normalise: Whether embeddings have unit norm.
         temperature: Divides the logits.
         bfloat16: Whether the backbone computes with bfloat16: about twice as fast where the
             hardware has it.
         augmentation: A name in ``AUGMENTATIONS`` or an :class:`Augmentation`.
-        cluster_steps: Steps of the clustering phase.
-        joint_steps: Steps of joint training of all terms.
-        batch_size: Images a step.
-        learning_rate: Peak rate of both phases.
         generative: Weight of the generative term; 0 leaves it out, and with it the density.
         invariance: Weight of the invariance term.
-        prior: Weight of the prior term, mean convention.
+        symmetric: Whether either view is that term's target in turn, or the first one alone.
+        stop_gradient: Whether its target is fixed.
+        prior: Weight of the prior term.
+        prior_convention: Whether that term averages over symbols, ``"mean"``, or sums, ``"sum"``.
+        prior_probabilities: Expected share of every cluster; uniform if ``None``.
+        prior_queue: Views of earlier steps that join the prior's marginal.
         contrastive: Weight of the contrastive term in joint training.
+        contrastive_temperature: Its temperature, in the clustering phase too.
         assignment: Weight of the term that holds on to the clustering phase's clusters.
         assignment_fades: Whether that weight falls to 0 over the first half of joint training.
         ema: Decay of the moving average of the weights that training ends with; 0 for the last
             weights as they are.
-        sampling: How the generative term samples.
+        sampler: How the generative term samples; ``SamplerSpec()`` if ``None``.
+        epochs: Passes over the images in joint training; at least ``min_steps`` steps are made.
+        min_steps: Least number of joint steps.
+        pool_batch: Images a joint step.
+        cluster_steps: Steps of the clustering phase.
+        cluster_batch: Images a step of that phase.
+        cluster_learning_rate: Its peak learning rate.
+        learning_rate: That of joint training.
+        weight_decay: AdamW's.
         trust: Whether a ``module:`` backbone may be imported.
         device: Where to train, for instance ``"cuda"``.
         random_state: Seed of everything random.
@@ -70,48 +105,66 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         n_symbols: int = 10,
         *,
         backbone: str = "convnet",
-        width: int = 32,
-        features: int = 128,
+        options: Mapping[str, int] | None = None,
         normalise: bool = False,
         temperature: float = 1.0,
         bfloat16: bool = False,
         augmentation: str | Augmentation = "digits",
-        cluster_steps: int = 300,
-        joint_steps: int = 200,
-        batch_size: int = 256,
-        learning_rate: float = 2e-3,
         generative: float = 0.2,
         invariance: float = 1.0,
+        symmetric: bool = True,
+        stop_gradient: bool = False,
         prior: float = 10.0,
+        prior_convention: Literal["mean", "sum"] = "mean",
+        prior_probabilities: Sequence[float] | None = None,
+        prior_queue: int = 0,
         contrastive: float = 1.0,
+        contrastive_temperature: float = 0.3,
         assignment: float = 1.0,
         assignment_fades: bool = True,
         ema: float = 0.0,
-        sampling: Sampling = Sampling(),  # noqa: B008  (frozen)
+        sampler: SamplerSpec | None = None,
+        epochs: int = 1,
+        min_steps: int = 200,
+        pool_batch: int = 256,
+        cluster_steps: int = 300,
+        cluster_batch: int = 256,
+        cluster_learning_rate: float = 2e-3,
+        learning_rate: float = 2e-3,
+        weight_decay: float = 1e-4,
         trust: bool = False,
         device: str = "cpu",
         random_state: int = 0,
     ) -> None:
         self.n_symbols = n_symbols
         self.backbone = backbone
-        self.width = width
-        self.features = features
+        self.options = options
         self.normalise = normalise
         self.temperature = temperature
         self.bfloat16 = bfloat16
         self.augmentation = augmentation
-        self.cluster_steps = cluster_steps
-        self.joint_steps = joint_steps
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
         self.generative = generative
         self.invariance = invariance
+        self.symmetric = symmetric
+        self.stop_gradient = stop_gradient
         self.prior = prior
+        self.prior_convention = prior_convention
+        self.prior_probabilities = prior_probabilities
+        self.prior_queue = prior_queue
         self.contrastive = contrastive
+        self.contrastive_temperature = contrastive_temperature
         self.assignment = assignment
         self.assignment_fades = assignment_fades
         self.ema = ema
-        self.sampling = sampling
+        self.sampler = sampler
+        self.epochs = epochs
+        self.min_steps = min_steps
+        self.pool_batch = pool_batch
+        self.cluster_steps = cluster_steps
+        self.cluster_batch = cluster_batch
+        self.cluster_learning_rate = cluster_learning_rate
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
         self.trust = trust
         self.device = device
         self.random_state = random_state
@@ -128,27 +181,11 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             SpecError: There is no preset of this name.
         """
         network, train = NetworkSpec(preset=name), TrainSpec(preset=name)
-        bound = bound_settings(network.perception)
         chosen = {
             "n_symbols": load_preset(name).symbols,
-            "backbone": network.backbone,
-            **network.options,
-            "normalise": network.normalise,
-            "temperature": network.temperature,
-            "bfloat16": network.bfloat16,
-            "augmentation": network.perception.augmentation,
-            "cluster_steps": train.cluster_steps,
-            "joint_steps": train.min_steps,
-            "batch_size": train.pool_batch,
-            "learning_rate": train.learning_rate,
-            "generative": bound.generative,
-            "invariance": bound.invariance,
-            "prior": bound.prior,
-            "contrastive": bound.contrastive,
-            "assignment": bound.assignment,
-            "assignment_fades": bound.assignment_fades,
-            "ema": bound.ema,
-            "sampling": bound.sampling,
+            **{key: getattr(network, key) for key in NETWORK_KEYS},
+            **{key: getattr(network.perception, key) for key in PERCEPTION_KEYS},
+            **{key: getattr(train, key) for key in TRAIN_KEYS},
         }
         return cls(**(chosen | settings))
 
@@ -164,30 +201,41 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises:
             DataError: If ``X`` has another shape or range, or holds fewer images than symbols.
-            SpecError: If the augmentation is unknown.
+            SpecError: If a setting has a value that a spec would not take.
             NetworkError: If the backbone or one of its options is.
         """
         del y
+        network, train = self._network(), self._train()
         images = self._images(X)
         if len(images) < self.n_symbols:
             raise DataError(f"{len(images)} images", expected=f"at least {self.n_symbols}")
         channels, height, breadth = images.shape[1:]
         self.image_shape_ = (channels, height, breadth)
-        generator = Generator(self.device).manual_seed(self.random_state)
-        model = self._build(self.image_shape_)
+        with torch.random.fork_rng():
+            torch.manual_seed(self.random_state)
+            model = build_model(network, self.image_shape_, self.n_symbols, trust=self.trust)
+        own = self.augmentation if isinstance(self.augmentation, Augmentation) else None
         learner = Learner(
-            model, self._bound(), self._augmentation(), images, seed=self.random_state
+            model.to(self.device),
+            network.perception,
+            images,
+            seed=self.random_state,
+            augmentation=own,
         )
         self.history_: list[Row] = []
-        self._cluster(learner, generator)
+        generator = Generator(self.device).manual_seed(self.random_state)
+        if train.cluster_steps:
+            self._cluster(learner, train, generator)
         phase = JointPhase(
-            {"": learner},
-            PhaseSettings(self.joint_steps, self.learning_rate),
-            self.batch_size,
+            {NETWORK: learner},
+            PhaseSettings(
+                train.joint_steps(0, len(images)), train.learning_rate, train.weight_decay
+            ),
+            train.pool_batch,
             generator,
-            on_row=self._keep,
+            on_row=self.history_.append,
         )
-        for _ in range(self.joint_steps):
+        for _ in range(phase.steps):
             phase.step()
         self.n_rollbacks_ = phase.rollbacks
         self.model_ = model.eval()
@@ -243,65 +291,43 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             self.model_,
             self.start_,
             wanted,
-            sampler=self.sampling.langevin,
+            sampler=Langevin(self._network().perception.sampler),
             generator=generator,
             steps=steps,
         )
         array: NDArray[np.float32] = images.cpu().numpy()
         return array
 
-    def _cluster(self, learner: Learner, generator: Generator) -> None:
-        """Runs the clustering phase and starts the symbols."""
-        settings = PhaseSettings(self.cluster_steps, self.learning_rate)
-        phase = EmbeddingPhase(learner, settings, self.batch_size, generator)
-        for step in range(1, self.cluster_steps + 1):
-            terms = {"contrastive": phase.step()}
-            self.history_.append({"phase": "cluster", "step": step, "terms": terms})
-        learner.start_symbols()
-
-    def _keep(self, row: Row) -> None:
-        """Adds a row of joint training, in which health is of the one network."""
-        self.history_.append(row | {"health": row["health"][""]} if "health" in row else row)
-
-    def _bound(self) -> BoundSettings:
-        return BoundSettings(
-            generative=self.generative,
-            invariance=self.invariance,
-            prior=self.prior,
-            contrastive=self.contrastive,
-            assignment=self.assignment,
-            assignment_fades=self.assignment_fades,
-            ema=self.ema,
-            sampling=self.sampling,
-        )
-
-    def _augmentation(self) -> Augmentation:
+    def _network(self) -> NetworkSpec:
+        """The settings of the network, checked."""
+        perception = {key: getattr(self, key) for key in PERCEPTION_KEYS}
         if isinstance(self.augmentation, Augmentation):
-            return self.augmentation
-        if self.augmentation not in AUGMENTATIONS:
-            raise SpecError(
-                f"unknown augmentation '{self.augmentation}'",
-                remedy=choose_from(self.augmentation, AUGMENTATIONS),
-            )
-        return AUGMENTATIONS[self.augmentation]
+            del perception["augmentation"]
+        network = {key: getattr(self, key) for key in NETWORK_KEYS}
+        given = network | {"perception": perception}
+        if self.options is None:
+            del given["options"]
+        if self.sampler is None:
+            del perception["sampler"]
+        return NetworkSpec(**given)
 
-    def _build(self, image_shape: tuple[int, int, int]) -> SymbolModel:
-        with torch.random.fork_rng():
-            torch.manual_seed(self.random_state)
-            backbone = build_backbone(
-                self.backbone,
-                image_shape,
-                trust=self.trust,
-                width=self.width,
-                features=self.features,
-            )
-            return SymbolModel(
-                backbone,
-                self.n_symbols,
-                normalise=self.normalise,
-                temperature=self.temperature,
-                bfloat16=self.bfloat16,
-            ).to(self.device)
+    def _train(self) -> TrainSpec:
+        """The settings of the schedule, checked."""
+        train = TrainSpec(**{key: getattr(self, key) for key in TRAIN_KEYS})
+        if train.pool_batch == 0:
+            raise SpecError("pool_batch = 0", expected="at least one image a step")
+        return train
+
+    def _cluster(self, learner: Learner, train: TrainSpec, generator: Generator) -> None:
+        """Runs the clustering phase and starts the symbols."""
+        settings = PhaseSettings(
+            train.cluster_steps, train.cluster_learning_rate, train.weight_decay
+        )
+        phase = EmbeddingPhase(learner, settings, train.cluster_batch, generator)
+        for step in range(1, train.cluster_steps + 1):
+            terms = {"contrastive": phase.step()}
+            self.history_.append(ClusterRow(step=step, network=NETWORK, terms=terms))
+        learner.start_symbols()
 
     def _images(self, X: Any) -> Tensor:  # noqa: N803
         """Images ``(N, C, H, W)`` on the device; points become images of one row."""

@@ -6,7 +6,9 @@ Each number answers for one row of the failure table in :mod:`groundkit.percepti
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,9 +47,14 @@ class Health:
     energy_gap: float | None
     verdicts: tuple[str, ...]
 
-    def as_dict(self) -> dict[str, object]:
-        """The same as plain values, for a history row."""
-        return asdict(self)
+    def to_dict(self) -> dict[str, object]:
+        """The same as JSON-able values, for a history row."""
+        return asdict(self) | {"verdicts": list(self.verdicts)}
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Health:
+        """Reads what :meth:`to_dict` returned."""
+        return cls(**{**values, "verdicts": tuple(values["verdicts"])})
 
 
 @torch.no_grad()

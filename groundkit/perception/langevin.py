@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn
+
+from groundkit.perception.settings import SamplerSpec
 
 Energy = Callable[[Tensor], Tensor]
 """Maps images ``(B, C, H, W)`` to energies ``(B,)``, each a function of its own image alone."""
@@ -40,24 +42,21 @@ def frozen(network: nn.Module) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Langevin:
-    """The sampler's settings; calling it moves a batch of chains.
+    """The sampler; calling it moves a batch of chains.
+
+    The clipped gradient bounds the move of one step when an energy has grown steep, as the proximal
+    steps of JEM++ do (Yang and Ji, 2021).
 
     Attributes:
-        steps: Steps a call.
-        step_size: See the module's formula; the gradient is multiplied by half of it.
-        noise: Standard deviation of the noise added at each step.
-        clip_gradient: Largest absolute gradient of a pixel, before the step; bounds the move of
-            one step when an energy has grown steep, as the proximal steps of JEM++ do (Yang and
-            Ji, 2021).
-        anneal: What remains of step size and noise at a call's last step; they fall by the same
-            factor from step to step. 1 keeps them.
+        settings: Steps a call, their size and noise.
     """
 
-    steps: int = 10
-    step_size: float = 2.0
-    noise: float = 0.01
-    clip_gradient: float = 0.2
-    anneal: float = 1.0
+    settings: SamplerSpec
+
+    @property
+    def step_size(self) -> float:
+        """The size of a step, see the module's formula."""
+        return self.settings.step_size
 
     def __call__(
         self,
@@ -79,20 +78,20 @@ class Langevin:
         Returns:
             ``(B, C, H, W)`` in [-1, 1], without gradient.
         """
-        x = start.detach().clone()
-        count = self.steps if steps is None else steps
+        how, x = self.settings, start.detach().clone()
+        count = how.steps if steps is None else steps
         for number in range(count):
-            share = self.anneal ** (number / max(count - 1, 1))
+            share = how.anneal ** (number / max(count - 1, 1))
             x.requires_grad_(True)
             energies = energy(x)
             (gradient,) = torch.autograd.grad(energies.sum(), x)
             with torch.no_grad():
-                gradient = gradient.clamp(-self.clip_gradient, self.clip_gradient)
+                gradient = gradient.clamp(-how.clip_gradient, how.clip_gradient)
                 before = x.detach()
-                x = before.sub(gradient, alpha=0.5 * share * self.step_size)
-                if self.noise > 0:
+                x = before.sub(gradient, alpha=0.5 * share * how.step_size)
+                if how.noise > 0:
                     draw = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-                    x.add_(draw, alpha=share * self.noise)
+                    x.add_(draw, alpha=share * how.noise)
                 x.clamp_(-1, 1)
                 if levels is not None:
                     arrived = (energies <= levels)[:, None, None, None]
@@ -105,7 +104,7 @@ class Langevin:
 
     def with_step(self, step_size: float) -> Langevin:
         """The same sampler with another step size."""
-        return replace(self, step_size=step_size)
+        return Langevin(self.settings.model_copy(update={"step_size": step_size}))
 
 
 @torch.no_grad()
@@ -180,7 +179,7 @@ class ReplayBuffer(nn.Module):
     Args:
         image_shape: ``(C, H, W)``.
         capacity: Number of chains.
-        reinitialise: Probability that a drawn chain starts anew.
+        reinit: Probability that a drawn chain starts anew.
         start: Where new chains start; uniform noise if ``None``.
         generator: Source of the first chains' randomness, on the CPU.
     """
@@ -191,13 +190,13 @@ class ReplayBuffer(nn.Module):
         self,
         image_shape: tuple[int, int, int],
         capacity: int = 10_000,
-        reinitialise: float = 0.05,
+        reinit: float = 0.05,
         start: InformativeStart | None = None,
         generator: Generator | None = None,
     ) -> None:
         super().__init__()
         self.image_shape = image_shape
-        self.reinitialise = reinitialise
+        self.reinit = reinit
         self.start = start
         self.register_buffer("images", torch.empty(capacity, *image_shape))
         self.images.copy_(self.fresh(capacity, generator))
@@ -221,7 +220,7 @@ class ReplayBuffer(nn.Module):
         """
         device = self.images.device
         places = torch.randperm(len(self.images), generator=generator, device=device)[:count]
-        anew = torch.rand(count, generator=generator, device=device) < self.reinitialise
+        anew = torch.rand(count, generator=generator, device=device) < self.reinit
         # Fresh chains are drawn for the whole batch: reading how many are needed would make a GPU
         # wait for the host.
         fresh = self.fresh(count, generator)

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -22,9 +22,11 @@ from torch import Generator, Tensor, nn
 from groundkit.errors import RunError
 from groundkit.perception.augment import Rows
 from groundkit.perception.distributed import World
-from groundkit.perception.health import diagnose
-from groundkit.perception.learner import Learner, Terms
+from groundkit.perception.health import Health, diagnose
+from groundkit.perception.history import RollbackRow, Row, StepRow
+from groundkit.perception.learner import Learner
 from groundkit.perception.safeguard import Safeguard
+from groundkit.perception.terms import Term, add_up
 
 # Largest norm of a step's gradient.
 EMBEDDING_CLIP_NORM = 1.0
@@ -32,7 +34,6 @@ CLIP_NORM = 5.0
 # The energy's gradient is limited by itself: at tens of times the norm of the others it would
 # drown them in the common clipping, and names would be learnt in the steps between only.
 ENERGY_CLIP_NORM = 4.0
-_ENERGY_TERMS = ("generative", "energy_penalty")
 # Joint steps before the first chains move: energies of an untrained net say nothing.
 _WARM_STEPS = 20
 # Share of the joint steps over which self-labelling fades away. It holds on to clusters while they
@@ -40,9 +41,6 @@ _WARM_STEPS = 20
 # are known to be right and the other terms would leave them, it need not fade.
 _HOLD = 0.5
 REPORT_EVERY = 20
-
-Row = dict[str, Any]
-"""One row of a history."""
 
 
 @dataclass
@@ -248,7 +246,7 @@ class JointPhase:
     def step(
         self,
         queried: Mapping[str, Queried] | None = None,
-        program: Callable[[Mapping[str, Views]], Terms] = lambda views: {},
+        program: Callable[[Mapping[str, Views]], Sequence[Term]] = lambda views: (),
     ) -> None:
         """Makes a step, unless the energy has diverged: then it goes back to a good state.
 
@@ -264,7 +262,7 @@ class JointPhase:
         if found is not None:
             terms, views, health = found
             with self._clock("reason"):
-                terms |= program(views)
+                terms.extend(program(views))
             self._climb(terms, health)
             for learner in self.learners.values():
                 learner.average()
@@ -275,41 +273,43 @@ class JointPhase:
 
     def _perceive(
         self, queried: Mapping[str, Queried]
-    ) -> tuple[Terms, dict[str, Views], Row] | None:
+    ) -> tuple[list[Term], dict[str, Views], dict[str, Health]] | None:
         """Collects every network's terms, its views of queried images and its health.
 
         Returns:
             ``None`` after a rollback.
         """
-        terms: Terms = {}
+        terms: list[Term] = []
         views: dict[str, Views] = {}
-        health: Row = {}
+        health: dict[str, Health] = {}
         for name, learner in self.learners.items():
             prefix = f"{name}." if len(self.learners) > 1 else ""
             with self._clock("perceive"):
                 places, rows, asked = self._batch(learner, queried.get(name))
                 reading = learner.views(places, self._generator, rows)
                 own = learner.clustering_terms(reading, places, self._hold(learner))
-                own |= learner.label_terms(self._generator)
+                own += learner.label_terms(self._generator)
                 if asked:
                     views[name] = (reading.first[:asked], reading.second[:asked])
             samples = None
             if self._samples(learner):
                 with self._clock("sample"):
-                    chains = learner.settings.sampling.chains
+                    chains = learner.settings.sampler.batch
                     places = _draw(learner, chains, self._generator)
                     mine = self._world.own(chains, "the number of chains a step")
-                    generative, samples = learner.generative_terms(places[mine])
-                gap = self._world.mean(generative["generative"][1].detach())
+                    contrast = learner.generative_terms(places[mine])
+                gap = self._world.mean(contrast.terms[0].value.detach())
                 if self._guards[name].update(float(gap)):
                     learner.calm()
-                    self._on_row(self._rolled_back(name, learner))
+                    step_size = learner.sampler.step_size
+                    self._on_row(RollbackRow(step=self.done, network=name, step_size=step_size))
                     return None
-                own |= generative
-            terms |= {prefix + key: value for key, value in own.items()}
+                own += contrast.terms
+                samples = contrast.others
+            terms += (replace(term, name=prefix + term.name) for term in own)
             if self.done % REPORT_EVERY == 0:
                 first = reading.embedding[: len(reading.first)]
-                health[name] = diagnose(reading.first, reading.second, first, samples).as_dict()
+                health[name] = diagnose(reading.first, reading.second, first, samples)
         return terms, views, health
 
     def _batch(self, learner: Learner, queried: Queried | None) -> tuple[Tensor, Rows, int]:
@@ -329,41 +329,32 @@ class JointPhase:
 
     def _samples(self, learner: Learner) -> bool:
         settings = learner.settings
-        turn = self.done % settings.sampling.every == 0
+        turn = self.done % settings.sampler.every == 0
         return settings.generative > 0 and self.done >= _WARM_STEPS and turn
 
-    def _rolled_back(self, name: str, learner: Learner) -> Row:
-        step_size = learner.sampler.step_size
-        return {"phase": "joint", "step": self.done, "rollback": name, "step_size": step_size}
-
-    def _climb(self, terms: Terms, health: Row) -> None:
+    def _climb(self, terms: Sequence[Term], health: Mapping[str, Health]) -> None:
         """Makes the optimiser's step and reports now and then."""
-        energy = _add_up({name: term for name, term in terms.items() if _of_energy(name)})
-        others = _add_up({name: term for name, term in terms.items() if not _of_energy(name)})
+        energy = add_up(term for term in terms if term.of_energy)
+        others = add_up(term for term in terms if not term.of_energy)
         if not torch.isfinite(energy + others):
+            values = ", ".join(f"{term.name} {float(term.value.detach()):g}" for term in terms)
             raise RunError(
-                f"the objective is not a finite number at step {self.done}: "
-                + ", ".join(
-                    f"{name} {float(value.detach()):g}" for name, (_, value) in terms.items()
-                ),
+                f"the objective is not a finite number at step {self.done}: {values}",
                 remedy="lower train.learning_rate",
             )
         with self._clock("perceive"):
             parts = ((energy, ENERGY_CLIP_NORM), (others, CLIP_NORM))
             self._ascent.climb(*(part for part in parts if part[0].requires_grad))
         if self.done % REPORT_EVERY == 0:
+            mean = self._world.mean
             self._on_row(
-                {
-                    "phase": "joint",
-                    "step": self.done,
-                    "terms": {
-                        name: float(self._world.mean(value.detach()))
-                        for name, (_, value) in terms.items()
-                    },
-                    "objective": float(self._world.mean((energy + others).detach())),
-                    "health": health,
-                    "learning_rate": self._ascent.rate,
-                }
+                StepRow(
+                    step=self.done,
+                    terms={term.name: float(mean(term.value.detach())) for term in terms},
+                    objective=float(mean((energy + others).detach())),
+                    health=health,
+                    learning_rate=self._ascent.rate,
+                )
             )
 
     def state_dict(self) -> dict[str, Any]:
@@ -386,13 +377,3 @@ def _draw(learner: Learner, count: int, generator: Generator) -> Tensor:
     """Draws places ``(count,)`` of the pool, with replacement."""
     pool = learner.pool
     return torch.randint(len(pool), (count,), generator=generator, device=pool.device)
-
-
-def _of_energy(name: str) -> bool:
-    """Tells the terms of the energy, whose names several networks prefix by their own."""
-    return name.rpartition(".")[2] in _ENERGY_TERMS
-
-
-def _add_up(terms: Terms) -> Tensor:
-    """Returns the weighted sum of terms, zero without any."""
-    return sum((weight * value for weight, value in terms.values()), torch.zeros(()))

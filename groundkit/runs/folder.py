@@ -7,13 +7,14 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from groundkit.errors import CheckpointError, SpecError
+from groundkit.errors import CheckpointError, Location, SpecError
 from groundkit.files import RowWriter, make_folder, read_rows, write_atomically
-from groundkit.perception.phases import Row
+from groundkit.perception.history import Row
+from groundkit.training.history import read_row
 from groundkit.training.states import Saved, States
 
 _ORIGIN = "run.json"
@@ -45,7 +46,7 @@ class History:
 
     def __init__(self, path: Path, rows: list[Row], seconds: float) -> None:
         self.rows = rows
-        self._file = RowWriter(path, rows)
+        self._file = RowWriter(path, (row.to_dict() for row in rows))
         self._started = time.perf_counter() - seconds
 
     @property
@@ -55,9 +56,9 @@ class History:
 
     def add(self, row: Row) -> None:
         """Writes a row with the seconds since the start."""
-        row["seconds"] = round(self.seconds, 2)
-        self.rows.append(row)
-        self._file.add(row)
+        timed = replace(row, seconds=round(self.seconds, 2))
+        self.rows.append(timed)
+        self._file.add(timed.to_dict())
 
     def __enter__(self) -> History:
         return self
@@ -143,11 +144,14 @@ class RunFolder:
         Args:
             saved: The state that the run goes on from.
             kept: Whether the rows are written; of several processes only the first one writes.
+
+        Raises:
+            CheckpointError: A row of the resumed run cannot be read.
         """
         path = self.path / "history.jsonl" if kept else Path(os.devnull)
         if saved is None or not kept:
             return History(path, [], 0.0)
-        return History(path, read_rows(path)[: saved.facts["rows"]], saved.facts["seconds"])
+        return History(path, _read_history(path, saved.facts["rows"]), saved.facts["seconds"])
 
     def save_state(
         self, step: int, state: Mapping[str, Any], score: float | None, history: History | None
@@ -165,6 +169,22 @@ class RunFolder:
     def clear_states(self) -> None:
         """Removes the states of all processes, when the run has ended."""
         States(self.path / "state").clear()
+
+
+def _read_history(path: Path, count: int) -> list[Row]:
+    """Reads the first rows of a history."""
+    rows = []
+    for number, values in enumerate(read_rows(path)[:count], start=1):
+        try:
+            rows.append(read_row(values))
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise CheckpointError(
+                f"the line is no row of a history: {type(error).__name__}: {error}",
+                expected="what `groundkit run` wrote",
+                remedy="copy the run folder again from where it was made",
+                at=Location(path, number),
+            ) from None
+    return rows
 
 
 def new_path(wanted: Path | None, name: str, seed: int) -> Path:

@@ -13,8 +13,10 @@ import torch
 from groundkit.circuit.cache import cache_folder
 from groundkit.circuit.plan import Plan
 from groundkit.circuit.plan import plan as plan_goal
+from groundkit.perception.learner import Learner
+from groundkit.perception.terms import add_up
 from groundkit.report.words import ShownAsPrinted, seconds
-from groundkit.task.networks import build_model, learner_of
+from groundkit.task.networks import build_model
 from groundkit.task.task import Task, read_task
 
 _TRIED_IMAGES = 64
@@ -109,7 +111,8 @@ def plan_program(
     )
     train = task.spec.train
     examples = len(task.examples)
-    steps = -(-examples // train.batch)
+    images = max(len(task.pool(name)) for name in task.neural)
+    steps = train.epoch_steps(examples, images)
     perceive = sample = cluster = 0.0
     for name in task.neural:
         image, chains = _try(task, name, trust=trust)
@@ -124,7 +127,7 @@ def plan_program(
         perceive_s=perceive,
         sample_s=sample,
         cluster_s=cluster,
-        epochs=max(train.epochs, -(-train.min_steps // steps)),
+        epochs=-(-train.joint_steps(examples, images) // steps),
     )
 
 
@@ -138,7 +141,7 @@ def _try(task: Task, name: str, *, trust: bool) -> tuple[float, float]:
     symbols = len(task.roles.domains[name])
     shape = tuple(pool.shape[1:])
     model = build_model(settings, shape, symbols, trust=trust)
-    learner = learner_of(model, settings, pool, seed=0)
+    learner = Learner(model, settings.perception, pool, seed=0)
     generator = torch.Generator().manual_seed(0)
     images = torch.arange(_TRIED_IMAGES) % len(pool)
     chains_of = torch.arange(settings.perception.sampler.batch) % len(pool)
@@ -148,8 +151,8 @@ def _try(task: Task, name: str, *, trust: bool) -> tuple[float, float]:
         (reading.first + reading.second).sum().backward()  # type: ignore[no-untyped-call]
 
     def chains() -> None:
-        terms, _ = learner.generative_terms(chains_of)
-        sum(value for _, value in terms.values()).backward()  # type: ignore[union-attr]
+        contrast = learner.generative_terms(chains_of)
+        add_up(contrast.terms).backward()  # type: ignore[no-untyped-call]
 
     sampling = _best_of_three(chains) if settings.perception.generative > 0 else 0.0
     return _best_of_three(views) / _TRIED_IMAGES, sampling

@@ -14,11 +14,13 @@ from typing import Any
 import torch
 
 from groundkit.identifiability.identification import Identification
-from groundkit.perception.phases import Row
-from groundkit.report.html import ReportData
+from groundkit.perception.health import Health
+from groundkit.perception.history import RollbackRow, Row, StepRow
+from groundkit.report.html import Event, HealthNote, ReportData
 from groundkit.runs.assess import NetworkAssessment, as_pixels, learnt
 from groundkit.runs.folder import Origin
 from groundkit.task.task import Task
+from groundkit.training.history import RenameRow, SplitRow
 from groundkit.training.trainer import Trainer
 
 _PACKAGES = ("torch", "torchvision", "problog", "PySDD", "numpy", "scikit-learn")
@@ -59,9 +61,9 @@ def collect_metrics(outcome: Outcome) -> dict[str, Any]:
     clock = trainer.clock.seconds
     for part in ("reason", "perceive", "sample", "reground"):
         timing[f"{part}_s"] = round(clock.get(part, 0.0), 3)
-    named = next((row["seconds"] for row in outcome.history if "reground" in row), None)
-    if named is not None:
-        timing["first_names_s"] = named
+    searches = [row for row in outcome.history if isinstance(row, RenameRow)]
+    if searches and searches[0].seconds is not None:
+        timing["first_names_s"] = searches[0].seconds
     if task.asks:
         timing["compile_s"] = round(task.reasoner.compiled.seconds, 3)
     first = next(iter(networks.values()))
@@ -73,9 +75,7 @@ def collect_metrics(outcome: Outcome) -> dict[str, Any]:
         "generation": first["generation"],
         "networks": networks,
         "learnable": task.reasoner.learned_probabilities() if task.asks else {},
-        "relabellings": [
-            {"step": row["step"], **row["reground"]} for row in outcome.history if "reground" in row
-        ],
+        "relabellings": [{"step": row.step, **row.found} for row in searches],
         "rollbacks": trainer.rollbacks,
         "timing": timing,
         "memory": {"peak_mb": _peak_mb()},
@@ -175,9 +175,7 @@ def report_data(outcome: Outcome, metrics: dict[str, Any]) -> ReportData:
         ],
         "query": metrics["query"],
         "identify": metrics["identify"],
-        "history": [
-            _flat(row, task) for row in history if row["phase"] == "joint" and "terms" in row
-        ],
+        "history": [_flat(row) for row in history if isinstance(row, StepRow)],
         "events": _events(history),
         "health": _health(history),
         "timing": metrics["timing"],
@@ -188,42 +186,40 @@ def report_data(outcome: Outcome, metrics: dict[str, Any]) -> ReportData:
     }
 
 
-def _flat(row: Row, task: Task) -> dict[str, float]:
+def _flat(row: StepRow) -> dict[str, float]:
     """Returns a history row as numbers for the curves."""
-    flat = {"step": row["step"], **row["terms"]}
-    for name, health in row.get("health", {}).items():
-        prefix = f"{name}." if len(task.neural) > 1 else ""
-        for key in ("effective_symbols", "energy_gap"):
-            if health.get(key) is not None:
-                flat[prefix + key] = health[key]
+    flat = {"step": row.step, **row.terms}
+    for name, health in row.health.items():
+        prefix = f"{name}." if len(row.health) > 1 else ""
+        flat[f"{prefix}effective_symbols"] = health.effective_symbols
+        if health.energy_gap is not None:
+            flat[f"{prefix}energy_gap"] = health.energy_gap
     return flat
 
 
-def _events(history: Sequence[Row]) -> list[Any]:
+def _events(history: Sequence[Row]) -> list[Event]:
     """Lists re-groundings that moved or split symbols, and rollbacks."""
-    events = []
+    events: list[Event] = []
     for row in history:
-        if ("reground" in row and row["reground"]["accepted"]) or "split" in row:
-            events.append({"step": row["step"], "kind": "reground", "text": row["words"]})
-        elif "rollback" in row:
-            text = f"the energy of {row['rollback']} diverged; went back to the last good state"
-            events.append({"step": row["step"], "kind": "rollback", "text": text})
+        if isinstance(row, SplitRow) or (isinstance(row, RenameRow) and row.accepted):
+            events.append({"step": row.step, "kind": "reground", "text": row.words})
+        elif isinstance(row, RollbackRow):
+            events.append({"step": row.step, "kind": "rollback", "text": row.words})
     return events
 
 
-def _health(history: Sequence[Row]) -> list[Any]:
+def _health(history: Sequence[Row]) -> list[HealthNote]:
     """Words the last health measurements of every network."""
-    last: Row = next((row["health"] for row in reversed(history) if row.get("health")), {})
-    notes: list[Any] = []
+    measured = (row.health for row in reversed(history) if isinstance(row, StepRow) and row.health)
+    last: Mapping[str, Health] = next(measured, {})
+    notes: list[HealthNote] = []
     for name, health in last.items():
-        notes.extend(
-            {"name": name, "status": "warning", "text": text} for text in health["verdicts"]
-        )
-        if not health["verdicts"]:
+        notes.extend({"name": name, "status": "warning", "text": text} for text in health.verdicts)
+        if not health.verdicts:
             text = (
-                f"{health['effective_symbols']:.1f} effective symbols, views agree on "
-                f"{health['view_agreement']:.0%} of images, effective rank "
-                f"{health['effective_rank']:.1f}"
+                f"{health.effective_symbols:.1f} effective symbols, views agree on "
+                f"{health.view_agreement:.0%} of images, effective rank "
+                f"{health.effective_rank:.1f}"
             )
             notes.append({"name": name, "status": "good", "text": text})
     return notes

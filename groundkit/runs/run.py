@@ -18,8 +18,8 @@ from groundkit.errors import LimitError, SpecError, StoppedError
 from groundkit.files import write_atomically
 from groundkit.identifiability.identification import Identification
 from groundkit.perception.distributed import World
+from groundkit.perception.history import RollbackRow, Row
 from groundkit.perception.in_distribution import measure
-from groundkit.perception.phases import Row
 from groundkit.report.html import write_report
 from groundkit.report.verdict import Verdict, judge
 from groundkit.runs.assess import (
@@ -33,6 +33,7 @@ from groundkit.runs.folder import History, Origin, RunFolder, new_path
 from groundkit.runs.results import Outcome, collect_metrics, report_data
 from groundkit.task.anchor import anchored
 from groundkit.task.task import Task, read_task
+from groundkit.training.history import RenameRow, SplitRow
 from groundkit.training.trainer import Trainer
 from groundkit.training.weights import save_weights
 
@@ -65,18 +66,40 @@ class RunResult:
         folder: The run's folder.
         metrics: The content of ``metrics.json``.
         verdict: What came out, in words.
+        accuracy: Share of held-out images whose most probable symbol is the true one.
+        accuracy_matched: The same after the best renaming of symbols.
+        nmi: Normalised mutual information of symbols and truth.
+        query_accuracy: Share of held-out queries answered rightly.
+
+    A score is ``None`` where it does not apply, or true symbols are not known.
     """
 
     folder: Path
     metrics: dict[str, Any]
     verdict: Verdict
+    accuracy: float | None
+    accuracy_matched: float | None
+    nmi: float | None
+    query_accuracy: float | None
+
+    @classmethod
+    def of(cls, folder: Path, metrics: dict[str, Any], verdict: Verdict) -> RunResult:
+        """The result whose scores stand in the content of ``metrics.json``."""
+        scores, queries = metrics["grounding"], metrics["query"] or {}
+        return cls(
+            folder,
+            metrics,
+            verdict,
+            accuracy=scores["accuracy"],
+            accuracy_matched=scores["accuracy_matched"],
+            nmi=scores["nmi"],
+            query_accuracy=queries.get("accuracy"),
+        )
 
     def _repr_html_(self) -> str:
         from html import escape
 
-        scores = self.metrics["grounding"]
-        accuracy = scores.get("accuracy")
-        shown = "unknown" if accuracy is None else f"{accuracy:.1%}"
+        shown = "unknown" if self.accuracy is None else f"{self.accuracy:.1%}"
         return (
             f"<p><b>{escape(self.verdict.found)}</b> {escape(self.verdict.advice)}</p>"
             f"<p>accuracy {shown}, report: {escape(str(self.folder / 'report.html'))}</p>"
@@ -212,10 +235,8 @@ def _train(
 
         def keep(row: Row) -> None:
             history.add(row)
-            if "words" in row:
-                progress.say(f"step {row['step']}: {row['words']}")
-            elif "rollback" in row:
-                progress.say(f"step {row['step']}: the energy diverged, went back")
+            if isinstance(row, RenameRow | SplitRow | RollbackRow):
+                progress.say(f"step {row.step}: {row.words}")
 
         trainer = Trainer(
             task,
@@ -291,7 +312,7 @@ def _finish(
         metrics["identify"],
         metrics["query"],
     )
-    return RunResult(path, metrics, verdict)
+    return RunResult.of(path, metrics, verdict)
 
 
 def _identify(task: Task, progress: Progress) -> Identification | str | None:

@@ -31,6 +31,7 @@ from groundkit.errors import (
 )
 from groundkit.perception.generate import sample_images
 from groundkit.perception.in_distribution import Familiar, measure
+from groundkit.perception.langevin import Langevin
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel, energy, log_probs
 from groundkit.perception.pixels import to_model
@@ -39,9 +40,8 @@ from groundkit.program.limits import Limits
 from groundkit.program.query import Question, pose
 from groundkit.program.source import load_program
 from groundkit.runs.answers import Answer, Answers, ImageReading
-from groundkit.task.networks import build_model, learner_of
+from groundkit.task.networks import build_model
 from groundkit.task.roles import OBSERVED
-from groundkit.task.settings import langevin
 from groundkit.task.spec import load_spec
 from groundkit.task.task import EXCLUDED, Sources, Task
 from groundkit.training.weights import load_weights, read_manifest, read_tensors
@@ -460,7 +460,7 @@ class Session:
             model,
             start.to(self.device),
             wanted,
-            sampler=langevin(self.spec.network(name).perception.sampler),
+            sampler=Langevin(self.spec.network(name).perception.sampler),
             generator=generator,
             steps=steps,
         )
@@ -470,7 +470,8 @@ class Session:
     def learner(self, name: str, seed: int = 0) -> Learner:
         """Returns a network as training left it, with its pool, for evaluation."""
         pool = self.task.pool(name).to(self.device)
-        return learner_of(self.model(name), self.spec.network(name), pool, seed)
+        settings = self.spec.network(name).perception
+        return Learner(self.model(name), settings, pool, seed=seed)
 
     def _repr_html_(self) -> str:
         return f"<p>Run <code>{escape(str(self.folder))}</code>, networks {self.networks}</p>"

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from groundkit.perception.backbones import build_backbone
 from groundkit.perception.distributed import World
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel
-from groundkit.task.settings import bound_settings
 from groundkit.task.spec import NetworkSpec
 from groundkit.task.task import Task
 
@@ -32,23 +29,6 @@ def build_model(
     )
 
 
-def learner_of(
-    model: SymbolModel, spec: NetworkSpec, pool: Tensor, seed: int, world: World | None = None
-) -> Learner:
-    """Makes the learner of a model.
-
-    Args:
-        model: The model, on the device of the pool.
-        spec: The network's settings.
-        pool: Its unlabelled training images, ``(N, C, H, W)`` bytes.
-        seed: Seed of its chains and prototypes.
-        world: The processes that train together.
-    """
-    settings = replace(bound_settings(spec.perception), labels=spec.labels.weight)
-    augmentation = spec.perception.augmentation
-    return Learner(model, settings, augmentation, pool, seed=seed, world=world)
-
-
 def build_learner(
     task: Task,
     name: str,
@@ -62,7 +42,8 @@ def build_learner(
     pool, spec = task.pool(name).to(device), task.spec.network(name)
     symbols = len(task.domains[name])
     model = build_model(spec, tuple(pool.shape[1:]), symbols, trust=trust).to(device)
-    learner = learner_of(model, spec, pool, seed, world)
+    learner = Learner(model, spec.perception, pool, seed=seed, world=world)
     if name in task.labelled:
-        learner.teach(task.labelled[name].pixels, task.labelled[name].targets)
+        known = task.labelled[name]
+        learner.teach(known.pixels, known.targets, spec.labels.weight)
     return learner

@@ -13,38 +13,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 
-from groundkit.errors import Location, SpecError, choose_from
-from groundkit.presets import fill_in, load_preset
-
-_MOST = 10_000_000
-"""Examples and images that may be asked for; more is a slip of the keyboard."""
+from groundkit.errors import Location, SpecError
+from groundkit.perception.settings import PerceptionSpec
+from groundkit.presets.section import MOST, Section, complained_of, refusal, with_preset
 
 
-class _Section(BaseModel):
-    """A table of the spec: unknown keys are errors, values are fixed once read."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
-
-
-def _with_preset(given: Any, table: Literal["network", "train"]) -> Any:
-    """Adds the keys of a table's preset to those that are given."""
-    if not isinstance(given, dict) or not isinstance(given.get("preset"), str):
-        return given
-    return fill_in(given, getattr(load_preset(given["preset"]), table))
-
-
-class QuerySpec(_Section):
+class QuerySpec(Section):
     """What is asked of the program, once per example."""
 
     goal: str
@@ -53,7 +29,7 @@ class QuerySpec(_Section):
     """Values of an observed variable, for a program that cannot enumerate them by itself."""
 
 
-class ExamplesSpec(_Section):
+class ExamplesSpec(Section):
     """Where examples come from: drawn from a labelled data set, or read from the user's file."""
 
     data: str | None = "mnist5k"
@@ -65,9 +41,9 @@ class ExamplesSpec(_Section):
     goal: str | None = None
     """Goal that examples are drawn from, over the same variables, where fewer combinations occur
     than the query allows; training does not see it."""
-    count: int = Field(default=1000, ge=1, le=_MOST)
+    count: int = Field(default=1000, ge=1, le=MOST)
     """Number of examples drawn for training."""
-    held_out: int = Field(default=500, ge=1, le=_MOST)
+    held_out: int = Field(default=500, ge=1, le=MOST)
     """Number of examples drawn from test images, for query accuracy."""
     seed: int = 0
     """Seed of the draw; independent of the training seed."""
@@ -75,92 +51,7 @@ class ExamplesSpec(_Section):
     """Whether the data set's other training images join the unsupervised terms, unlabelled."""
 
 
-class SamplerSpec(_Section):
-    """What the generative term contrasts data with."""
-
-    kind: Literal["langevin", "energy-discrepancy"] = "langevin"
-    """``langevin``: samples of the model by SGLD; ``energy-discrepancy``: perturbed data, faster
-    and blind to what no perturbation looks like. Keys other than the last two are SGLD's."""
-    steps: int = Field(default=10, ge=1)
-    """SGLD steps per sampling."""
-    step_size: float = Field(default=2.0, gt=0)
-    """Twice the factor of the energy's gradient; with ``noise`` 0.01 it is not temperature 1."""
-    noise: float = Field(default=0.01, ge=0)
-    """Standard deviation of the noise added in every step."""
-    clip_gradient: float = Field(default=0.2, gt=0)
-    """Largest absolute gradient of a pixel in one step."""
-    anneal: float = Field(default=1.0, gt=0, le=1)
-    """What remains of step size and noise at a call's last step; 1 keeps them as they are."""
-    buffer: int = Field(default=1000, ge=1)
-    """Number of persistent images in the replay buffer."""
-    reinit: float = Field(default=0.05, ge=0, le=1)
-    """Share of chains that start anew."""
-    batch: int = Field(default=64, ge=1)
-    """Chains per generative step."""
-    every: int = Field(default=4, ge=1)
-    """The generative term joins every so many training steps."""
-    energy_penalty: float = Field(default=0.001, ge=0)
-    """Weight of the squared energies, which keeps them near zero."""
-    data_noise: float = Field(default=0.03, ge=0)
-    """Standard deviation of the noise added to real images in the generative term."""
-    perturbation: float = Field(default=0.3, gt=0)
-    """Standard deviation of each of a perturbation's two steps, of images in [-1, 1]."""
-    negatives: int = Field(default=4, ge=1)
-    """Perturbations of an image."""
-
-
-class PerceptionSpec(_Section):
-    """Weights of the bound's terms, the sampler and the augmentation of one network."""
-
-    generative: float = Field(default=0.2, ge=0)
-    """Weight of L_GEN, the energy-based term."""
-    invariance: float = Field(default=1.0, ge=0)
-    """Weight of L_INV, agreement of an image's two views."""
-    symmetric: bool = True
-    """Whether either view is L_INV's target in turn, or the first one alone."""
-    stop_gradient: bool = False
-    """Whether L_INV's target is fixed, or trained like the other view."""
-    prior: float = Field(default=10.0, ge=0)
-    """Weight of L_PRIOR."""
-    prior_convention: Literal["mean", "sum"] = "mean"
-    """Whether L_PRIOR averages over symbols or sums: for ten symbols weight 10 by ``mean`` is
-    weight 1 by ``sum``."""
-    prior_probabilities: list[float] | None = None
-    """Expected share of every symbol; uniform when absent."""
-    prior_queue: int = Field(default=0, ge=0, le=_MOST)
-    """Views of earlier steps that join L_PRIOR's marginal; with fewer images a step than some ten a
-    symbol, that of one step is biased against confident predictions."""
-    contrastive: float = Field(default=0.0, ge=0)
-    """Weight of the contrastive term in joint training; the clustering phase has it alone."""
-    contrastive_temperature: float = Field(default=0.3, gt=0)
-    """Its temperature, in the clustering phase too."""
-    assignment: float = Field(default=0.0, ge=0)
-    """Weight of the self-labelling term, which holds on to the clusters of the clustering phase;
-    1 where a program has few examples or there is none."""
-    assignment_fades: bool = True
-    """Whether that weight falls to 0 over the first half of joint training; no where the clusters
-    are of shapes that invariance and prior would cut, such as moons."""
-    ema: float = Field(default=0.0, ge=0, lt=1)
-    """Decay of the moving average of the weights in joint training, such as 0.99, which training
-    ends with; 0 ends with the last weights as they are."""
-    augmentation: Literal["none", "digits", "small-digits", "objects", "garments", "points"] = (
-        "digits"
-    )
-    """``digits``: affine, elastic, stroke width; ``small-digits``: affine, elastic, noise, for
-    images of some ten pixels a side; ``objects``: flips, crops, contrast;
-    ``garments``: these and noise; ``points``: small moves in the plane."""
-    sampler: SamplerSpec = SamplerSpec()
-    """SGLD settings."""
-
-    @field_validator("prior_probabilities")
-    @classmethod
-    def _is_a_distribution(cls, shares: list[float] | None) -> list[float] | None:
-        if shares is not None and (min(shares, default=-1) < 0 or abs(sum(shares) - 1) > 1e-6):
-            raise ValueError(f"shares must be at least 0 and sum to 1, they sum to {sum(shares)}")
-        return shares
-
-
-class LabelsSpec(_Section):
+class LabelsSpec(Section):
     """The few labels that training may use; without them it uses none."""
 
     per_symbol: int = Field(default=0, ge=0)
@@ -174,7 +65,7 @@ class LabelsSpec(_Section):
     """Weight of the labels' term, mean log p(label)."""
 
 
-class NetworkSpec(_Section):
+class NetworkSpec(Section):
     """One network of the program: the name inside ``nn(NAME, ...)``."""
 
     preset: str | None = None
@@ -204,10 +95,10 @@ class NetworkSpec(_Section):
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, given: Any) -> Any:
-        return _with_preset(given, "network")
+        return with_preset(given, "network")
 
 
-class TrainSpec(_Section):
+class TrainSpec(Section):
     """The training schedule."""
 
     preset: str | None = None
@@ -250,15 +141,30 @@ class TrainSpec(_Section):
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, given: Any) -> Any:
-        return _with_preset(given, "train")
+        return with_preset(given, "train")
+
+    def epoch_steps(self, examples: int, images: int) -> int:
+        """Number of joint steps of an epoch.
+
+        Args:
+            examples: Examples of the queries; 0 where nothing is asked, so that an epoch is one
+                over the images.
+            images: The largest number of training images of a network.
+        """
+        count, batch = (examples, self.batch) if examples else (images, self.pool_batch)
+        return -(-count // max(batch, 1))
+
+    def joint_steps(self, examples: int, images: int) -> int:
+        """Number of steps of joint training, see :meth:`epoch_steps`."""
+        return max(self.min_steps, self.epochs * self.epoch_steps(examples, images))
 
 
-class EvaluateSpec(_Section):
+class EvaluateSpec(Section):
     """What is measured after training."""
 
     ood: list[str] = Field(default_factory=lambda: ["fashion-mnist", "letters", "noise"])
     """Out-of-distribution sets: data sets, or ``letters``, ``noise``, ``inverted``, ``rotated``."""
-    ood_count: int = Field(default=1000, ge=10, le=_MOST)
+    ood_count: int = Field(default=1000, ge=10, le=MOST)
     """Images of every out-of-distribution set."""
     samples: int = Field(default=10, ge=0)
     """Generated images per symbol; 0 leaves generation out."""
@@ -266,7 +172,7 @@ class EvaluateSpec(_Section):
     """Largest number of SGLD steps of a generated image; it stops at an energy of real images."""
 
 
-class Spec(_Section):
+class Spec(Section):
     """The whole spec of one program."""
 
     query: QuerySpec | None = None
@@ -333,7 +239,8 @@ def parse_spec(text: str, file: Path | None = None, overrides: Sequence[str] = (
     try:
         return Spec.model_validate(data)
     except ValidationError as error:
-        raise _located(error, text, file) from None
+        at = Location(file, line_of(text, complained_of(error)))
+        raise refusal(error, Spec, at) from None
 
 
 def _override(data: dict[str, Any], override: str) -> None:
@@ -356,54 +263,6 @@ def _override(data: dict[str, Any], override: str) -> None:
         data[last] = value
 
 
-def _located(error: ValidationError, text: str, file: Path | None) -> SpecError:
-    """Turns pydantic's first complaint into one message with its line in the file."""
-    first = error.errors()[0]
-    path = [part for part in first["loc"] if isinstance(part, str)]
-    dotted = ".".join(path)
-    at = Location(file, line_of(text, path))
-    if first["type"] == "extra_forbidden":
-        return SpecError(
-            f"unknown key '{dotted}'",
-            remedy=choose_from(path[-1], _keys_at(Spec, path[:-1])),
-            at=at,
-        )
-    if first["type"] == "missing":
-        return SpecError(f"the key '{dotted}' is missing", at=at, remedy=f"add {path[-1]} = ...")
-    return SpecError(f"{dotted} = {_shown(first['input'])}: {first['msg']}", at=at)
-
-
-def _shown(value: Any) -> str:
-    """Prints a value for a message, shortened."""
-    try:
-        text = repr(value)
-    except ValueError:  # Python does not print whole numbers of thousands of digits
-        return "a number of thousands of digits"
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-
-
-def _keys_at(model: type[BaseModel], path: Sequence[str]) -> list[str]:
-    """Names the keys that the spec allows in the table at ``path``."""
-    for part in path:
-        field = model.model_fields.get(part)
-        if field is None:  # the user's own name, as in [networks.NAME]
-            continue
-        model = _section_of(field.annotation) or model
-    return sorted(model.model_fields)
-
-
-def _section_of(annotation: Any) -> type[BaseModel] | None:
-    """Finds the section model inside an annotation such as ``dict[str, NetworkSpec]``."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        found = _section_of(argument)
-        if found is not None:
-            return found
-    return None
-
-
-_SHOWN = 80
 _TABLE = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]")
 _KEY = re.compile(r"^\s*([A-Za-z0-9_.\"'-]+?)\s*=")
 

@@ -17,8 +17,9 @@ from torch import Tensor
 from groundkit.naming.many_to_one import find_splits, name_clusters
 from groundkit.naming.relabelling import Regrounder, Relabelling
 from groundkit.perception.distributed import World
+from groundkit.perception.history import Row
 from groundkit.perception.learner import Learner
-from groundkit.perception.phases import Row
+from groundkit.training.history import RenameRow, SplitRow
 from groundkit.training.symbolic import SymbolicTerm
 
 
@@ -107,7 +108,7 @@ class Namer:
         self.relabellings.append((step, found))
         self.score = found.after
         words = found.describe(self._searchable)
-        self._on_row({"phase": "joint", "step": step, "reground": found.to_dict(), "words": words})
+        self._on_row(RenameRow(step=step, found=found.to_dict(), words=words))
         renamed = {
             name: rows[..., list(found.permutations[name])] if name in found.permutations else rows
             for name, rows in read.items()
@@ -157,8 +158,15 @@ class Namer:
                 f"{symbols[split.dead]} was never predicted, it takes half of "
                 f"{symbols[split.source]}: log-likelihood +{split.gain:.2f}"
             )
-            found = {"network": split.network, "symbol": split.dead, "of": split.source}
-            self._on_row({"phase": "joint", "step": step, "split": found, "words": words})
+            self._on_row(
+                SplitRow(
+                    step=step,
+                    network=split.network,
+                    symbol=split.dead,
+                    of=split.source,
+                    words=words,
+                )
+            )
         return bool(splits)
 
 

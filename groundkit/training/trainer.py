@@ -16,6 +16,7 @@ from torch import Generator
 from groundkit.errors import CheckpointError, StoppedError
 from groundkit.naming.relabelling import Relabelling
 from groundkit.perception.distributed import World
+from groundkit.perception.history import ClusterRow, Row
 from groundkit.perception.learner import Learner
 from groundkit.perception.phases import (
     REPORT_EVERY,
@@ -23,8 +24,9 @@ from groundkit.perception.phases import (
     EmbeddingPhase,
     JointPhase,
     PhaseSettings,
-    Row,
+    Views,
 )
+from groundkit.perception.terms import Term
 from groundkit.task.networks import build_learner
 from groundkit.task.task import Task
 from groundkit.training.name_updates import Namer, name_by_labels
@@ -119,13 +121,9 @@ class Trainer:
     @property
     def joint_steps(self) -> int:
         """Number of steps of joint training."""
-        train = self.task.spec.train
-        if self._symbolic is not None:
-            per_epoch = -(-len(self.task.examples) // train.batch)
-        else:
-            images = max(len(learner.pool) for learner in self.learners.values())
-            per_epoch = -(-images // train.pool_batch)
-        return max(train.min_steps, train.epochs * per_epoch)
+        examples = len(self.task.examples) if self._symbolic is not None else 0
+        images = max(len(learner.pool) for learner in self.learners.values())
+        return self.task.spec.train.joint_steps(examples, images)
 
     @property
     def total_steps(self) -> int:
@@ -170,14 +168,8 @@ class Trainer:
         while phase.done < phase.steps:
             value = phase.step()
             if phase.done % REPORT_EVERY == 0:
-                self._on_row(
-                    {
-                        "phase": "cluster",
-                        "network": name,
-                        "step": phase.done,
-                        "terms": {"contrastive": value},
-                    }
-                )
+                terms = {"contrastive": value}
+                self._on_row(ClusterRow(step=phase.done, network=name, terms=terms))
             self._pause(before + phase.done, f"clustering {name}")
         learner.start_symbols()
         self._named.append(name)
@@ -235,15 +227,12 @@ class Trainer:
         chosen = term.draw(self.generator)
         train = self.task.spec.train
         now = moment(train.schedule, self._joint.done / train.schedule_steps)
-        self._joint.step(
-            term.queried(chosen),
-            lambda views: {
-                "symbolic": (
-                    train.symbolic * now.weight,
-                    term.likelihood(chosen, views, now.temperature),
-                )
-            },
-        )
+
+        def ask(views: Mapping[str, Views]) -> list[Term]:
+            value = term.likelihood(chosen, views, now.temperature)
+            return [Term("symbolic", train.symbolic * now.weight, value)]
+
+        self._joint.step(term.queried(chosen), ask)
 
     def _reground(self, step: int) -> None:
         """Searches for better names."""

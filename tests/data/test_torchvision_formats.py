@@ -10,7 +10,8 @@ from groundkit.data import sources
 from groundkit.estimators.symbol_perception import SymbolPerception
 from groundkit.evaluate.clustering import score_clusters
 from groundkit.evaluate.ood import model_scores, score_ood
-from groundkit.perception.learner import Sampling
+from groundkit.perception.history import StepRow
+from groundkit.perception.settings import SamplerSpec
 
 TRAIN, TEST = 60, 20
 
@@ -83,15 +84,15 @@ def test_the_preset_trains_clusters_scores_and_generates(written):
     small = SymbolPerception.from_preset(
         name,
         n_symbols=3,
-        width=4,
-        features=8,
+        options={"width": 4, "features": 8},
         cluster_steps=2,
-        joint_steps=22,
-        batch_size=16,
-        sampling=Sampling(chains=8, buffer=16, every=1),
+        min_steps=22,
+        pool_batch=16,
+        cluster_batch=16,
+        sampler=SamplerSpec(batch=8, buffer=16, every=1),
     )
     small.fit(data.train.floats())
-    assert any("generative" in row["terms"] for row in small.history_ if "terms" in row)
+    assert any("generative" in row.terms for row in small.history_ if isinstance(row, StepRow))
     scores = score_clusters(data.test.labels, small.predict(data.test.floats()))
     assert scores.n == TEST and 0 <= scores.nmi <= 1
     noise = sources.load_ood("noise", data.test, TEST, 0)

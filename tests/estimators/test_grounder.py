@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 import groundkit
 from groundkit.errors import DataError, SpecError
 from groundkit.estimators.grounder import Grounder
+from groundkit.training.history import RenameRow
 
 SMALL = {
     "examples": {"images": ["X", "Y"], "data": "digits8"},
@@ -91,7 +92,7 @@ def test_symbols_are_grounded_by_sums_alone(fitted, digits5):
     assert (predicted == labels[600:].astype(str)).mean() > 0.8
     assert fitted.predict_proba(images[:3]).sum(1) == pytest.approx(1.0)
     assert fitted.symbols_["net"] == ("0", "1", "2", "3", "4")
-    assert any("words" in row for row in fitted.history_)
+    assert any(isinstance(row, RenameRow) for row in fitted.history_)
 
 
 def test_queries_are_answered_and_scored(fitted, pairs):

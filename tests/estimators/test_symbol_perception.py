@@ -7,7 +7,7 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from groundkit.errors import DataError, NetworkError, SpecError
 from groundkit.estimators.symbol_perception import SymbolPerception
-from groundkit.perception.learner import Sampling
+from groundkit.perception.settings import SamplerSpec
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +26,11 @@ def shapes():
 def small(**settings):
     defaults = {
         "n_symbols": 3,
-        "width": 8,
-        "features": 16,
+        "options": {"width": 8, "features": 16},
         "cluster_steps": 30,
-        "joint_steps": 40,
-        "batch_size": 64,
+        "min_steps": 40,
+        "pool_batch": 64,
+        "cluster_batch": 64,
     }
     return SymbolPerception(**(defaults | settings))
 
@@ -64,7 +64,7 @@ def test_samples_of_a_symbol_are_that_symbol(fitted):
 
 
 def test_the_same_seed_gives_the_same_model_and_another_seed_another(fitted, shapes):
-    short = small(cluster_steps=2, joint_steps=5)
+    short = small(cluster_steps=2, min_steps=5)
     first = clone(short).fit(shapes[0]).predict_proba(shapes[0])
     assert np.array_equal(first, clone(short).fit(shapes[0]).predict_proba(shapes[0]))
     other = clone(short).set_params(random_state=1).fit(shapes[0]).predict_proba(shapes[0])
@@ -72,14 +72,14 @@ def test_the_same_seed_gives_the_same_model_and_another_seed_another(fitted, sha
 
 
 def test_the_history_tells_both_phases_and_the_health(fitted):
-    assert [row["phase"] for row in fitted.history_] == ["cluster"] * 30 + ["joint"] * 2
-    assert fitted.history_[-1]["health"]["effective_symbols"] > 2
+    assert [row.phase for row in fitted.history_] == ["cluster"] * 30 + ["joint"] * 2
+    assert fitted.history_[-1].health["net"].effective_symbols > 2
     assert fitted.n_rollbacks_ == 0
 
 
 def test_points_are_taken_as_images_of_one_row():
     points = np.random.default_rng(0).uniform(-1, 1, size=(60, 2))
-    model = small(n_symbols=2, backbone="mlp", augmentation="none", cluster_steps=1, joint_steps=1)
+    model = small(n_symbols=2, backbone="mlp", augmentation="none", cluster_steps=1, min_steps=1)
     assert model.fit_predict(points).shape == (60,)
     assert model.sample(4).shape == (4, 1, 1, 2)
 
@@ -117,12 +117,12 @@ def test_two_moons_are_told_apart():
     model = SymbolPerception(
         2,
         backbone="mlp",
-        width=64,
-        features=16,
+        options={"width": 64, "features": 16},
         augmentation="points",
         cluster_steps=200,
-        joint_steps=100,
-        batch_size=64,
+        min_steps=100,
+        pool_batch=64,
+        cluster_batch=64,
         generative=0,
         contrastive=0,
         assignment=10,
@@ -132,7 +132,7 @@ def test_two_moons_are_told_apart():
 
 
 def test_the_generative_term_needs_no_sampler(shapes):
-    found = small(sampling=Sampling(kind="energy-discrepancy")).fit(shapes[0])
+    found = small(sampler=SamplerSpec(kind="energy-discrepancy")).fit(shapes[0])
     noise = np.random.default_rng(1).uniform(-1, 1, size=(300, 12, 12))
     assert np.median(found.score_samples(shapes[0])) > np.quantile(found.score_samples(noise), 0.95)
     assert np.mean(found.predict(found.sample(20, symbol=1)) == 1) > 0.9

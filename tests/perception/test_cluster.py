@@ -5,9 +5,10 @@ from sklearn.metrics import normalized_mutual_info_score
 from groundkit.perception.augment import Augmentation
 from groundkit.perception.backbones import build_backbone
 from groundkit.perception.cluster import cluster_embedding, over_cluster, start_prototypes
-from groundkit.perception.learner import BoundSettings, Learner
+from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel
 from groundkit.perception.phases import EmbeddingPhase, PhaseSettings
+from groundkit.perception.settings import PerceptionSpec
 
 KINDS = 3
 
@@ -37,8 +38,8 @@ def fresh_model() -> SymbolModel:
 
 def train(images, steps=40):
     model = fresh_model()
-    settings = Augmentation(thickness=0, shear=0.1)
-    learner = Learner(model, BoundSettings(generative=0), settings, images, seed=0)
+    own = Augmentation(thickness=0, shear=0.1)
+    learner = Learner(model, PerceptionSpec(generative=0), images, seed=0, augmentation=own)
     phase = EmbeddingPhase(learner, PhaseSettings(steps, 2e-3), 64, rng(1))
     values = [phase.step() for _ in range(steps)]
     return model, values

@@ -9,6 +9,7 @@ from groundkit.perception.generate import (
 )
 from groundkit.perception.langevin import Langevin, ReplayBuffer
 from groundkit.perception.model import SymbolModel, energy
+from groundkit.perception.settings import SamplerSpec
 from groundkit.perception.symbol_start import SymbolStart
 
 SHAPE = (1, 6, 6)
@@ -33,7 +34,7 @@ def make_data(count: int = 256) -> torch.Tensor:
 def test_training_on_the_generative_term_gives_data_the_lower_energy_and_makes_samples_of_it():
     model, data = make_model(), make_data()
     buffer = ReplayBuffer(SHAPE, capacity=256, generator=rng(1))
-    sampler = Langevin(steps=10, step_size=2.0)
+    sampler = Langevin(SamplerSpec(steps=10, step_size=2.0))
     optimiser = torch.optim.Adam(model.parameters(), 2e-3)
     for _ in range(150):
         logits = contrast_with_samples(
@@ -58,7 +59,7 @@ def test_chains_move_in_the_buffer_and_gradients_reach_the_parameters():
     buffer = ReplayBuffer(SHAPE, capacity=8, generator=rng())
     before = buffer.images.clone()
     of_data, of_samples = contrast_with_samples(
-        model, make_data(8), buffer=buffer, sampler=Langevin(), generator=rng(1)
+        model, make_data(8), buffer=buffer, sampler=Langevin(SamplerSpec()), generator=rng(1)
     )
     assert (buffer.images != before).flatten(1).any(1).all()
     bound.generative(of_data, of_samples).backward()
@@ -70,7 +71,9 @@ def test_samples_of_a_symbol_are_that_symbol():
     data[:128, :, :3] *= -1
     start = SymbolStart(SHAPE, 3).fit(data, model(data))
     symbols = start.draw_symbols(60, rng(3))
-    samples = sample_images(model, start, symbols, sampler=Langevin(), generator=rng(1))
+    samples = sample_images(
+        model, start, symbols, sampler=Langevin(SamplerSpec()), generator=rng(1)
+    )
     assert samples.shape == (60, *SHAPE) and samples.abs().max() <= 1
     assert (model(samples).argmax(1) == symbols).float().mean() > 0.9
 

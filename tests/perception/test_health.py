@@ -47,6 +47,6 @@ def test_effective_rank_counts_the_directions_of_equal_variance():
 
 
 def test_a_history_row_is_plain_values():
-    row = diagnose(SURE, SURE, SPREAD).as_dict()
+    row = diagnose(SURE, SURE, SPREAD).to_dict()
     assert row["energy_gap"] is None
-    assert row["verdicts"] == ()
+    assert row["verdicts"] == []

@@ -6,6 +6,7 @@ from torch import nn
 
 from groundkit.perception import bound
 from groundkit.perception.langevin import InformativeStart, Langevin, ReplayBuffer, frozen
+from groundkit.perception.settings import SamplerSpec
 
 SHAPE = (1, 4, 4)
 
@@ -20,25 +21,29 @@ def bowl(centre: float):
 
 def test_chains_go_down_in_energy():
     start = torch.full((5, *SHAPE), -0.9)
-    moved = Langevin(steps=200, step_size=0.1, noise=0.0)(bowl(0.4), start, rng())
+    moved = Langevin(SamplerSpec(steps=200, step_size=0.1, noise=0.0))(bowl(0.4), start, rng())
     assert torch.allclose(moved, torch.full_like(moved, 0.4), atol=0.05)
 
 
 def test_chains_stay_within_the_range_of_images_and_carry_no_gradient():
-    moved = Langevin(steps=50, step_size=1.0, noise=0.3)(bowl(5.0), torch.zeros(5, *SHAPE), rng())
+    moved = Langevin(SamplerSpec(steps=50, step_size=1.0, noise=0.3))(
+        bowl(5.0), torch.zeros(5, *SHAPE), rng()
+    )
     assert moved.max() == 1
     assert moved.min() >= -1
     assert not moved.requires_grad
 
 
 def test_a_step_moves_no_pixel_beyond_the_clipped_gradient():
-    sampler = Langevin(steps=1, step_size=2.0, noise=0.0, clip_gradient=0.05)
+    sampler = Langevin(SamplerSpec(steps=1, step_size=2.0, noise=0.0, clip_gradient=0.05))
     moved = sampler(bowl(50.0), torch.zeros(3, *SHAPE), rng())
     assert moved.max() == pytest.approx(0.05)
 
 
 def test_steps_and_noise_shrink_to_what_annealing_leaves_of_them():
-    downhill = Langevin(steps=5, step_size=0.2, noise=0.0, clip_gradient=1.0, anneal=0.0625)
+    downhill = Langevin(
+        SamplerSpec(steps=5, step_size=0.2, noise=0.0, clip_gradient=1.0, anneal=0.0625)
+    )
 
     def slope(x):
         return -x.flatten(1).sum(1)  # every step moves each pixel by half its size
@@ -50,14 +55,14 @@ def test_steps_and_noise_shrink_to_what_annealing_leaves_of_them():
     def flat(x):
         return 0 * x.flatten(1).sum(1)
 
-    noisy = Langevin(steps=2, noise=0.1, anneal=0.5)
+    noisy = Langevin(SamplerSpec(steps=2, noise=0.1, anneal=0.5))
     assert noisy(flat, torch.zeros(4000, *SHAPE), rng()).std() == pytest.approx(
         math.hypot(0.1, 0.05), rel=0.02
     )
 
 
 def test_chains_stand_still_at_their_level_of_energy():
-    sampler = Langevin(steps=300, step_size=0.005, noise=0.0, clip_gradient=10.0)
+    sampler = Langevin(SamplerSpec(steps=300, step_size=0.005, noise=0.0, clip_gradient=10.0))
     start = torch.full((4, *SHAPE), -0.9)
     levels = torch.tensor([0.0, 2.0, 8.0, 1000.0])
     moved = sampler(bowl(0.4), start, rng(), levels=levels)
@@ -75,7 +80,9 @@ def test_a_start_is_fitted_to_pixels_that_never_change():
 
 def test_small_steps_at_temperature_one_sample_the_boltzmann_distribution():
     """With noise sqrt(step) chains follow exp(-E): here a Gaussian of deviation 0.1."""
-    sampler = Langevin(steps=400, step_size=2e-4, noise=math.sqrt(2e-4), clip_gradient=1e9)
+    sampler = Langevin(
+        SamplerSpec(steps=400, step_size=2e-4, noise=math.sqrt(2e-4), clip_gradient=1e9)
+    )
     samples = sampler(
         lambda x: (x**2).flatten(1).sum(1) / (2 * 0.1**2), torch.zeros(500, *SHAPE), rng()
     )
@@ -87,7 +94,7 @@ def test_the_same_generator_gives_the_same_chains_whatever_the_global_seed():
     runs = []
     for seed in (0, 1):
         torch.manual_seed(seed)
-        runs.append(Langevin()(bowl(0.0), torch.zeros(3, *SHAPE), rng(7)))
+        runs.append(Langevin(SamplerSpec())(bowl(0.0), torch.zeros(3, *SHAPE), rng(7)))
     assert torch.equal(*runs)
 
 
@@ -96,7 +103,7 @@ def test_sampling_leaves_no_gradient_in_the_network_and_thaws_it():
     network[1].bias.requires_grad_(False)
     with frozen(network):
         assert not network[1].weight.requires_grad
-        Langevin()(lambda x: network(x)[:, 0], torch.zeros(3, *SHAPE), rng())
+        Langevin(SamplerSpec())(lambda x: network(x)[:, 0], torch.zeros(3, *SHAPE), rng())
     assert network[1].weight.grad is None
     assert network[1].weight.requires_grad
     assert not network[1].bias.requires_grad
@@ -127,7 +134,7 @@ def test_the_generative_gradient_equals_that_of_the_exact_log_likelihood_on_a_gr
 
 
 def test_buffer_chains_persist_and_the_share_of_new_ones_is_as_asked():
-    buffer = ReplayBuffer(SHAPE, capacity=500, reinitialise=0.25, generator=rng())
+    buffer = ReplayBuffer(SHAPE, capacity=500, reinit=0.25, generator=rng())
     buffer.put_back(torch.arange(500), torch.full((500, *SHAPE), 0.5))
     chains, places = buffer.draw(400, rng(1))
     old = (chains == 0.5).flatten(1).all(1)

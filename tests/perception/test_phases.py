@@ -8,9 +8,11 @@ import torch
 from groundkit.perception import learner as learner_module
 from groundkit.perception.augment import AUGMENTATIONS
 from groundkit.perception.backbones import build_backbone
-from groundkit.perception.learner import BoundSettings, Learner, Sampling
+from groundkit.perception.history import RollbackRow
+from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel
 from groundkit.perception.phases import EmbeddingPhase, JointPhase, PhaseSettings
+from groundkit.perception.settings import PerceptionSpec, SamplerSpec
 
 SHAPE = (1, 8, 8)
 SYMBOLS = 3
@@ -24,8 +26,9 @@ def learner(**weights) -> Learner:
     torch.manual_seed(0)
     model = SymbolModel(build_backbone("mlp", SHAPE, width=16, features=8), SYMBOLS)
     images = 2 * torch.rand(40, *SHAPE, generator=rng()) - 1
-    settings = BoundSettings(sampling=Sampling(chains=16, buffer=32), **weights)
-    return Learner(model, settings, "none", images, seed=0)
+    sampler = SamplerSpec(batch=16, buffer=32)
+    settings = PerceptionSpec(augmentation="none", sampler=sampler, **weights)
+    return Learner(model, settings, images, seed=0)
 
 
 def test_an_energy_that_diverges_rolls_back_and_goes_on_with_half_the_sampler_s_step(monkeypatch):
@@ -42,7 +45,7 @@ def test_an_energy_that_diverges_rolls_back_and_goes_on_with_half_the_sampler_s_
     for _ in range(40):
         phase.step()
     assert phase.rollbacks == 1
-    assert [row["step"] for row in rows if "rollback" in row] == [28]
+    assert [row.step for row in rows if isinstance(row, RollbackRow)] == [28]
     assert steps[3:] == [steps[0] / 2] * 3
     assert all(torch.isfinite(p).all() for p in one.model.parameters())
 
@@ -99,7 +102,7 @@ def test_every_weight_switches_its_term():
         phase = JointPhase({"net": one}, PhaseSettings(20, 2e-3), 16, rng(), on_row=rows.append)
         for _ in range(20):
             phase.step()
-        return set(rows[-1]["terms"])
+        return set(rows[-1].terms)
 
     everything = {
         "prior",

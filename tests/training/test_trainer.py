@@ -8,6 +8,8 @@ import torch
 
 from groundkit.data.images import ImageSet
 from groundkit.errors import CheckpointError
+from groundkit.perception.history import StepRow
+from groundkit.training.history import RenameRow, SplitRow
 from groundkit.training.name_updates import name_by_labels
 from groundkit.training.trainer import Trainer
 
@@ -48,10 +50,10 @@ def test_training_learns_nothing_from_labels(small):
 
 def test_history_has_terms_health_and_relabellings(small):
     trainer, rows = train(small("train.min_steps=40"))
-    joint = [row for row in rows if "objective" in row]
-    assert set(joint[0]["terms"]) >= {"symbolic", "prior", "invariance", "generative"}
-    assert "effective_symbols" in joint[0]["health"]["net"]
-    words = [row["words"] for row in rows if "words" in row]
+    joint = [row for row in rows if isinstance(row, StepRow)]
+    assert set(joint[0].terms) >= {"symbolic", "prior", "invariance", "generative"}
+    assert joint[0].health["net"].effective_symbols > 1
+    words = [row.words for row in rows if isinstance(row, RenameRow)]
     assert len(words) == len(trainer.relabellings) == 6
     assert all("log-likelihood" in text for text in words)
 
@@ -65,9 +67,9 @@ def test_switched_off_terms_are_absent(small):
             "train.reground=false",
         )
     )
-    joint = [row for row in rows if "objective" in row]
-    assert set(joint[0]["terms"]) == {"symbolic"}
-    assert not [row for row in rows if "words" in row]
+    joint = [row for row in rows if isinstance(row, StepRow)]
+    assert set(joint[0].terms) == {"symbolic"}
+    assert not [row for row in rows if isinstance(row, RenameRow | SplitRow)]
 
 
 def test_relabelling_moves_the_names(small):
@@ -103,9 +105,8 @@ def test_a_symbol_that_lost_its_cluster_gets_half_of_the_one_that_holds_it(small
         optimiser.step()
     assert (learner.log_probs(bank.pixels).argmax(1) != 4).all()
     trainer._reground(0)
-    assert [row["split"] for row in rows if "split" in row] == [
-        {"network": "net", "symbol": 4, "of": 3}
-    ]
+    splits = [row for row in rows if isinstance(row, SplitRow)]
+    assert [(row.network, row.symbol, row.of) for row in splits] == [("net", 4, 3)]
     trainer._join()
     predicted = learner.log_probs(bank.pixels).argmax(1).numpy()
     assert (predicted == bank.labels)[bank.labels == 4].mean() > 0.8
@@ -158,10 +159,10 @@ def labelled(small, *settings):
 def test_a_label_of_each_symbol_names_the_clusters(small):
     recalls, rows = labelled(small, "networks.net.labels.per_symbol=1")
     assert np.mean(recalls) > 0.8
-    assert "labels" in rows[-1]["terms"]
+    assert "labels" in rows[-1].terms
     without, rows = labelled(small)
     assert np.mean(without) < 0.6
-    assert "labels" not in rows[-1]["terms"]
+    assert "labels" not in rows[-1].terms
 
 
 def test_labels_of_one_symbol_name_that_one(small):

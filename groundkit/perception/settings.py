@@ -1,0 +1,98 @@
+"""The settings of perception: the tables ``[networks.NAME.perception]`` and its ``sampler``.
+
+Spec, presets, ``SymbolPerception`` and training all use these classes, so a setting has one name,
+one default and one check of its value.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from groundkit.presets.section import MOST, Section
+
+
+class SamplerSpec(Section):
+    """What the generative term contrasts data with."""
+
+    kind: Literal["langevin", "energy-discrepancy"] = "langevin"
+    """``langevin``: samples of the model by SGLD; ``energy-discrepancy``: perturbed data, faster
+    and blind to what no perturbation looks like. Keys other than the last two are SGLD's."""
+    steps: int = Field(default=10, ge=1)
+    """SGLD steps per sampling."""
+    step_size: float = Field(default=2.0, gt=0)
+    """Twice the factor of the energy's gradient; with ``noise`` 0.01 it is not temperature 1."""
+    noise: float = Field(default=0.01, ge=0)
+    """Standard deviation of the noise added in every step."""
+    clip_gradient: float = Field(default=0.2, gt=0)
+    """Largest absolute gradient of a pixel in one step."""
+    anneal: float = Field(default=1.0, gt=0, le=1)
+    """What remains of step size and noise at a call's last step; 1 keeps them as they are."""
+    buffer: int = Field(default=1000, ge=1)
+    """Number of persistent images in the replay buffer."""
+    reinit: float = Field(default=0.05, ge=0, le=1)
+    """Share of chains that start anew."""
+    batch: int = Field(default=64, ge=1)
+    """Chains per generative step."""
+    every: int = Field(default=4, ge=1)
+    """The generative term joins every so many training steps."""
+    energy_penalty: float = Field(default=0.001, ge=0)
+    """Weight of the squared energies, which keeps them near zero."""
+    data_noise: float = Field(default=0.03, ge=0)
+    """Standard deviation of the noise added to real images in the generative term."""
+    perturbation: float = Field(default=0.3, gt=0)
+    """Standard deviation of each of a perturbation's two steps, of images in [-1, 1]."""
+    negatives: int = Field(default=4, ge=1)
+    """Perturbations of an image."""
+
+
+class PerceptionSpec(Section):
+    """Weights of the bound's terms, the sampler and the augmentation of one network."""
+
+    generative: float = Field(default=0.2, ge=0)
+    """Weight of L_GEN, the energy-based term."""
+    invariance: float = Field(default=1.0, ge=0)
+    """Weight of L_INV, agreement of an image's two views."""
+    symmetric: bool = True
+    """Whether either view is L_INV's target in turn, or the first one alone."""
+    stop_gradient: bool = False
+    """Whether L_INV's target is fixed, or trained like the other view."""
+    prior: float = Field(default=10.0, ge=0)
+    """Weight of L_PRIOR."""
+    prior_convention: Literal["mean", "sum"] = "mean"
+    """Whether L_PRIOR averages over symbols or sums: for ten symbols weight 10 by ``mean`` is
+    weight 1 by ``sum``."""
+    prior_probabilities: list[float] | None = None
+    """Expected share of every symbol; uniform when absent."""
+    prior_queue: int = Field(default=0, ge=0, le=MOST)
+    """Views of earlier steps that join L_PRIOR's marginal; with fewer images a step than some ten a
+    symbol, that of one step is biased against confident predictions."""
+    contrastive: float = Field(default=0.0, ge=0)
+    """Weight of the contrastive term in joint training; the clustering phase has it alone."""
+    contrastive_temperature: float = Field(default=0.3, gt=0)
+    """Its temperature, in the clustering phase too."""
+    assignment: float = Field(default=0.0, ge=0)
+    """Weight of the self-labelling term, which holds on to the clusters of the clustering phase;
+    1 where a program has few examples or there is none."""
+    assignment_fades: bool = True
+    """Whether that weight falls to 0 over the first half of joint training; no where the clusters
+    are of shapes that invariance and prior would cut, such as moons."""
+    ema: float = Field(default=0.0, ge=0, lt=1)
+    """Decay of the moving average of the weights in joint training, such as 0.99, which training
+    ends with; 0 ends with the last weights as they are."""
+    augmentation: Literal["none", "digits", "small-digits", "objects", "garments", "points"] = (
+        "digits"
+    )
+    """``digits``: affine, elastic, stroke width; ``small-digits``: affine, elastic, noise, for
+    images of some ten pixels a side; ``objects``: flips, crops, contrast;
+    ``garments``: these and noise; ``points``: small moves in the plane."""
+    sampler: SamplerSpec = SamplerSpec()
+    """SGLD settings."""
+
+    @field_validator("prior_probabilities")
+    @classmethod
+    def _is_a_distribution(cls, shares: list[float] | None) -> list[float] | None:
+        if shares is not None and (min(shares, default=-1) < 0 or abs(sum(shares) - 1) > 1e-6):
+            raise ValueError(f"shares must be at least 0 and sum to 1, they sum to {sum(shares)}")
+        return shares
