@@ -9,7 +9,8 @@ otherwise for the user to say (:data:`Invariant`).
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+import warnings
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,6 +19,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from groundkit.perception.augment import AUGMENTATIONS, Augmentation
+from groundkit.perception.ink import ink_and_paper
 from groundkit.perception.pixels import to_model
 
 Invariant = Literal["colour", "flip", "inversion", "rotation", "thickness"]
@@ -37,6 +39,8 @@ SHADES, FREE = 12, 0.15
 _GREY = 0.04
 # Share of ink that a stroke loses when a pixel goes from either side, at least.
 _THIN = 0.5
+# Images of two colours each, whatever they are: so much of them one ink explains.
+_DRAWN = 0.8
 _ANY_ANGLE = 180.0
 
 
@@ -47,10 +51,12 @@ class Choice:
     Attributes:
         augmentation: The augmentation.
         words: What was chosen and why, one sentence.
+        drawing: Whether the network is to see where ink is and not its colour.
     """
 
     augmentation: Augmentation
     words: str
+    drawing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,8 @@ class Look:
             few.
         dark_ink: Share of the images whose ink is darker than their paper.
         thinned: Share of the ink that is lost when a pixel goes from either side of it.
+        two_colours: Share of what differs from paper that one ink explains.
+        equal: Whether all images are the same.
     """
 
     shape: tuple[int, int, int]
@@ -71,28 +79,45 @@ class Look:
     free_colour: bool
     dark_ink: float
     thinned: float
+    two_colours: float
+    equal: bool
 
 
 def choose(
-    pool: Tensor, invariant: Collection[Invariant] | None = None, symbols: Sequence[str] = ()
+    wanted: str,
+    pool: Tensor,
+    invariant: Collection[Invariant] | None = None,
+    symbols: Sequence[str] = (),
 ) -> Choice:
-    """Chooses an augmentation for images.
+    """Finds the augmentation that settings ask for.
 
     Args:
+        wanted: A name in ``AUGMENTATIONS``, or ``auto`` to choose from the images.
         pool: Unlabelled images ``(N, C, H, W)``, bytes or in [-1, 1].
         invariant: What may change without changing a symbol, besides small moves; ``None`` to
             decide it from the images.
         symbols: The symbols' names: where they are names of colours, colour is left alone.
     """
-    channels, height, width = pool.shape[1:]
+    if wanted != "auto":
+        chosen, words = AUGMENTATIONS[wanted], f"{wanted}, as set"
+        if invariant is None:
+            return Choice(chosen, words)
+        said: dict[Invariant, str] = dict.fromkeys(invariant, "as set")
+        return _with_invariance(Choice(chosen, words), said, look_at(pool))
+    _, height, width = pool.shape[1:]
     if min(height, width) < 2 or height * width < 16:
         return Choice(AUGMENTATIONS["points"], "points: too few values for a picture")
     look = look_at(pool)
-    chosen, words = _by_form(look)
-    allowed = _seen(look, symbols) if invariant is None else dict.fromkeys(invariant, "as said")
-    chosen, more = _with_invariance(chosen, allowed, look, said=invariant is not None)
-    chosen = fitted(chosen, height, width)
-    return Choice(chosen, "; ".join([words, *more]))
+    if look.equal:
+        return Choice(
+            AUGMENTATIONS["none"], "none: all images are equal, there is nothing to learn"
+        )
+    found = _by_form(look)
+    if invariant is None:
+        found = _with_colour(found, look, symbols)
+    else:
+        found = _with_invariance(found, dict.fromkeys(invariant, "as set"), look)
+    return replace(found, augmentation=fitted(found.augmentation, height, width))
 
 
 def look_at(pool: Tensor) -> Look:
@@ -100,20 +125,21 @@ def look_at(pool: Tensor) -> Look:
     channels, height, width = pool.shape[1:]
     order = torch.randperm(len(pool), generator=Generator().manual_seed(0))[:SAMPLE]
     images = to_model(pool[order.to(pool.device)]).cpu().float()
-    paper = _border(images)
-    away = (images - paper[:, :, None, None]).abs().mean(1)
-    furthest = away.flatten(1).max(1).values[:, None, None]
-    inked = (away > 0.5 * furthest) & (furthest > 0)
-    count = inked.sum((1, 2)).clamp_min(1)
-    ink = (images * inked[:, None]).sum((2, 3)) / count[:, None]
-    core = ~functional.max_pool2d((~inked)[:, None].float(), 3, 1, 1).bool()[:, 0]
-    drawn = inked.any(2).any(1)
+    ink, paper, share = ink_and_paper(images)
+    inked = share > 0.5
+    core = ~functional.max_pool2d((~inked).float(), 3, 1, 1).bool()
+    drawn = inked.flatten(1).any(1)
+    away = (images - paper[:, :, None, None]).square().sum()
+    step = (ink - paper)[:, :, None, None]
+    rest = (images - paper[:, :, None, None] - share * step).square().sum()
     return Look(
         shape=(channels, height, width),
         colourful=channels > 1 and float((images.amax(1) - images.amin(1)).mean()) > _GREY,
         free_colour=len(images) >= FEWEST and max(_unlike(paper), _unlike(ink[drawn])) > FREE,
         dark_ink=float((ink.mean(1) < paper.mean(1))[drawn].double().mean()) if drawn.any() else 0,
         thinned=1 - float((core.sum() / inked.sum().clamp_min(1)).item()),
+        two_colours=1 - float((rest / away.clamp_min(1e-6)).item()),
+        equal=len(images) > 1 and bool((images == images[:1]).all()),
     )
 
 
@@ -133,63 +159,67 @@ def fitted(augmentation: Augmentation, height: int, width: int) -> Augmentation:
     )
 
 
-def _by_form(look: Look) -> tuple[Augmentation, str]:
+def _by_form(look: Look) -> Choice:
     """Chooses by size and by whether images are strokes or filled shapes."""
     _, height, width = look.shape
     if min(height, width) <= SMALL_SIDE:
-        return AUGMENTATIONS["small-digits"], f"small-digits: {height}x{width} pixels are few"
+        words = f"small-digits: {height}x{width} pixels are few"
+        return Choice(AUGMENTATIONS["small-digits"], words)
     if look.thinned >= _THIN:
-        return AUGMENTATIONS["digits"], "digits: the images are strokes"
-    name = "objects" if look.colourful else "garments"
-    kind = "colour" if look.colourful else "grey"
+        return Choice(AUGMENTATIONS["digits"], "digits: the images are strokes")
+    name, kind = ("objects", "colour") if look.colourful else ("garments", "grey")
     plain = replace(AUGMENTATIONS[name], flip=0.0)
-    return plain, f"{name} without mirror images: the images are filled shapes in {kind}"
+    return Choice(plain, f"{name} without mirror images: the images are filled shapes in {kind}")
 
 
-def _seen(look: Look, symbols: Sequence[str]) -> dict[str, str]:
-    """What varies so freely among the images that it is no symbol, with the reason."""
-    found: dict[str, str] = {}
-    if look.free_colour and not _name_colours(symbols):
-        kind = "colour" if look.colourful else "brightness"
-        found["colour"] = f"every {kind} occurs"
-        if 0.1 < look.dark_ink < 0.9:
-            found["inversion"] = f"ink is darker than paper in {look.dark_ink:.0%}"
-    if look.thinned >= _THIN:
-        found["thickness"] = "strokes"
-    return found
+def _with_colour(chosen: Choice, look: Look, symbols: Sequence[str]) -> Choice:
+    """Leaves colour out where it varies so freely among the images that it is no symbol."""
+    kind = "colour" if look.colourful else "brightness"
+    if _name_colours(symbols):
+        plain = replace(chosen.augmentation, contrast=0.0)
+        return _also(chosen, plain, "colour is kept: the symbols are named by it")
+    if look.free_colour:
+        return _switched_on(chosen, {"colour": f"every {kind} occurs"}, look)
+    if look.colourful:
+        return _also(chosen, chosen.augmentation, "colour is kept: few are in use")
+    return chosen
 
 
-def _with_invariance(
-    chosen: Augmentation, allowed: dict[str, str], look: Look, *, said: bool
-) -> tuple[Augmentation, list[str]]:
-    """Switches parts on that may change, and off those that the user leaves out."""
-    words = []
-    if "colour" in allowed:
-        chosen = replace(chosen, gain=COLOUR, shift=COLOUR)
-        words.append(f"colour changes ({allowed['colour']})")
-    elif look.colourful:
-        chosen = replace(chosen, contrast=min(chosen.contrast, 0.2))
-        words.append("colour is kept, it may be the symbol")
-    if "inversion" in allowed:
-        chosen = replace(chosen, inversion=0.5)
-        words.append(f"dark and bright change places ({allowed['inversion']})")
-    if "flip" in allowed:
-        chosen = replace(chosen, flip=0.5)
-        words.append("mirror images (as said)")
-    if "rotation" in allowed:
-        chosen = replace(chosen, rotation=_ANY_ANGLE)
-        words.append("turned by any angle (as said)")
-    if said and "thickness" not in allowed:
-        chosen = replace(chosen, thickness=0.0)
-    elif said and chosen.thickness == 0:
-        chosen = replace(chosen, thickness=AUGMENTATIONS["digits"].thickness)
-    return chosen, words
+def _with_invariance(chosen: Choice, said: Mapping[Invariant, str], look: Look) -> Choice:
+    """Switches on what a user lists, and off what the list leaves out."""
+    now = chosen.augmentation
+    plain = replace(now, contrast=0.0, flip=0.0, inversion=0.0, gain=0.0, shift=0.0)
+    if "thickness" not in said:
+        plain = replace(plain, thickness=0.0)
+    elif plain.thickness == 0:
+        plain = replace(plain, thickness=Augmentation.thickness)
+    return _switched_on(replace(chosen, augmentation=plain), said, look)
 
 
-def _border(images: Tensor) -> Tensor:
-    """The median colour ``(N, C)`` of the outermost pixels of images ``(N, C, H, W)``."""
-    edges = [images[..., 0, :], images[..., -1, :], images[..., 0], images[..., -1]]
-    return torch.cat(edges, dim=2).median(dim=2).values
+def _switched_on(chosen: Choice, parts: Mapping[Invariant, str], look: Look) -> Choice:
+    """Switches parts on, and words each with its reason."""
+    now = chosen.augmentation
+    if "colour" in parts and look.two_colours >= _DRAWN:
+        words = f"the network sees where ink is, not its colour ({parts['colour']})"
+        chosen = replace(_also(chosen, now, words), drawing=True)
+    elif "colour" in parts:
+        now = replace(now, gain=COLOUR, shift=COLOUR)
+        chosen = _also(chosen, now, f"colour and brightness change ({parts['colour']})")
+    if "inversion" in parts and not chosen.drawing:
+        now = replace(now, inversion=0.5)
+        chosen = _also(chosen, now, f"dark and bright change places ({parts['inversion']})")
+    if "flip" in parts:
+        now = replace(now, flip=0.5)
+        chosen = _also(chosen, now, f"left and right change places ({parts['flip']})")
+    if "rotation" in parts:
+        now = replace(now, rotation=_ANY_ANGLE)
+        chosen = _also(chosen, now, f"turned by any angle ({parts['rotation']})")
+    return chosen
+
+
+def _also(chosen: Choice, augmentation: Augmentation, words: str) -> Choice:
+    """Changes a choice and says so."""
+    return replace(chosen, augmentation=augmentation, words=f"{chosen.words}; {words}")
 
 
 def _unlike(colours: Tensor) -> float:
@@ -200,7 +230,9 @@ def _unlike(colours: Tensor) -> float:
     from sklearn.cluster import KMeans
 
     shades = SHADES if colours.shape[1] > 1 else 2
-    found = KMeans(shades, n_init=3, random_state=0).fit(colours.numpy())
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Number of distinct clusters")
+        found = KMeans(shades, n_init=3, random_state=0).fit(colours.numpy())
     return math.sqrt(found.inertia_ / colours.numel())
 
 

@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from groundkit.errors import CheckpointError
-from groundkit.perception.model import energy
+from groundkit.perception.foreign import ForeignScore, limit_of
+from groundkit.perception.model import SymbolModel, energy
 from groundkit.perception.pixels import to_model
 
-QUANTILE = 0.99
 _CHUNK = 1000
 _MIDDLE = 127.5
 
@@ -24,8 +24,12 @@ class Familiar:
 
     Attributes:
         shape: ``(C, H, W)`` of every image.
-        energy_limit: The energy E(x), in nats, that a share :data:`QUANTILE` of the training
-            images stays below; an image above it is flagged as out of distribution.
+        energy_limit: The energy E(x), in nats, that nearly all training images stay below, by
+            :func:`~groundkit.perception.foreign.limit_of`: odd ones among them do not raise it.
+        foreign_limit: The same of the :class:`~groundkit.perception.foreign.ForeignScore`, above
+            which an image is flagged as out of distribution; ``None`` for a run of an earlier
+            version, whose images are flagged by energy.
+        references: Number of training images that score keeps.
         dark_border: Share of the training images whose border is dark. Near 0 or 1, an image
             with the other kind of border is taken for inverted.
     """
@@ -33,6 +37,8 @@ class Familiar:
     shape: tuple[int, int, int]
     energy_limit: float
     dark_border: float
+    foreign_limit: float | None = None
+    references: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as JSON-able values."""
@@ -51,6 +57,8 @@ class Familiar:
                 (channels, height, width),
                 float(values["energy_limit"]),
                 float(values["dark_border"]),
+                None if values.get("foreign_limit") is None else float(values["foreign_limit"]),
+                int(values.get("references", 0)),
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise CheckpointError(
@@ -59,20 +67,19 @@ class Familiar:
 
 
 @torch.no_grad()
-def measure(model: nn.Module, pool: Tensor) -> Familiar:
+def measure(model: SymbolModel, pool: Tensor) -> tuple[Familiar, ForeignScore]:
     """Measures the training images of a trained network.
 
     Args:
-        model: Gives logits ``(B, K)``.
+        model: The network.
         pool: Unlabelled training images, ``(N, C, H, W)`` bytes, on the model's device.
     """
     energies = torch.cat([energy(model(to_model(part))) for part in torch.split(pool, _CHUNK)])
     channels, height, width = pool.shape[1:]
-    return Familiar(
-        (channels, height, width),
-        float(torch.quantile(energies.double(), QUANTILE)),
-        float((border(pool) < _MIDDLE).double().mean()),
-    )
+    score, limit = ForeignScore.fit(model, pool)
+    dark = float((border(pool) < _MIDDLE).double().mean())
+    shape = (channels, height, width)
+    return Familiar(shape, limit_of(energies), dark, limit, score.references), score
 
 
 def border(pixels: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from groundkit.presets.section import MOST, Section
 
@@ -46,6 +46,14 @@ class SamplerSpec(Section):
     negatives: int = Field(default=4, ge=1)
     """Perturbations of an image."""
 
+    @model_validator(mode="after")
+    def _holds_a_batch(self) -> SamplerSpec:
+        if self.buffer < self.batch:
+            raise ValueError(
+                f"a buffer of {self.buffer} chains is smaller than a batch of {self.batch}"
+            )
+        return self
+
 
 class PerceptionSpec(Section):
     """Weights of the bound's terms, the sampler and the augmentation of one network."""
@@ -63,8 +71,9 @@ class PerceptionSpec(Section):
     prior_convention: Literal["mean", "sum"] = "mean"
     """Whether L_PRIOR averages over symbols or sums: for ten symbols weight 10 by ``mean`` is
     weight 1 by ``sum``."""
-    prior_probabilities: list[float] | None = None
-    """Expected share of every symbol; uniform when absent."""
+    prior_probabilities: list[float] | Literal["learn", "uniform"] = "learn"
+    """Expected share of every symbol; ``learn`` estimates the shares from what the program says of
+    the images in training, and is ``uniform`` without a goal."""
     prior_queue: int = Field(default=0, ge=0, le=MOST)
     """Views of earlier steps that join L_PRIOR's marginal; with fewer images a step than some ten a
     symbol, that of one step is biased against confident predictions."""
@@ -81,18 +90,36 @@ class PerceptionSpec(Section):
     ema: float = Field(default=0.0, ge=0, lt=1)
     """Decay of the moving average of the weights in joint training, such as 0.99, which training
     ends with; 0 ends with the last weights as they are."""
-    augmentation: Literal["none", "digits", "small-digits", "objects", "garments", "points"] = (
-        "digits"
-    )
-    """``digits``: affine, elastic, stroke width; ``small-digits``: affine, elastic, noise, for
-    images of some ten pixels a side; ``objects``: flips, crops, contrast;
-    ``garments``: these and noise; ``points``: small moves in the plane."""
+    augmentation: Literal[
+        "auto", "none", "digits", "small-digits", "objects", "garments", "points"
+    ] = "auto"
+    """``auto``: chosen from the images, ``groundkit check`` says what and why; ``digits``: affine,
+    elastic, stroke width; ``small-digits``: affine, elastic, noise, for images of some ten pixels a
+    side; ``objects``: flips, crops, contrast; ``garments``: these and noise; ``points``: small
+    moves in the plane."""
+    invariant: list[Literal["colour", "flip", "inversion", "rotation", "thickness"]] | None = None
+    """What may change without changing a symbol, besides small moves: colour, left and right, dark
+    and bright, how an image is turned, the width of strokes. An empty list leaves all of them
+    alone; when absent, ``augmentation`` decides."""
     sampler: SamplerSpec = SamplerSpec()
     """SGLD settings."""
 
+    @field_validator("prior_probabilities", mode="before")
+    @classmethod
+    def _absent_is_uniform(cls, shares: object) -> object:
+        return "uniform" if shares is None else shares
+
+    @property
+    def given_shares(self) -> list[float] | None:
+        """The expected share of every symbol, where the user has said it."""
+        known = self.prior_probabilities
+        return None if isinstance(known, str) else known
+
     @field_validator("prior_probabilities")
     @classmethod
-    def _is_a_distribution(cls, shares: list[float] | None) -> list[float] | None:
-        if shares is not None and (min(shares, default=-1) < 0 or abs(sum(shares) - 1) > 1e-6):
+    def _is_a_distribution(cls, shares: list[float] | str) -> list[float] | str:
+        if isinstance(shares, str):
+            return shares
+        if min(shares, default=-1) < 0 or abs(sum(shares) - 1) > 1e-6:
             raise ValueError(f"shares must be at least 0 and sum to 1, they sum to {sum(shares)}")
         return shares

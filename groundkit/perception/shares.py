@@ -1,52 +1,57 @@
 """How often each symbol occurs: an estimate that goes along with training.
 
-The prior term asks for known shares. Where nobody knows them, expectation maximisation estimates
-them: the mean, over images, of the probability of each symbol given the image and what the program
-says of it. By itself that estimate could follow a collapse, of which the term is to warn: a symbol
-that is predicted less often is then expected less often. So an estimate moves only part of the
-way at a time, and never below a floor.
+The prior term asks for the symbols' shares. Where nobody knows them, expectation maximisation
+estimates them: the mean, over images, of the probability of each symbol given the image and what
+the program says of it. By itself that estimate would follow a collapse, of which the term is to
+warn: a symbol that is predicted less often would be expected less often. So the estimate moves a
+part of the way at a time, and what the prior asks for is a mixture of it and of even shares.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-DAMPING = 0.5
+RATE = 0.15
 """Part of the way to the shares found that an estimate moves at a time."""
-FLOOR = 0.3
-"""No symbol is expected less often than this part of an even share."""
+EVEN = 0.3
+"""Part of what the prior asks for that is even."""
+EVERY = 5
+"""Steps between estimates."""
 
 
-def damped(present: Tensor, found: Tensor, damping: float = DAMPING) -> Tensor:
-    """Moves an estimate of shares towards those that were found.
-
-    Args:
-        present: The estimate so far, ``(K,)``, summing to one.
-        found: The shares of the images' symbols ``(K,)``, summing to one.
-        damping: Part of the way to go.
-
-    Returns:
-        ``(K,)``, summing to one, no share below :data:`FLOOR` of an even one.
-    """
-    return with_floor(torch.lerp(present, found.to(present), damping))
-
-
-def with_floor(shares: Tensor, floor: float = FLOOR) -> Tensor:
-    """Raises small shares to a part of an even one, at the cost of the others in proportion.
+class Shares:
+    """The estimated shares of a network's symbols, even at first.
 
     Args:
-        shares: ``(K,)``, summing to one.
-        floor: Part of an even share, below 1.
+        symbols: Number of symbols K.
+        device: Where to keep them.
+
+    Attributes:
+        state: The estimate ``(K,)``, summing to one.
     """
-    least = floor / len(shares)
-    raised = shares
-    # Those that pay may fall below the floor themselves; every round settles at least one.
-    for _ in range(len(shares)):
-        low = raised <= least
-        rest = raised[~low]
-        scaled = raised * ((1 - least * low.sum()) / rest.sum()) if len(rest) else raised
-        raised = torch.where(low, torch.full_like(raised, least), scaled)
-        if bool((raised >= least * (1 - 1e-9)).all()):
-            break
-    return raised / raised.sum()
+
+    def __init__(self, symbols: int, device: torch.device) -> None:
+        self.state = torch.full((symbols,), 1 / symbols, device=device)
+
+    @property
+    def target(self) -> Tensor:
+        """The shares ``(K,)`` that the prior asks for, none of them near zero."""
+        return (1 - EVEN) * self.state + EVEN / len(self.state)
+
+    def move(self, found: Tensor) -> None:
+        """Moves the estimate towards shares ``(K,)`` that were found among images."""
+        if bool(torch.isfinite(found).all()):
+            shares = found.to(self.state).clamp_min(0)
+            self.state = torch.lerp(self.state, shares / shares.sum().clamp_min(1e-9), RATE)
+
+    def permute(self, permutation: Sequence[int]) -> None:
+        """Follows names: the new symbol k is the old ``permutation[k]``."""
+        self.state = self.state[list(permutation)]
+
+    def split(self, dead: int, source: int) -> None:
+        """Shares what two symbols have between them, one of which had taken all."""
+        self.state = self.state.clone()
+        self.state[[dead, source]] = (self.state[dead] + self.state[source]) / 2

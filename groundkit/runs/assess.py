@@ -20,6 +20,7 @@ from groundkit.evaluate.symbols import GroundingScores, score_grounding
 from groundkit.identifiability.identification import Identification
 from groundkit.identifiability.identify import identify
 from groundkit.identifiability.learnt import LearntMap, learnt_map
+from groundkit.perception.foreign import ForeignScore
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import energy, log_probs
 from groundkit.perception.pixels import to_model
@@ -93,7 +94,8 @@ def assess_network(task: Task, name: str, learner: Learner, *, seed: int) -> Net
     named = task.asks or name in task.labelled
     scores = score_grounding(truth, probs, task.domains[name], named=named)
     found = NetworkAssessment(images, probs, energies, scores)
-    inside = foreign_scores(learner, images.pixels)
+    score, _ = ForeignScore.fit(learner.model, learner.pool)
+    inside = foreign_scores(learner, images.pixels, score)
     settings = task.spec.evaluate
     for foreign in settings.ood:
         try:
@@ -104,9 +106,10 @@ def assess_network(task: Task, name: str, learner: Learner, *, seed: int) -> Net
             why = [error.found, error.expected, error.remedy]
             found.ood[foreign] = ood.unavailable(foreign, "; ".join(filter(None, why)))
             continue
-        theirs = foreign_scores(learner, outside.pixels)
+        theirs = foreign_scores(learner, outside.pixels, score)
         found.ood_energies[foreign] = theirs["energy"]
-        found.ood[foreign] = ood.compare_scores(foreign, inside, theirs)
+        density = learner.settings.generative > 0
+        found.ood[foreign] = ood.compare_scores(foreign, inside, theirs, density=density)
     return found
 
 
@@ -165,9 +168,11 @@ def assess_generation(
     found.nearest = judged.floats(near[:, 0])
 
 
-def foreign_scores(learner: Learner, pixels: Tensor) -> dict[str, Floats]:
+def foreign_scores(learner: Learner, pixels: Tensor, score: ForeignScore) -> dict[str, Floats]:
     """Scores ``(N,)`` of images, higher = more foreign, under every detector the model has."""
-    return ood.model_scores(learner.model, to_model(pixels.to(learner.pool.device)))
+    images = to_model(pixels.to(learner.pool.device))
+    together = score(learner.model, images).double().cpu().numpy()
+    return ood.model_scores(learner.model, images) | {"foreign": together}
 
 
 @torch.no_grad()
@@ -226,7 +231,7 @@ def identify_task(task: Task, *, seconds: float = 20.0) -> Identification:
     Raises:
         LimitError: The goal has too many combinations to list.
     """
-    priors = {name: task.spec.network(name).perception.prior_probabilities for name in task.neural}
+    priors = {name: task.spec.network(name).perception.given_shares for name in task.neural}
     return identify(
         task.reasoner.support(),
         task.domains,

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from groundkit.errors import NetworkError
+from groundkit.perception.augment_choice import choose
 from groundkit.report.words import ShownAsPrinted
-from groundkit.task.networks import build_model
+from groundkit.task.networks import build_model, check_pool
 from groundkit.task.task import Task, read_task
 
 
@@ -57,7 +58,7 @@ class Checked(ShownAsPrinted):
         lines += [
             f"  network {name}: {facts['backbone']} with {facts['parameters']} parameters for "
             f"{facts['symbols']} symbols, {facts['pool']} unlabelled images of {facts['data']}, "
-            f"{'x'.join(map(str, facts['image_shape']))}"
+            f"{'x'.join(map(str, facts['image_shape']))}; augmentation {facts['augmentation']}"
             for name, facts in self.networks.items()
         ]
         return "\n".join(lines)
@@ -94,7 +95,8 @@ def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:
     """Builds a network and reads two images with it."""
     pool = task.pool(name)
     settings = task.spec.network(name)
-    symbols = len(task.domains[name])
+    seen, symbols = settings.perception, len(task.domains[name])
+    check_pool(task, name)
     model = build_model(settings, tuple(pool.shape[1:]), symbols, trust=trust)
     with torch.no_grad():
         logits = model(torch.zeros(2, *pool.shape[1:]))
@@ -111,4 +113,5 @@ def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:
         "data": task.examples.banks[name].name,
         "pool": len(pool),
         "image_shape": list(pool.shape[1:]),
+        "augmentation": choose(seen.augmentation, pool, seen.invariant, task.domains[name]).words,
     }

@@ -56,7 +56,10 @@ class Outcome:
 def collect_metrics(outcome: Outcome) -> dict[str, Any]:
     """Returns the content of ``metrics.json``."""
     task, trainer = outcome.task, outcome.trainer
-    networks = {name: one.to_dict() for name, one in outcome.assessed.items()}
+    networks = {
+        name: one.to_dict() | {"augmentation": trainer.learners[name].chosen.words}
+        for name, one in outcome.assessed.items()
+    }
     timing = {f"{name}_s": round(value, 3) for name, value in outcome.seconds.items()}
     clock = trainer.clock.seconds
     for part in ("reason", "perceive", "sample", "reground"):

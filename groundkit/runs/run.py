@@ -250,6 +250,8 @@ def _train(
             rivals=found.listed if isinstance(found, Identification) else (),
             world=world,
         )
+        for name, learner in trainer.learners.items():
+            progress.say(f"augmentation of {name}: {learner.chosen.words}")
         if saved is not None:
             trainer.load_state_dict(saved.state)
         try:
@@ -274,19 +276,18 @@ def _finish(
     """Saves the weights, evaluates on held-out images and writes the report."""
     task, path, origin, learners = trainer.task, folder.path, folder.origin, trainer.learners
     starts = symbol_starts(learners)
+    measured = {name: measure(learner.model, learner.pool) for name, learner in learners.items()}
     save_weights(
         path / "checkpoint",
         {name: learner.model for name, learner in learners.items()}
         | {f"{name}.buffer": learner.buffer for name, learner in learners.items()}
         | {f"{name}.start": start for name, start in starts.items()}
+        | {f"{name}.foreign": score for name, (_, score) in measured.items()}
         | ({"program": task.reasoner} if task.asks else {}),
         {
             "program": str(task.sources.program),
             "seed": origin.seed,
-            "networks": {
-                name: measure(learner.model, learner.pool).to_dict()
-                for name, learner in learners.items()
-            },
+            "networks": {name: known.to_dict() for name, (known, _) in measured.items()},
         },
     )
     progress.say("evaluating on held-out images")

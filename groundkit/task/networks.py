@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from groundkit.errors import DataError
 from groundkit.perception.backbones import build_backbone
 from groundkit.perception.distributed import World
 from groundkit.perception.learner import Learner
@@ -29,6 +30,22 @@ def build_model(
     )
 
 
+def check_pool(task: Task, name: str) -> None:
+    """Refuses a network that has fewer training images than symbols.
+
+    Raises:
+        DataError: It has.
+    """
+    images, symbols = len(task.pool(name)), len(task.domains[name])
+    if images < symbols:
+        raise DataError(
+            f"network '{name}' has {images} training images for {symbols} symbols",
+            expected="at least an image a symbol",
+            remedy="give more images, or leave out symbols that none of them shows",
+            at=task.at("examples"),
+        )
+
+
 def build_learner(
     task: Task,
     name: str,
@@ -40,9 +57,10 @@ def build_learner(
 ) -> Learner:
     """Builds an untrained network of a task and its learner, on a device."""
     pool, spec = task.pool(name).to(device), task.spec.network(name)
-    symbols = len(task.domains[name])
-    model = build_model(spec, tuple(pool.shape[1:]), symbols, trust=trust).to(device)
-    learner = Learner(model, spec.perception, pool, seed=seed, world=world)
+    domain = task.domains[name]
+    check_pool(task, name)
+    model = build_model(spec, tuple(pool.shape[1:]), len(domain), trust=trust).to(device)
+    learner = Learner(model, spec.perception, pool, seed=seed, symbols=domain, world=world)
     if name in task.labelled:
         known = task.labelled[name]
         learner.teach(known.pixels, known.targets, spec.labels.weight)

@@ -46,7 +46,7 @@ def check_networks(program: Program, spec: Spec, file: Path, at: Locate) -> None
                 remedy=choose_from(name, networks),
                 at=at("networks", name),
             )
-        prior = settings.perception.prior_probabilities
+        prior = settings.perception.given_shares
         if prior is not None and len(prior) != len(networks[name].domain):
             raise SpecError(
                 f"networks.{name}.perception.prior_probabilities has {len(prior)} numbers",

@@ -1,4 +1,4 @@
-"""How often each symbol occurs among the images, under the program."""
+"""How often each symbol occurs among a step's images, under the program."""
 
 from __future__ import annotations
 
@@ -8,56 +8,39 @@ import torch
 from torch import Tensor
 
 from groundkit.perception.learner import Learner
-from groundkit.training.symbolic import SymbolicTerm
+from groundkit.perception.phases import Views
+from groundkit.perception.shares import EVERY
 
 
-def posteriors(term: SymbolicTerm, read: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Probability of every symbol of every call, given the images and that the queries hold.
+def learn_shares(
+    likelihood: Tensor,
+    views: Mapping[str, Views],
+    learners: Mapping[str, Learner],
+    *,
+    examples: int,
+    step: int,
+) -> None:
+    """Moves the estimated shares of every network that learns them.
 
-    ``P(query)`` is linear in the probabilities of each call, so ``d log P / d log p_s`` is the
-    share of it in which the call holds ``s``; what of P does not depend on the call leaves its
-    probabilities as they are.
-
-    Args:
-        term: Gives the exact likelihood of the examples.
-        read: Network -> log-probabilities ``(m, S, K)`` of the examples.
-
-    Returns:
-        Network -> ``(m, S, K)``.
-    """
-    rows = {name: values.detach().clone().requires_grad_() for name, values in read.items()}
-    with torch.enable_grad():
-        total = term.reasoner.log_likelihood(rows, term.answers).sum()
-        slopes = torch.autograd.grad(total, list(rows.values()), allow_unused=True)
-    found = {}
-    for (name, values), slope in zip(read.items(), slopes, strict=True):
-        held = torch.zeros_like(values) if slope is None else torch.nan_to_num(slope).clamp(0, 1)
-        free = (1 - held.sum(-1, keepdim=True)).clamp_min(0)
-        found[name] = held + free * values.exp()
-    return found
-
-
-def shares_of_steps(
-    term: SymbolicTerm | None, learners: Mapping[str, Learner], queried: int, pooled: int
-) -> dict[str, Tensor]:
-    """Shares of symbols among the images that a step shows to each network.
+    The likelihood is the mean of ``log P(query)`` over n examples in each of two views, and P is
+    linear in the probabilities p of each call. So its slope in the logits of a call is
+    ``(q - p) / 2n`` with q the probability of every symbol given the image *and* the query: added
+    up over the calls of a step, these slopes say by how much the program corrects what the
+    network sees.
 
     Args:
-        term: The program's part of training, ``None`` without one.
-        learners: The networks by name.
-        queried: Examples of a step.
-        pooled: Images of a step beside those of its examples.
-
-    Returns:
-        Network -> ``(K,)``.
+        likelihood: The mean log-likelihood of the step's queries, as a function of ``views``.
+        views: Network -> logits of the queried images in both views.
+        learners: The networks by name, each of which has just read the step's images.
+        examples: Number n of examples.
+        step: Steps so far; most are left out, since estimates change slowly.
     """
-    known = {} if term is None else posteriors(term, term.read(learners))
-    found = {}
-    for name, learner in learners.items():
-        shares = learner.log_probs(learner.pool).double().exp().mean(0) * pooled
-        count = float(pooled)
-        if name in known:
-            weight = queried * known[name].shape[1]
-            shares, count = shares + weight * known[name].mean((0, 1)), count + weight
-        found[name] = shares / count
-    return found
+    wanted = [name for name in views if learners[name].learns_shares]
+    if step % EVERY or not wanted or not likelihood.requires_grad:
+        return
+    logits = [view for name in wanted for view in views[name]]
+    slopes = torch.autograd.grad(likelihood, logits, retain_graph=True, allow_unused=True)
+    for place, name in enumerate(wanted):
+        both = [s.sum(0) for s in slopes[2 * place : 2 * place + 2] if s is not None]
+        if both:
+            learners[name].learn_shares(2 * examples * torch.stack(both).sum(0))

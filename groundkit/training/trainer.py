@@ -30,7 +30,8 @@ from groundkit.perception.terms import Term
 from groundkit.task.networks import build_learner
 from groundkit.task.task import Task
 from groundkit.training.name_updates import Namer, name_by_labels
-from groundkit.training.symbolic import SymbolicTerm, moment
+from groundkit.training.shares import learn_shares
+from groundkit.training.symbolic import Moment, SymbolicTerm, moment
 
 # Names that are kept are learnt, right or wrong, so in the first half of joint training the
 # likelier ones are taken on weak evidence; later only a clear gain may move a symbol.
@@ -230,6 +231,10 @@ class Trainer:
 
         def ask(views: Mapping[str, Views]) -> list[Term]:
             value = term.likelihood(chosen, views, now.temperature)
+            if now == Moment():
+                learn_shares(
+                    value, views, self.learners, examples=len(chosen), step=self._joint.done
+                )
             return [Term("symbolic", train.symbolic * now.weight, value)]
 
         self._joint.step(term.queried(chosen), ask)
