@@ -78,7 +78,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         prior: Weight of the prior term.
         prior_convention: Whether that term averages over symbols, ``"mean"``, or sums, ``"sum"``.
         prior_probabilities: Expected share of every cluster, or ``"uniform"``; ``"learn"`` is
-            uniform too, there being no program to learn shares from.
+            the same, there being no program to learn shares from.
         prior_queue: Views of earlier steps that join the prior's marginal.
         contrastive: Weight of the contrastive term in joint training.
         contrastive_temperature: Its temperature, in the clustering phase too.
@@ -125,7 +125,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         stop_gradient: bool = False,
         prior: float = 10.0,
         prior_convention: Literal["mean", "sum"] = "mean",
-        prior_probabilities: Sequence[float] | str | None = "uniform",
+        prior_probabilities: Sequence[float] | str | None = "learn",
         prior_queue: int = 0,
         contrastive: float = 1.0,
         contrastive_temperature: float = 0.3,

@@ -192,7 +192,7 @@ def _with_invariance(chosen: Choice, said: Mapping[Invariant, str], look: Look) 
     if "thickness" not in said:
         plain = replace(plain, thickness=0.0)
     elif plain.thickness == 0:
-        plain = replace(plain, thickness=Augmentation.thickness)
+        plain = replace(plain, thickness=AUGMENTATIONS["digits"].thickness)
     return _switched_on(replace(chosen, augmentation=plain), said, look)
 
 

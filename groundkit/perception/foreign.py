@@ -39,7 +39,7 @@ def limit_of(values: Tensor) -> float:
     if not len(finite):
         return float("nan")
     levels = torch.tensor([0.5, 0.75, _QUANTILE], dtype=torch.double, device=finite.device)
-    half, upper, high = torch.quantile(finite, levels).tolist()
+    half, upper, high = (float(value) for value in torch.quantile(finite, levels))
     robust = half + WIDE * (upper - half)
     return min(high, robust) if upper > half else high
 

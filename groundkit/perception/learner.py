@@ -388,7 +388,7 @@ class Learner:
             "average": None if self._average is None else self._average.state_dict(),
             "clusters": self.clusters,
             "queue": self._queue,
-            "shares": self.shares.state,
+            "shares": self.shares.estimate,
             "step_size": self.sampler.step_size,
             "generator": self.generator.get_state(),
         }
@@ -402,7 +402,7 @@ class Learner:
             self._average = self._new_average()
             self._average.load_state_dict(state["average"])
         self._queue = state["queue"].to(self.pool.device)
-        self.shares.state = state["shares"].to(self.pool.device)
+        self.shares.estimate = state["shares"].to(self.pool.device)
         clusters = state["clusters"]
         self.clusters = None if clusters is None else clusters.to(self.pool.device)
         self.sampler = self.sampler.with_step(state["step_size"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from groundkit.presets.section import MOST, Section
 
@@ -33,8 +33,8 @@ class SamplerSpec(Section):
     """Number of persistent images in the replay buffer."""
     reinit: float = Field(default=0.05, ge=0, le=1)
     """Share of chains that start anew."""
-    batch: int = Field(default=64, ge=1)
-    """Chains per generative step."""
+    batch: int = Field(default=64, ge=1, validate_default=True)
+    """Chains per generative step, at most ``buffer``."""
     every: int = Field(default=4, ge=1)
     """The generative term joins every so many training steps."""
     energy_penalty: float = Field(default=0.001, ge=0)
@@ -46,13 +46,13 @@ class SamplerSpec(Section):
     negatives: int = Field(default=4, ge=1)
     """Perturbations of an image."""
 
-    @model_validator(mode="after")
-    def _holds_a_batch(self) -> SamplerSpec:
-        if self.buffer < self.batch:
-            raise ValueError(
-                f"a buffer of {self.buffer} chains is smaller than a batch of {self.batch}"
-            )
-        return self
+    @field_validator("batch")
+    @classmethod
+    def _is_in_the_buffer(cls, batch: int, info: ValidationInfo) -> int:
+        held = info.data.get("buffer", batch)
+        if batch > held:
+            raise ValueError(f"a batch of {batch} chains needs a buffer of as many, it has {held}")
+        return batch
 
 
 class PerceptionSpec(Section):

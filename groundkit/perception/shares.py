@@ -14,8 +14,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-RATE = 0.15
-"""Part of the way to the shares found that an estimate moves at a time."""
+RATE, WHOLE_RATE = 0.15, 0.5
+"""Part of the way to the shares found that an estimate moves at a time: to those of a step's
+images, and to those of all."""
 EVEN = 0.3
 """Part of what the prior asks for that is even."""
 EVERY = 5
@@ -30,28 +31,28 @@ class Shares:
         device: Where to keep them.
 
     Attributes:
-        state: The estimate ``(K,)``, summing to one.
+        estimate: The shares ``(K,)``, summing to one.
     """
 
     def __init__(self, symbols: int, device: torch.device) -> None:
-        self.state = torch.full((symbols,), 1 / symbols, device=device)
+        self.estimate = torch.full((symbols,), 1 / symbols, device=device)
 
     @property
     def target(self) -> Tensor:
         """The shares ``(K,)`` that the prior asks for, none of them near zero."""
-        return (1 - EVEN) * self.state + EVEN / len(self.state)
+        return (1 - EVEN) * self.estimate + EVEN / len(self.estimate)
 
-    def move(self, found: Tensor) -> None:
-        """Moves the estimate towards shares ``(K,)`` that were found among images."""
+    def move(self, found: Tensor, rate: float = RATE) -> None:
+        """Moves the estimate a part of the way to shares ``(K,)`` that were found among images."""
         if bool(torch.isfinite(found).all()):
-            shares = found.to(self.state).clamp_min(0)
-            self.state = torch.lerp(self.state, shares / shares.sum().clamp_min(1e-9), RATE)
+            shares = found.to(self.estimate).clamp_min(0)
+            self.estimate = torch.lerp(self.estimate, shares / shares.sum().clamp_min(1e-9), rate)
 
     def permute(self, permutation: Sequence[int]) -> None:
         """Follows names: the new symbol k is the old ``permutation[k]``."""
-        self.state = self.state[list(permutation)]
+        self.estimate = self.estimate[list(permutation)]
 
     def split(self, dead: int, source: int) -> None:
         """Shares what two symbols have between them, one of which had taken all."""
-        self.state = self.state.clone()
-        self.state[[dead, source]] = (self.state[dead] + self.state[source]) / 2
+        self.estimate = self.estimate.clone()
+        self.estimate[[dead, source]] = (self.estimate[dead] + self.estimate[source]) / 2

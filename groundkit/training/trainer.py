@@ -30,7 +30,7 @@ from groundkit.perception.terms import Term
 from groundkit.task.networks import build_learner
 from groundkit.task.task import Task
 from groundkit.training.name_updates import Namer, name_by_labels
-from groundkit.training.shares import learn_shares
+from groundkit.training.shares import estimate_shares, learn_shares
 from groundkit.training.symbolic import Moment, SymbolicTerm, moment
 
 # Names that are kept are learnt, right or wrong, so in the first half of joint training the
@@ -245,6 +245,11 @@ class Trainer:
             with self.clock("reground"):
                 early = 2 * step < self.joint_steps
                 moved = self._namer.search(step, EARLY_LEVEL if early else LATE_LEVEL)
+                train = self.task.spec.train
+                assert self._symbolic is not None  # a search for names has queries to go by
+                estimate_shares(
+                    self._symbolic, self.learners, examples=train.batch, pooled=train.pool_batch
+                )
             if moved:
                 self._joint.renew()
 

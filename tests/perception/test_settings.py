@@ -64,7 +64,7 @@ def test_the_estimator_s_defaults_are_the_spec_s_but_for_those_of_clustering_alo
 
 def test_the_spec_names_the_augmentations_there_are():
     named = get_args(PerceptionSpec.model_fields["augmentation"].annotation)
-    assert set(named) == set(AUGMENTATIONS)
+    assert set(named) == {*AUGMENTATIONS, "auto"}
 
 
 @pytest.mark.parametrize("name", preset_names())

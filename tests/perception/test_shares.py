@@ -13,11 +13,11 @@ def distribution(weights: list[float]) -> torch.Tensor:
 @settings(max_examples=30, deadline=None)
 def test_estimates_stay_distributions_and_come_near_what_is_found(weights, steps):
     shares, found = Shares(len(weights), torch.device("cpu")), distribution(weights)
-    before = (shares.state - found).abs().sum()
+    before = (shares.estimate - found).abs().sum()
     for _ in range(steps):
         shares.move(found)
-    assert torch.allclose(shares.state.sum(), torch.ones(()))
-    assert (shares.state - found).abs().sum() <= before + 1e-6
+    assert torch.allclose(shares.estimate.sum(), torch.ones(()))
+    assert (shares.estimate - found).abs().sum() <= before + 1e-6
     assert torch.allclose(shares.target.sum(), torch.ones(()))
 
 
@@ -31,13 +31,13 @@ def test_a_collapse_cannot_take_the_target_along():
 def test_an_estimate_that_is_no_number_changes_nothing():
     shares = Shares(3, torch.device("cpu"))
     shares.move(torch.tensor([float("nan"), 0.5, 0.5]))
-    assert torch.equal(shares.state, torch.full((3,), 1 / 3))
+    assert torch.equal(shares.estimate, torch.full((3,), 1 / 3))
 
 
 def test_shares_follow_names():
     shares = Shares(3, torch.device("cpu"))
-    shares.state = torch.tensor([0.2, 0.3, 0.5])
+    shares.estimate = torch.tensor([0.2, 0.3, 0.5])
     shares.permute([2, 0, 1])
-    assert torch.equal(shares.state, torch.tensor([0.5, 0.2, 0.3]))
+    assert torch.equal(shares.estimate, torch.tensor([0.5, 0.2, 0.3]))
     shares.split(1, 0)
-    assert torch.allclose(shares.state, torch.tensor([0.35, 0.35, 0.3]))
+    assert torch.allclose(shares.estimate, torch.tensor([0.35, 0.35, 0.3]))

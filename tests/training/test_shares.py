@@ -8,6 +8,7 @@ import torch
 from groundkit.perception.learner import Reading
 from groundkit.perception.shares import EVERY, RATE
 from groundkit.training.shares import learn_shares
+from groundkit.training.shares import posteriors as program_posteriors
 from groundkit.training.trainer import Trainer
 from tests.small_task import small
 
@@ -43,29 +44,38 @@ def read(small, *settings):
 
 def test_they_move_to_what_image_and_query_say_together(small):
     learner, rows, views, likelihood = read(small)
-    learn_shares(likelihood, {"net": views}, {"net": learner}, examples=EXAMPLES, step=EVERY)
+    learn_shares(likelihood, {"net": views}, {"net": learner}, examples=EXAMPLES, step=EVERY + 1)
     known = []
     for one in rows:
         p = one.detach().softmax(-1).double()
         known += [posteriors(p[3 * k : 3 * k + 3]) for k in range(EXAMPLES)]
         known.append(p[3 * EXAMPLES :])  # images that no query asks about
     expected = torch.lerp(torch.full((SYMBOLS,), 0.2).double(), torch.cat(known).mean(0), RATE)
-    assert learner.shares.state.double() == pytest.approx(expected, abs=1e-6)
+    assert learner.shares.estimate.double() == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("shares", ["uniform", "[0.2,0.2,0.2,0.2,0.2]"])
 def test_shares_that_are_given_are_not_learnt(small, shares):
     setting = f"networks.net.perception.prior_probabilities={shares}"
     learner, _, views, likelihood = read(small, setting)
-    learn_shares(likelihood, {"net": views}, {"net": learner}, examples=EXAMPLES, step=EVERY)
-    assert torch.equal(learner.shares.state, torch.full((SYMBOLS,), 0.2))
+    learn_shares(likelihood, {"net": views}, {"net": learner}, examples=EXAMPLES, step=EVERY + 1)
+    assert torch.equal(learner.shares.estimate, torch.full((SYMBOLS,), 0.2))
 
 
 def test_training_learns_them_and_a_state_holds_them(small):
     trainer = Trainer(small(), torch.device("cpu"), 0)
     trainer.train()
-    learnt = trainer.learners["net"].shares.state
+    learnt = trainer.learners["net"].shares.estimate
     assert not torch.equal(learnt, torch.full((SYMBOLS,), 0.2))
     again = Trainer(small(), torch.device("cpu"), 0)
     again.load_state_dict(trainer.state_dict())
-    assert torch.equal(again.learners["net"].shares.state, learnt)
+    assert torch.equal(again.learners["net"].shares.estimate, learnt)
+
+
+def test_posteriors_of_all_examples_are_those_of_the_combinations(small):
+    trainer = Trainer(small(), torch.device("cpu"), 0)
+    term = trainer._symbolic
+    rows = torch.randn(len(term.answers), 3, SYMBOLS, generator=torch.Generator().manual_seed(2))
+    found = program_posteriors(term, {"net": rows.double().log_softmax(-1)})["net"]
+    expected = torch.stack([posteriors(p) for p in rows.double().softmax(-1)])
+    assert found == pytest.approx(expected, abs=1e-6)
