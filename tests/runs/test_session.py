@@ -11,8 +11,7 @@ from PIL import Image
 
 from groundkit.errors import CheckpointError, DataError, ProgramError
 from groundkit.runs.session import open_run
-
-from .conftest import write_digit
+from tests.trained import write_digit
 
 
 @pytest.fixture(scope="module")

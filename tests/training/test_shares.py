@@ -10,9 +10,7 @@ from groundkit.perception.shares import EVERY, RATE
 from groundkit.training.shares import learn_shares
 from groundkit.training.shares import posteriors as program_posteriors
 from groundkit.training.trainer import Trainer
-from tests.small_task import small
 
-__all__ = ["small"]
 EXAMPLES, SYMBOLS = 4, 5
 
 
