@@ -31,7 +31,7 @@ from groundkit.perception.pixels import to_model
 from groundkit.perception.settings import PerceptionSpec
 from groundkit.perception.shares import Shares
 from groundkit.perception.symbol_start import SymbolStart
-from groundkit.perception.terms import Term
+from groundkit.perception.terms import Contrast, Term
 
 _CHUNK = 1000
 # Labelled images of a step, at most.
@@ -53,21 +53,6 @@ class Reading:
     first: Tensor
     second: Tensor
     embedding: Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class Contrast:
-    """Data against samples, or against perturbations of it.
-
-    Attributes:
-        terms: The terms of the energy, the generative one first.
-        data: Logits ``(m, K)`` of the data, detached.
-        others: Logits ``(n, K)`` of what it was contrasted with, detached.
-    """
-
-    terms: tuple[Term, ...]
-    data: Tensor
-    others: Tensor
 
 
 class Learner:
