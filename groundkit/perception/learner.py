@@ -256,7 +256,7 @@ class Learner:
         """The prior term of all processes' views, with those of earlier steps in the marginal."""
         queue = self._queue if len(self._queue) else None
         convention = self.settings.prior_convention
-        target = self.shares.target if self.learns_shares else self._prior
+        target = self.shares.target if self.shares.moved else self._prior
         value = bound.prior(logits, target, queue, convention=convention)
         self._seen = (log_probs(logits.detach()).exp().sum(0), len(logits))
         if self.settings.prior_queue:
@@ -374,6 +374,7 @@ class Learner:
             "clusters": self.clusters,
             "queue": self._queue,
             "shares": self.shares.estimate,
+            "moved": self.shares.moved,
             "step_size": self.sampler.step_size,
             "generator": self.generator.get_state(),
         }
@@ -387,7 +388,10 @@ class Learner:
             self._average = self._new_average()
             self._average.load_state_dict(state["average"])
         self._queue = state["queue"].to(self.pool.device)
-        self.shares.estimate = state["shares"].to(self.pool.device)
+        self.shares.estimate, self.shares.moved = (
+            state["shares"].to(self.pool.device),
+            state["moved"],
+        )
         clusters = state["clusters"]
         self.clusters = None if clusters is None else clusters.to(self.pool.device)
         self.sampler = self.sampler.with_step(state["step_size"])

@@ -32,10 +32,12 @@ class Shares:
 
     Attributes:
         estimate: The shares ``(K,)``, summing to one.
+        moved: Whether anything was found yet.
     """
 
     def __init__(self, symbols: int, device: torch.device) -> None:
         self.estimate = torch.full((symbols,), 1 / symbols, device=device)
+        self.moved = False
 
     @property
     def target(self) -> Tensor:
@@ -47,6 +49,7 @@ class Shares:
         if bool(torch.isfinite(found).all()):
             shares = found.to(self.estimate).clamp_min(0)
             self.estimate = torch.lerp(self.estimate, shares / shares.sum().clamp_min(1e-9), rate)
+            self.moved = True
 
     def permute(self, permutation: Sequence[int]) -> None:
         """Follows names: the new symbol k is the old ``permutation[k]``."""
