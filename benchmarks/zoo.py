@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.grounding import ROOT, Case, run_case
-from groundkit.task.task import read_task
+from groundkit.task.load import read_task
 
 PROGRAMS = (
     "sum",

@@ -236,6 +236,11 @@ def headlines(metrics: dict[str, Any]) -> Iterator[str]:
             f"symbols right {grounding['accuracy']:.1%} (after the best renaming "
             f"{grounding['accuracy_matched']:.1%}), collapse {grounding['collapse']:.2f}"
         )
+    elif grounding["accuracy_matched"] is not None:
+        yield (
+            f"clusters right {grounding['accuracy_matched']:.1%} after the best renaming, "
+            f"collapse {grounding['collapse']:.2f}"
+        )
     if metrics["query"] is not None:
         yield f"queries right {metrics['query']['accuracy']:.1%} on held-out images"
     for name, scores in metrics["ood"].items():

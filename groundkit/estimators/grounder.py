@@ -24,9 +24,10 @@ from groundkit.program.source import load_program
 from groundkit.task.binding import Binding, BoundGoal, BoundQuery, Sources, of_lengths
 from groundkit.task.contents import Contents
 from groundkit.task.gather import Table
+from groundkit.task.load import read_task
 from groundkit.task.shaped import ShapedExamples
 from groundkit.task.spec import as_overrides, parse_spec
-from groundkit.task.task import Task, read_task
+from groundkit.task.task import Task
 from groundkit.training.trainer import Trainer
 
 Columns: TypeAlias = Mapping[str, Any]

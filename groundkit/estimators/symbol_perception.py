@@ -5,6 +5,7 @@ In the manner of scikit-learn: settings in the constructor, what is learnt ends 
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Generator, Tensor
 
@@ -66,14 +68,18 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         temperature: Divides the logits.
         bfloat16: Whether the backbone computes with bfloat16: about twice as fast where the
             hardware has it.
-        augmentation: A name in ``AUGMENTATIONS`` or an :class:`Augmentation`.
+        augmentation: ``"auto"`` to choose it from the images, a name in ``AUGMENTATIONS`` or an
+            :class:`Augmentation`.
+        invariant: What may change without changing a symbol, of ``colour``, ``flip``,
+            ``inversion``, ``rotation`` and ``thickness``; ``augmentation`` decides if ``None``.
         generative: Weight of the generative term; 0 leaves it out, and with it the density.
         invariance: Weight of the invariance term.
         symmetric: Whether either view is that term's target in turn, or the first one alone.
         stop_gradient: Whether its target is fixed.
         prior: Weight of the prior term.
         prior_convention: Whether that term averages over symbols, ``"mean"``, or sums, ``"sum"``.
-        prior_probabilities: Expected share of every cluster; uniform if ``None``.
+        prior_probabilities: Expected share of every cluster, or ``"uniform"``; ``"learn"`` is
+            the same, there being no program to learn shares from.
         prior_queue: Views of earlier steps that join the prior's marginal.
         contrastive: Weight of the contrastive term in joint training.
         contrastive_temperature: Its temperature, in the clustering phase too.
@@ -92,7 +98,8 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         weight_decay: AdamW's.
         trust: Whether a ``module:`` backbone may be imported.
         device: Where to train, for instance ``"cuda"``.
-        random_state: Seed of everything random.
+        random_state: Seed of everything random: a whole number, a ``RandomState`` to draw one
+            from, or ``None`` for another one at every fit.
 
     Attributes:
         model_: The trained :class:`SymbolModel`.
@@ -100,6 +107,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         history_: Rows of both phases, with the terms' values and the health of the model.
         levels_: Which values of images are black and white, as found in training.
         assumed_: What was taken for granted of the images, in words.
+        augmentation_: The augmentation in words, and why it was chosen.
         n_rollbacks_: How often the energy diverged and training went back to a good state.
     """
 
@@ -112,14 +120,15 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         normalise: bool = False,
         temperature: float = 1.0,
         bfloat16: bool = False,
-        augmentation: str | Augmentation = "digits",
+        augmentation: str | Augmentation = "auto",
+        invariant: Sequence[str] | None = None,
         generative: float = 0.2,
         invariance: float = 1.0,
         symmetric: bool = True,
         stop_gradient: bool = False,
         prior: float = 10.0,
         prior_convention: Literal["mean", "sum"] = "mean",
-        prior_probabilities: Sequence[float] | None = None,
+        prior_probabilities: Sequence[float] | str | None = "learn",
         prior_queue: int = 0,
         contrastive: float = 1.0,
         contrastive_temperature: float = 0.3,
@@ -137,7 +146,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         weight_decay: float = 1e-4,
         trust: bool = False,
         device: str = "cpu",
-        random_state: int = 0,
+        random_state: int | np.random.RandomState | None = 0,
     ) -> None:
         self.n_symbols = n_symbols
         self.backbone = backbone
@@ -146,6 +155,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.temperature = temperature
         self.bfloat16 = bfloat16
         self.augmentation = augmentation
+        self.invariant = invariant
         self.generative = generative
         self.invariance = invariance
         self.symmetric = symmetric
@@ -215,19 +225,21 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             raise DataError(f"{len(images)} images", expected=f"at least {self.n_symbols}")
         channels, height, breadth = images.shape[1:]
         self.image_shape_ = (channels, height, breadth)
+        seed = self._seed()
         with torch.random.fork_rng():
-            torch.manual_seed(self.random_state)
+            torch.manual_seed(seed)
             model = build_model(network, self.image_shape_, self.n_symbols, trust=self.trust)
         own = self.augmentation if isinstance(self.augmentation, Augmentation) else None
         learner = Learner(
             model.to(self.device),
             network.perception,
             images,
-            seed=self.random_state,
+            seed=seed,
             augmentation=own,
         )
+        self.augmentation_ = learner.chosen.words
         self.history_: list[Row] = []
-        generator = Generator(self.device).manual_seed(self.random_state)
+        generator = Generator(self.device).manual_seed(seed)
         if train.cluster_steps:
             self._cluster(learner, train, generator)
         phase = JointPhase(
@@ -314,6 +326,13 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         if self.sampler is None:
             del perception["sampler"]
         return NetworkSpec(**given)
+
+    def _seed(self) -> int:
+        """A seed as ``random_state`` says; scikit-learn's own check words what is no state."""
+        if isinstance(self.random_state, numbers.Integral):
+            return int(self.random_state)
+        state = check_random_state(self.random_state)
+        return int(state.randint(np.iinfo(np.int32).max))
 
     def _train(self) -> TrainSpec:
         """The settings of the schedule, checked."""

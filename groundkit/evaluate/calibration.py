@@ -47,14 +47,21 @@ def reliability(truth: ArrayLike, probs: ArrayLike, bins: int = 15) -> Reliabili
     Args:
         truth: True symbols ``(N,)``, N >= 1.
         probs: Symbol probabilities ``(N, K)``.
-        bins: Number of bins.
+        bins: Number of bins, at least 1.
 
     Raises:
-        ValueError: There is no image, or the lengths differ.
+        ValueError: There is no image, the lengths differ, or probabilities are no numbers.
     """
     t, p = np.asarray(truth), np.asarray(probs, dtype=np.float64)
-    if len(t) != len(p) or not len(t):
-        raise ValueError(f"{len(t)} true symbols for {len(p)} images; at least one is needed")
+    if bins < 1:
+        raise ValueError(f"{bins} bins; at least one is needed")
+    if p.ndim != 2 or t.shape != (len(p),) or not len(t):
+        raise ValueError(
+            f"true symbols {t.shape} for probabilities {p.shape}; (N,) and (N, K) are expected, "
+            "with at least one image"
+        )
+    if (odd := int((~np.isfinite(p)).any(axis=1).sum())) > 0:
+        raise ValueError(f"the probabilities of {odd} of {len(p)} images are not finite numbers")
     confidence = np.clip(p.max(axis=1), 0.0, 1.0)
     right = (p.argmax(axis=1) == t).astype(np.float64)
     edges = np.linspace(0.0, 1.0, bins + 1)

@@ -14,6 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
+# A confusion beyond this comes from identifiers that are no numbers of classes.
+MOST_CELLS = 100_000_000
+
 
 def confusion(
     truth: ArrayLike, predicted: ArrayLike, shape: tuple[int, int] | None = None
@@ -29,7 +32,8 @@ def confusion(
         Counts ``(T, K)``.
 
     Raises:
-        ValueError: The arrays differ in length, or hold a value outside ``shape``.
+        ValueError: The arrays differ in length, hold a value outside ``shape``, or their values
+            would make a table beyond all measure.
     """
     t, p = np.asarray(truth, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
     if t.shape != p.shape or t.ndim != 1:
@@ -37,6 +41,11 @@ def confusion(
     rows, columns = shape or (int(t.max(initial=-1)) + 1, int(p.max(initial=-1)) + 1)
     if t.size and (min(t.min(), p.min()) < 0 or t.max() >= rows or p.max() >= columns):
         raise ValueError(f"classes must lie in 0..{rows - 1} and clusters in 0..{columns - 1}")
+    if rows * columns > MOST_CELLS:
+        raise ValueError(
+            f"a table of {rows:,} classes by {columns:,} clusters is too large; number both from 0 "
+            "without gaps, as np.unique(..., return_inverse=True) does"
+        )
     return np.bincount(t * columns + p, minlength=rows * columns).reshape(rows, columns)
 
 
@@ -92,16 +101,19 @@ def score_clusters(truth: ArrayLike | None, clusters: ArrayLike) -> ClusteringSc
     NMI is normalised by the arithmetic mean of the two entropies; ARI is corrected for chance.
 
     Args:
-        truth: True classes ``(N,)``, integers from 0, or ``None`` when nobody knows them.
-        clusters: Clusters ``(N,)``, integers from 0.
+        truth: True classes ``(N,)``, any integers or names, or ``None`` when nobody knows them.
+        clusters: Clusters ``(N,)``, any integers or names.
+
+    Raises:
+        ValueError: They are no vectors of one length.
     """
-    c = np.asarray(clusters, dtype=np.int64)
-    found = len(np.unique(c))
+    names, c = np.unique(np.asarray(clusters), return_inverse=True)
+    found = len(names)
     if truth is None:
         return ClusteringScores(None, None, None, found, len(c), "the images have no true labels")
     if not len(c):
         return ClusteringScores(None, None, None, 0, 0, "there are no images to score")
-    t = np.asarray(truth, dtype=np.int64)
+    t = np.unique(np.asarray(truth), return_inverse=True)[1]
     return ClusteringScores(
         accuracy_matched=matched_accuracy(confusion(t, c)),
         nmi=float(normalized_mutual_info_score(t, c)),

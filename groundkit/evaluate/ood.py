@@ -151,15 +151,35 @@ def score_ood(inside: ArrayLike, outside: ArrayLike) -> OodScores:
 
 @dataclass(frozen=True, slots=True)
 class OodReport:
-    """One foreign set under several scores; ``primary`` is the one that the model stands for."""
+    """One foreign set under several scores.
+
+    Attributes:
+        name: The foreign set's name.
+        primary: The score that the model stands for.
+        scores: Score -> how well it tells foreign images.
+        density: Whether the energy was trained as a density, by the generative term.
+    """
 
     name: str
     primary: str
     scores: Mapping[str, OodScores]
+    density: bool = True
+
+    @property
+    def note(self) -> str | None:
+        """What to make of the primary score, where it says less than it seems to."""
+        found = self.scores[self.primary].auroc
+        if not self.density and self.primary == "energy":
+            return "the energy was trained without the generative term: it knows no density"
+        if found is not None and found < 0.5:
+            return f"by {self.primary}, these images look more familiar than the familiar ones"
+        return None
 
     def to_dict(self) -> dict[str, Any]:
         """The primary score's numbers, and under ``scores`` those of every score."""
         top = self.scores[self.primary].to_dict() | {"score": self.primary}
+        if self.note is not None:
+            top["note"] = self.note
         return top | {"scores": {name: s.to_dict() for name, s in self.scores.items()}}
 
 
@@ -168,6 +188,8 @@ def compare_scores(
     inside: Mapping[str, ArrayLike],
     outside: Mapping[str, ArrayLike],
     primary: str = "energy",
+    *,
+    density: bool = True,
 ) -> OodReport:
     """Scores several detectors on one foreign set.
 
@@ -176,8 +198,10 @@ def compare_scores(
         inside: Score's name -> scores of familiar images ``(N,)``.
         outside: The same names -> scores of foreign images ``(M,)``.
         primary: The name whose numbers stand on top in ``metrics.json``.
+        density: Whether the energy was trained as a density.
     """
-    return OodReport(name, primary, {k: score_ood(inside[k], outside[k]) for k in inside})
+    scores = {k: score_ood(inside[k], outside[k]) for k in inside}
+    return OodReport(name, primary, scores, density)
 
 
 def unavailable(name: str, reason: str, primary: str = "energy") -> OodReport:

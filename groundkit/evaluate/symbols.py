@@ -12,6 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from groundkit.evaluate.calibration import Reliability, reliability
 from groundkit.evaluate.clustering import best_matching, confusion, score_clusters
 
+UNKNOWN = -1
+NAMELESS = (
+    "no goal and no label gives the clusters names, so there is no accuracy; ece, per_symbol and "
+    "confusion count after the best renaming"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class GroundingScores:
@@ -19,19 +25,24 @@ class GroundingScores:
 
     Attributes:
         symbols: The symbols' names, in the order of the network's outputs.
-        accuracy: Share of images whose most likely symbol is the true one, names as they are.
+        accuracy: Share of images whose most likely symbol is the true one, names as they are;
+            ``None`` where nothing gave the clusters names.
         accuracy_matched: The same after the best one-to-one renaming of the clusters.
         nmi: Normalised mutual information of symbols and truth, over the whole set.
         ari: Adjusted Rand index, over the whole set.
-        collapse: 1 - share of the symbols that are ever predicted; 0 is good.
+        collapse: 1 - share of the symbols that are ever predicted; 0 is good, ``None`` without
+            images.
         ece: Expected calibration error (15 bins of equal width).
         per_symbol: Recall of every symbol; ``None`` for one without an image.
-        predicted_share: Share of the images that are given each symbol.
+        predicted_share: Share of the images that are given each symbol; empty without images.
         learnt_map: True symbol -> the symbol its images are most often given; only symbols that
             have images.
         matching: Cluster's present name -> the name that suits it best, by the Hungarian method.
         counts: Confusion ``(K, K)``, true symbol by predicted symbol; zeros without truth.
         bins: Reliability bins, absent without truth.
+        truth: What all of this was scored by ``(N,)``: the true symbols, or, where clusters have
+            no names of their own, the cluster that suits each true symbol best; negative where it
+            is not known.
         n: Number of images with a known true symbol (all images when none has one).
         reason: Why scores are missing.
     """
@@ -41,7 +52,7 @@ class GroundingScores:
     accuracy_matched: float | None
     nmi: float | None
     ari: float | None
-    collapse: float
+    collapse: float | None
     ece: float | None
     per_symbol: dict[str, float | None]
     predicted_share: dict[str, float]
@@ -49,8 +60,17 @@ class GroundingScores:
     matching: dict[str, str]
     counts: NDArray[np.int64] = field(repr=False)
     bins: Reliability | None = field(repr=False)
+    truth: NDArray[np.int64] = field(repr=False)
     n: int
     reason: str | None = None
+
+    def in_own_names(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Renames true symbols ``(M,)`` as :attr:`truth` is, where clusters have no names."""
+        if self.reason != NAMELESS:
+            return labels
+        place = {name: k for k, name in enumerate(self.symbols)}
+        cluster_of = {place[true]: place[cluster] for cluster, true in self.matching.items()}
+        return np.array([cluster_of[one] for one in labels.tolist()], dtype=np.int64)
 
     def to_dict(self) -> dict[str, Any]:
         """The scores under their names in ``metrics.json``."""
@@ -71,9 +91,13 @@ class GroundingScores:
         return scores | ({"reason": self.reason} if self.reason else {})
 
 
-def collapse(predicted: ArrayLike, symbols: int) -> float:
-    """1 - share of the ``symbols`` symbols that occur in ``predicted`` (rsbench's convention)."""
-    return 1.0 - len(np.unique(np.asarray(predicted))) / symbols
+def collapse(predicted: ArrayLike, symbols: int) -> float | None:
+    """1 - share of the ``symbols`` symbols that occur in ``predicted`` (rsbench's convention).
+
+    ``None`` where nothing was predicted, which is no collapse.
+    """
+    used = len(np.unique(np.asarray(predicted)))
+    return 1.0 - used / symbols if used else None
 
 
 def per_symbol_recall(counts: NDArray[np.int64], symbols: Sequence[str]) -> dict[str, float | None]:
@@ -100,7 +124,7 @@ def learnt_map(counts: NDArray[np.int64], symbols: Sequence[str]) -> dict[str, s
 
 
 def score_grounding(
-    truth: ArrayLike | None, probs: ArrayLike, symbols: Sequence[str]
+    truth: ArrayLike | None, probs: ArrayLike, symbols: Sequence[str], *, named: bool = True
 ) -> GroundingScores:
     """Scores the symbols of one network.
 
@@ -109,6 +133,9 @@ def score_grounding(
             ``None`` when it is known for no image.
         probs: Symbol probabilities ``(N, K)``.
         symbols: The K symbols' names.
+        named: Whether a program or labels gave the clusters their names. Otherwise names are
+            arbitrary: there is no ``accuracy``, and every other score counts after the best
+            renaming.
 
     Raises:
         ValueError: Shapes do not fit, or a true symbol is not among the K.
@@ -117,29 +144,33 @@ def score_grounding(
     names = tuple(symbols)
     if p.ndim != 2 or p.shape[1] != len(names):
         raise ValueError(f"probabilities {p.shape} do not fit {len(names)} symbols")
-    t = np.full(len(p), -1) if truth is None else np.asarray(truth, dtype=np.int64)
+    t = np.full(len(p), UNKNOWN) if truth is None else np.asarray(truth, dtype=np.int64)
     if t.shape != (len(p),):
         raise ValueError(f"{t.shape} true symbols for {len(p)} images")
+    odd = int((~np.isfinite(p)).any(axis=1).sum())
+    if odd:
+        why = f"the probabilities of {odd} of {len(p)} images are not numbers: training diverged"
+        return _unscored(names, None, {}, why, len(p))
     everything = p.argmax(axis=1)
     share = np.bincount(everything, minlength=len(names)) / max(len(p), 1)
-    shares = {name: float(s) for name, s in zip(names, share, strict=True)}
+    shares = {name: float(s) for name, s in zip(names, share, strict=True)} if len(p) else {}
     gone = collapse(everything, len(names))
     known = t >= 0
     if not known.any():
         why = "no image has a known true symbol" if len(p) else "there are no images to score"
-        nothing: dict[str, float | None] = dict.fromkeys(names)
-        empty = np.zeros((len(names), len(names)), dtype=np.int64)
-        return GroundingScores(
-            names, None, None, None, None, gone, None, nothing, shares, {}, {}, empty, None, len(p),
-            why,
-        )  # fmt: skip
-    t, p, predicted = t[known], p[known], everything[known]
-    counts = confusion(t, predicted, (len(names), len(names)))
-    clusters = score_clusters(t, predicted)
-    bins = reliability(t, p)
+        return _unscored(names, gone, shares, why, len(p))
+    predicted = everything[known]
+    clusters = score_clusters(t[known], predicted)
+    counts = confusion(t[known], predicted, (len(names), len(names)))
+    matching = best_matching(counts)
+    if not named:
+        cluster_of = {true: cluster for cluster, true in matching.items()} | {UNKNOWN: UNKNOWN}
+        t = np.array([cluster_of[max(one, UNKNOWN)] for one in t.tolist()], dtype=np.int64)
+        counts = confusion(t[known], predicted, (len(names), len(names)))
+    bins = reliability(t[known], p[known])
     return GroundingScores(
         symbols=names,
-        accuracy=float(np.trace(counts) / len(t)),
+        accuracy=float(np.trace(counts) / counts.sum()) if named else None,
         accuracy_matched=clusters.accuracy_matched,
         nmi=clusters.nmi,
         ari=clusters.ari,
@@ -148,8 +179,39 @@ def score_grounding(
         per_symbol=per_symbol_recall(counts, names),
         predicted_share=shares,
         learnt_map=learnt_map(counts, names),
-        matching={names[k]: names[i] for k, i in best_matching(counts).items()},
+        matching={names[k]: names[i] for k, i in matching.items()},
         counts=counts,
         bins=bins,
-        n=len(t),
+        truth=t,
+        n=int(known.sum()),
+        reason=None if named else NAMELESS,
+    )
+
+
+def _unscored(
+    names: tuple[str, ...],
+    gone: float | None,
+    shares: dict[str, float],
+    reason: str,
+    count: int,
+) -> GroundingScores:
+    """What can be said without truth."""
+    empty = np.zeros((len(names), len(names)), dtype=np.int64)
+    return GroundingScores(
+        symbols=names,
+        accuracy=None,
+        accuracy_matched=None,
+        nmi=None,
+        ari=None,
+        collapse=gone,
+        ece=None,
+        per_symbol=dict.fromkeys(names),
+        predicted_share=shares,
+        learnt_map={},
+        matching={},
+        counts=empty,
+        bins=None,
+        truth=np.full(count, UNKNOWN),
+        n=count,
+        reason=reason,
     )

@@ -17,8 +17,9 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-# Control points a side of the elastic field; its displacements vary over about a quarter image.
-ELASTIC_GRID = 4
+# Control points along the shorter side of the elastic field, whose displacements vary over about a
+# quarter of that side; a longer one has more, within bounds.
+ELASTIC_GRID, MOST_POINTS = 4, 64
 
 
 class Rows(NamedTuple):
@@ -58,15 +59,18 @@ class Augmentation:
     All ranges are symmetric around "no change", and 0 switches a part off.
 
     Attributes:
-        rotation: Largest rotation, in degrees.
+        rotation: Largest rotation, in degrees, whatever the image's proportions.
         scale: Largest relative change of size, drawn for each axis: 0.1 is 0.9 to 1.1.
-        shear: Largest horizontal shear (slant), as displacement per unit of height.
-        translate: Largest shift, as a fraction of the image's side.
-        elastic: Standard deviation of the elastic displacement, as a fraction of the side.
+        shear: Largest horizontal shear (slant), in pixels to the side per pixel of height.
+        translate: Largest shift along each side, as a fraction of that side.
+        elastic: Standard deviation of the elastic displacement, as a fraction of the shorter side.
         thickness: Strongest thickening or thinning of strokes: the share of a one-pixel
             morphological dilation or erosion that is blended in, 0 to 1.
         flip: Probability of a horizontal mirror image.
         contrast: Largest relative change of contrast around mid grey.
+        gain: Largest relative change of each channel's contrast by itself, around mid grey.
+        shift: Largest shift of each channel by itself, of the range [-1, 1].
+        inversion: Probability that an image's dark and bright change places.
         noise: Standard deviation of noise added to each value, of the range [-1, 1].
     """
 
@@ -79,6 +83,9 @@ class Augmentation:
     flip: float = 0.0
     contrast: float = 0.0
     noise: float = 0.0
+    gain: float = 0.0
+    shift: float = 0.0
+    inversion: float = 0.0
 
     def __call__(
         self, x: Tensor, generator: Generator | None = None, among: Rows | None = None
@@ -104,6 +111,13 @@ class Augmentation:
             y = change_thickness(y, amount)
         if self.contrast > 0:
             y = y * (1 + self.contrast * draws.uniform(1, 1, 1))
+        if self.gain > 0 or self.shift > 0:
+            channels = (y.shape[1], 1, 1)
+            y = y * (1 + self.gain * draws.uniform(*channels))
+            y = y + self.shift * draws.uniform(*channels)
+        if self.inversion > 0:
+            coin = (draws.uniform(1, 1, 1) + 1) / 2
+            y = torch.where(coin < self.inversion, -y, y)
         if self.noise > 0:
             y = y + self.noise * draws.normal(*y.shape[1:])
         return y.clamp(-1, 1)
@@ -114,7 +128,7 @@ class Augmentation:
 
     def _grid(self, x: Tensor, draws: _Draws) -> Tensor:
         """Where each pixel of the result is read from: ``(B, H, W, 2)`` in [-1, 1]."""
-        count = len(x)
+        count, (height, width) = len(x), x.shape[-2:]
         draw = draws.uniform(6)
         angle = math.radians(self.rotation) * draw[:, 0]
         cos, sin = torch.cos(angle), torch.sin(angle)
@@ -125,16 +139,25 @@ class Augmentation:
         shear = self.shear * draw[:, 3]
         shift = 2 * self.translate * draw[:, 4:6]
         # Rotation after shear after stretch, as rows of the 2 x 3 matrices that map the result's
-        # coordinates to the source's.
-        first = torch.stack([cos * stretch_x, cos * shear - sin * stretch_y, shift[:, 0]], dim=1)
-        second = torch.stack([sin * stretch_x, sin * shear + cos * stretch_y, shift[:, 1]], dim=1)
-        size = [count, 1, *x.shape[-2:]]
+        # coordinates to the source's. Both run from -1 to 1 along either side, while angles are
+        # those of pixels: what goes from one axis to the other changes its unit.
+        tall = height / width
+        across, down = cos * shear - sin * stretch_y, sin * stretch_x
+        first = torch.stack([cos * stretch_x, across * tall, shift[:, 0]], dim=1)
+        second = torch.stack([down / tall, sin * shear + cos * stretch_y, shift[:, 1]], dim=1)
+        size = [count, 1, height, width]
         grid = functional.affine_grid(torch.stack([first, second], dim=1), size, False)
         if self.elastic > 0:
-            coarse = 2 * self.elastic * draws.normal(2, ELASTIC_GRID, ELASTIC_GRID)
-            field = functional.interpolate(coarse, x.shape[-2:], mode="bicubic", align_corners=True)
-            grid = grid + field.permute(0, 2, 3, 1)
+            grid = grid + self._field(height, width, draws).permute(0, 2, 3, 1)
         return grid
+
+    def _field(self, height: int, width: int, draws: _Draws) -> Tensor:
+        """The elastic displacements ``(B, 2, H, W)``, as smooth along either side in pixels."""
+        short = min(height, width)
+        points = [min(round(ELASTIC_GRID * side / short), MOST_POINTS) for side in (height, width)]
+        coarse = 2 * self.elastic * draws.normal(2, *points)
+        field = functional.interpolate(coarse, (height, width), mode="bicubic", align_corners=True)
+        return field * torch.tensor([short / width, short / height]).to(field)[:, None, None]
 
 
 _OBJECTS = Augmentation(

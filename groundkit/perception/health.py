@@ -62,7 +62,7 @@ def diagnose(
     logits_a: Tensor,
     logits_b: Tensor,
     embedding: Tensor,
-    logits_model: Tensor | None = None,
+    energies: tuple[Tensor, Tensor] | None = None,
 ) -> Health:
     """Measures a batch and names the failures it shows.
 
@@ -70,7 +70,8 @@ def diagnose(
         logits_a: Logits of one view of each image, ``(B, K)``; B of some hundreds.
         logits_b: Logits of the other view, ``(B, K)``.
         embedding: Embedding of the first view, ``(B, F)``.
-        logits_model: Logits of samples of the model, ``(M, K)``.
+        energies: Logits of data as it is, ``(B, K)``, and of samples of the model, ``(M, K)``. The
+            energy is of images, not of their distortions: views would not do for the data.
 
     Returns:
         The measurements and their verdicts.
@@ -83,8 +84,9 @@ def diagnose(
     agreement = (logits_a.argmax(-1) == logits_b.argmax(-1)).float().mean().item()
     rank = effective_rank(embedding)
     gap = None
-    if logits_model is not None:
-        gap = (energy(logits_model).mean() - energy(logits_a).mean()).item()
+    if energies is not None:
+        data, model = energies
+        gap = (energy(model).mean() - energy(data).mean()).item()
     symbols = logits_a.shape[-1]
     verdicts = [
         verdict

@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from groundkit.errors import CheckpointError
-from groundkit.perception.model import energy
+from groundkit.perception.foreign import ForeignScore, limit_of
+from groundkit.perception.model import SymbolModel, energy
 from groundkit.perception.pixels import has_dark_border, to_model
 
-QUANTILE = 0.99
 _CHUNK = 1000
 _LARGEST = 1 << 16
 
@@ -25,8 +25,12 @@ class Familiar:
 
     Attributes:
         shape: ``(C, H, W)`` of every image.
-        energy_limit: The energy E(x), in nats, that a share :data:`QUANTILE` of the training
-            images stays below; an image above it is flagged as out of distribution.
+        energy_limit: The energy E(x), in nats, that nearly all training images stay below, by
+            :func:`~groundkit.perception.foreign.limit_of`: odd ones among them do not raise it.
+        foreign_limit: The same of the :class:`~groundkit.perception.foreign.ForeignScore`, above
+            which an image is flagged as out of distribution; ``None`` for a run of an earlier
+            version, whose images are flagged by energy.
+        references: Number of training images that score keeps.
         dark_border: Share of the training images whose border is dark. Near 0 or 1, an image
             with the other kind of border is taken for inverted.
     """
@@ -34,6 +38,8 @@ class Familiar:
     shape: tuple[int, int, int]
     energy_limit: float
     dark_border: float
+    foreign_limit: float | None = None
+    references: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as JSON-able values."""
@@ -49,11 +55,17 @@ class Familiar:
         try:
             channels, height, width = values["shape"]
             limit, dark = values["energy_limit"], values["dark_border"]
-            if not all(type(n) is int and 1 <= n <= _LARGEST for n in (channels, height, width)):
+            further, references = values.get("foreign_limit"), values.get("references", 0)
+            sizes = (channels, height, width)
+            if not all(type(n) is int and 1 <= n <= _LARGEST for n in sizes):
                 raise ValueError("the shape of the images is no shape")
-            if not all(type(x) in (int, float) and math.isfinite(x) for x in (limit, dark)):
+            numbers = (limit, dark, 0.0 if further is None else further)
+            if not all(type(x) in (int, float) and math.isfinite(x) for x in numbers):
                 raise ValueError("a number is missing or not finite")
-            return Familiar((channels, height, width), float(limit), float(dark))
+            if type(references) is not int or references < 0:
+                raise ValueError("the number of reference images is no number")
+            found = None if further is None else float(further)
+            return Familiar(sizes, float(limit), float(dark), found, references)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise CheckpointError(
                 f"the checkpoint's facts of its images are damaged: {error}",
@@ -63,17 +75,16 @@ class Familiar:
 
 
 @torch.no_grad()
-def measure(model: nn.Module, pool: Tensor) -> Familiar:
+def measure(model: SymbolModel, pool: Tensor) -> tuple[Familiar, ForeignScore]:
     """Measures the training images of a trained network.
 
     Args:
-        model: Gives logits ``(B, K)``.
+        model: The network.
         pool: Unlabelled training images, ``(N, C, H, W)`` bytes, on the model's device.
     """
     energies = torch.cat([energy(model(to_model(part))) for part in torch.split(pool, _CHUNK)])
     channels, height, width = pool.shape[1:]
-    return Familiar(
-        (channels, height, width),
-        float(torch.quantile(energies.double(), QUANTILE)),
-        float(has_dark_border(pool).double().mean()),
-    )
+    score, limit = ForeignScore.fit(model, pool)
+    dark = float(has_dark_border(pool).double().mean())
+    shape = (channels, height, width)
+    return Familiar(shape, limit_of(energies), dark, limit, score.references), score

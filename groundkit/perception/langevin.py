@@ -217,7 +217,12 @@ class ReplayBuffer(nn.Module):
 
         Returns:
             Chains ``(count, C, H, W)`` and their places ``(count,)`` in the buffer, all different.
+
+        Raises:
+            ValueError: The buffer holds fewer.
         """
+        if count > len(self.images):
+            raise ValueError(f"{count} chains from a buffer of {len(self.images)}")
         device = self.images.device
         places = torch.randperm(len(self.images), generator=generator, device=device)[:count]
         anew = torch.rand(count, generator=generator, device=device) < self.reinit

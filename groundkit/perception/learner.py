@@ -11,7 +11,8 @@ from torch import Generator, Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from groundkit.perception import bound
-from groundkit.perception.augment import AUGMENTATIONS, Augmentation, Rows
+from groundkit.perception.augment import Augmentation, Rows
+from groundkit.perception.augment_choice import Choice, choose
 from groundkit.perception.cluster import (
     Clusters,
     fit_prototypes,
@@ -28,8 +29,9 @@ from groundkit.perception.langevin import InformativeStart, Langevin, ReplayBuff
 from groundkit.perception.model import SymbolModel, log_probs
 from groundkit.perception.pixels import to_model
 from groundkit.perception.settings import PerceptionSpec
+from groundkit.perception.shares import Shares
 from groundkit.perception.symbol_start import SymbolStart
-from groundkit.perception.terms import Term
+from groundkit.perception.terms import Contrast, Term
 
 _CHUNK = 1000
 # Labelled images of a step, at most.
@@ -53,19 +55,6 @@ class Reading:
     embedding: Tensor
 
 
-@dataclass(frozen=True, slots=True)
-class Contrast:
-    """Data against samples, or against perturbations of it.
-
-    Attributes:
-        terms: The terms of the energy, the generative one first.
-        others: Logits ``(n, K)`` of what data was contrasted with, detached.
-    """
-
-    terms: tuple[Term, ...]
-    others: Tensor
-
-
 class Learner:
     """Trains one network without labels.
 
@@ -75,6 +64,7 @@ class Learner:
         pool: Unlabelled images ``(N, C, H, W)`` on the model's device: bytes, or in [-1, 1].
         seed: Seed of the prototypes' clustering and of the chains.
         augmentation: Draws the views in place of the settings' one.
+        symbols: The symbols' names, which say whether colour is what they are of.
         world: The processes that share every batch.
     """
 
@@ -86,11 +76,18 @@ class Learner:
         *,
         seed: int,
         augmentation: Augmentation | None = None,
+        symbols: Sequence[str] = (),
         world: World | None = None,
     ) -> None:
         self.model = model
         self.settings = settings
-        self.augmentation = augmentation or AUGMENTATIONS[settings.augmentation]
+        self.chosen = (
+            choose(settings.augmentation, pool, settings.invariant, symbols)
+            if augmentation is None
+            else Choice(augmentation, "the caller's own")
+        )
+        self.augmentation = self.chosen.augmentation
+        self.model.sees_drawings = self.chosen.drawing
         self.pool = pool
         self.world = world or World()
         self.clusters: Tensor | None = None
@@ -101,16 +98,23 @@ class Learner:
         # Chains are each process's own, so their randomness is too.
         self.generator = Generator(pool.device).manual_seed(seed + 7919 * (1 + self.world.rank))
         self.sampler = Langevin(settings.sampler)
-        shares = settings.prior_probabilities
+        shares = settings.given_shares
         self._prior = None if shares is None else torch.tensor(shares, device=pool.device)
+        self.shares = Shares(model.symbols, pool.device)
         self._queue = torch.zeros(0, model.symbols, device=pool.device)
+        # The sum of the last step's probabilities, and of how many views.
+        self._seen = (torch.zeros(model.symbols, device=pool.device), 0)
         channels, height, width = pool.shape[1:]
         shape = (channels, height, width)
         start = InformativeStart(shape).to(pool.device)
         if settings.generative > 0:
             start.fit(to_model(pool[:_START_IMAGES]))
+        # More chains than images would be copies of each other, in memory that grows with them.
+        share = max(1, min(settings.sampler.batch, len(pool)) // self.world.size)
+        self.chains = share * self.world.size
+        capacity = max(self.chains, min(settings.sampler.buffer, len(pool)))
         self.buffer = ReplayBuffer(
-            shape, settings.sampler.buffer, settings.sampler.reinit, start, self.generator
+            shape, capacity, settings.sampler.reinit, start, self.generator
         ).to(pool.device)
 
     def calm(self) -> None:
@@ -175,10 +179,12 @@ class Learner:
             order = torch.as_tensor(permutation, device=self.clusters.device)
             self.clusters = torch.argsort(order)[self.clusters]
         self._queue = self._queue[:, list(permutation)]
+        self.shares.permute(permutation)
 
     def split_symbol(self, dead: int, source: int) -> None:
         """Lets a symbol that is never predicted take half of another's cluster."""
         self.model.split_symbol(dead, source)
+        self.shares.split(dead, source)
         self._average = None
 
     def handed_over(self) -> dict[str, Any]:
@@ -216,7 +222,8 @@ class Learner:
             generator: Source of the augmentation, the same in all processes.
             among: The rows that these are of the whole batch.
         """
-        images = self.images(places)
+        # Strokes of any colour are thickened where they are drawings.
+        images = self.model.see(self.images(places))
         both = torch.cat([self.augmentation(images, generator, among) for _ in range(2)])
         embedding = self.model.embed(both)
         first, second = self.model.classify(embedding).chunk(2)
@@ -251,15 +258,33 @@ class Learner:
             terms.append(Term("contrastive", weights.contrastive, value))
         return terms
 
+    @property
+    def learns_shares(self) -> bool:
+        """Whether the prior's shares are to be learnt from what a program says of the images."""
+        return self.settings.prior > 0 and self.settings.prior_probabilities == "learn"
+
     def _prior_term(self, logits: Tensor) -> Tensor:
         """The prior term of all processes' views, with those of earlier steps in the marginal."""
         queue = self._queue if len(self._queue) else None
         convention = self.settings.prior_convention
-        value = bound.prior(logits, self._prior, queue, convention=convention)
+        target = self.shares.target if self.shares.moved else self._prior
+        value = bound.prior(logits, target, queue, convention=convention)
+        self._seen = (log_probs(logits.detach()).exp().sum(0), len(logits))
         if self.settings.prior_queue:
             known = torch.cat([self._queue, log_probs(logits.detach())])
             self._queue = known[-self.settings.prior_queue :]
         return value
+
+    def learn_shares(self, correction: Tensor) -> None:
+        """Moves the estimated shares to those of the last step's images.
+
+        Args:
+            correction: ``(K,)``, by how much the program changes the sum of the probabilities of
+                this process's images.
+        """
+        total, count = self._seen
+        changed = self.world.mean(correction.detach()) * self.world.size
+        self.shares.move((total + changed) / count)
 
     def label_terms(self, generator: Generator) -> list[Term]:
         """The labels' term: ``mean_i sum_y t_y log p(y|x'_i)`` over labelled images in one view.
@@ -272,7 +297,7 @@ class Learner:
         chosen = torch.randint(
             len(pixels), (min(_LABELLED, len(pixels)),), generator=generator, device=pixels.device
         )
-        views = self.augmentation(to_model(pixels[chosen]), generator)
+        views = self.augmentation(self.model.see(to_model(pixels[chosen])), generator)
         value = (targets[chosen] * log_probs(self.model(views))).sum(-1).mean()
         return [Term("labels", self._labels_weight, value)]
 
@@ -312,7 +337,7 @@ class Learner:
             Term("generative", self.settings.generative, value, of_energy=True),
             Term("energy_penalty", sampling.energy_penalty, penalty, of_energy=True),
         )
-        return Contrast(terms, others.detach())
+        return Contrast(terms, data.detach(), others.detach())
 
     @torch.no_grad()
     def read(self, pixels: Tensor) -> Tensor:
@@ -359,6 +384,8 @@ class Learner:
             "average": None if self._average is None else self._average.state_dict(),
             "clusters": self.clusters,
             "queue": self._queue,
+            "shares": self.shares.estimate,
+            "moved": self.shares.moved,
             "step_size": self.sampler.step_size,
             "generator": self.generator.get_state(),
         }
@@ -372,6 +399,10 @@ class Learner:
             self._average = self._new_average()
             self._average.load_state_dict(state["average"])
         self._queue = state["queue"].to(self.pool.device)
+        self.shares.estimate, self.shares.moved = (
+            state["shares"].to(self.pool.device),
+            state["moved"],
+        )
         clusters = state["clusters"]
         self.clusters = None if clusters is None else clusters.to(self.pool.device)
         self.sampler = self.sampler.with_step(state["step_size"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from torch.nn import functional
 
 from groundkit.errors import NetworkError
 from groundkit.perception.backbones import Backbone
+from groundkit.perception.ink import as_drawing
 
 
 def log_probs(logits: Tensor) -> Tensor:
@@ -47,6 +49,8 @@ class SymbolModel(nn.Module):
         NetworkError: If there are fewer than two symbols or the temperature is not positive.
     """
 
+    drawings: Tensor
+
     def __init__(
         self,
         backbone: Backbone,
@@ -73,12 +77,35 @@ class SymbolModel(nn.Module):
             nn.SiLU(),
             nn.Linear(backbone.features, projection),
         )
+        # In the weights' file, and as a value that the host knows without asking a GPU.
+        self.register_buffer("drawings", torch.zeros(()))
+        self._drawings = False
         self.prototypes = nn.Linear(backbone.features, symbols, bias=not normalise)
+
+    @property
+    def sees_drawings(self) -> bool:
+        """Whether the backbone sees where an image's ink is and not its colours."""
+        return self._drawings
+
+    @sees_drawings.setter
+    def sees_drawings(self, value: bool) -> None:
+        self._drawings = value
+        self.drawings.fill_(float(value))
+
+    def see(self, x: Tensor) -> Tensor:
+        """Images ``(B, C, H, W)`` as the backbone sees them."""
+        return as_drawing(x) if self._drawings else x
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
+        # Weights of an earlier version do not say: their networks saw images as they are.
+        known = state_dict.setdefault(f"{prefix}drawings", torch.zeros(()))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+        self._drawings = bool(known)
 
     def embed(self, x: Tensor) -> Tensor:
         """Embedding ``g(x)``, ``(B, F)``; of unit norm if the model normalises."""
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self._bfloat16):
-            features: Tensor = self.backbone(x)
+            features: Tensor = self.backbone(self.see(x))
         if self._bfloat16:
             features = features.float()
         return functional.normalize(features, dim=-1) if self.normalise else features

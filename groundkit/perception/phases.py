@@ -34,7 +34,8 @@ CLIP_NORM = 5.0
 # The energy's gradient is limited by itself: at tens of times the norm of the others it would
 # drown them in the common clipping, and names would be learnt in the steps between only.
 ENERGY_CLIP_NORM = 4.0
-# Joint steps before the first chains move: energies of an untrained net say nothing.
+# Joint steps before the first chains move, at most half of all: energies of an untrained net say
+# nothing.
 _WARM_STEPS = 20
 # Share of the joint steps over which self-labelling fades away. It holds on to clusters while they
 # settle; later it would keep the wrong ones, and AUROC by energy is lower under it. Where clusters
@@ -291,12 +292,11 @@ class JointPhase:
                 own += learner.label_terms(self._generator)
                 if asked:
                     views[name] = (reading.first[:asked], reading.second[:asked])
-            samples = None
+            contrast = None
             if self._samples(learner):
                 with self._clock("sample"):
-                    chains = learner.settings.sampler.batch
-                    places = _draw(learner, chains, self._generator)
-                    mine = self._world.own(chains, "the number of chains a step")
+                    places = _draw(learner, learner.chains, self._generator)
+                    mine = self._world.own(learner.chains, "the number of chains a step")
                     contrast = learner.generative_terms(places[mine])
                 gap = self._world.mean(contrast.terms[0].value.detach())
                 if self._guards[name].update(float(gap)):
@@ -305,11 +305,11 @@ class JointPhase:
                     self._on_row(RollbackRow(step=self.done, network=name, step_size=step_size))
                     return None
                 own += contrast.terms
-                samples = contrast.others
             terms += (replace(term, name=prefix + term.name) for term in own)
             if self.done % REPORT_EVERY == 0:
                 first = reading.embedding[: len(reading.first)]
-                health[name] = diagnose(reading.first, reading.second, first, samples)
+                energies = None if contrast is None else (contrast.data, contrast.others)
+                health[name] = diagnose(reading.first, reading.second, first, energies)
         return terms, views, health
 
     def _batch(self, learner: Learner, queried: Queried | None) -> tuple[Tensor, Rows, int]:
@@ -329,8 +329,11 @@ class JointPhase:
 
     def _samples(self, learner: Learner) -> bool:
         settings = learner.settings
-        turn = self.done % settings.sampler.every == 0
-        return settings.generative > 0 and self.done >= _WARM_STEPS and turn
+        if settings.generative == 0:
+            return False
+        # Training that is shorter than a turn has one generative step, its last.
+        turn = self.done % min(settings.sampler.every, self.steps) == 0
+        return self.done >= min(_WARM_STEPS, self.steps // 2) and turn
 
     def _climb(self, terms: Sequence[Term], health: Mapping[str, Health]) -> None:
         """Makes the optimiser's step and reports now and then."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from groundkit.presets.bounds import (
     SMALLEST,
@@ -43,8 +43,8 @@ class SamplerSpec(Section):
     """Number of persistent images in the replay buffer."""
     reinit: float = Field(default=0.05, ge=0, le=1)
     """Share of chains that start anew."""
-    batch: Batch = 64
-    """Chains per generative step."""
+    batch: Batch = Field(default=64, validate_default=True)
+    """Chains per generative step, at most ``buffer``."""
     every: Steps = 4
     """The generative term joins every so many training steps."""
     energy_penalty: Weight = 0.001
@@ -55,6 +55,14 @@ class SamplerSpec(Section):
     """Standard deviation of each of a perturbation's two steps, of images in [-1, 1]."""
     negatives: int = Field(default=4, ge=1, le=10_000)
     """Perturbations of an image."""
+
+    @field_validator("batch")
+    @classmethod
+    def _is_in_the_buffer(cls, batch: int, info: ValidationInfo) -> int:
+        held = info.data.get("buffer", batch)
+        if batch > held:
+            raise ValueError(f"a batch of {batch} chains needs a buffer of as many, it has {held}")
+        return batch
 
 
 class PerceptionSpec(Section):
@@ -73,8 +81,9 @@ class PerceptionSpec(Section):
     prior_convention: Literal["mean", "sum"] = "mean"
     """Whether L_PRIOR averages over symbols or sums: for ten symbols weight 10 by ``mean`` is
     weight 1 by ``sum``."""
-    prior_probabilities: list[float] | None = None
-    """Expected share of every symbol; uniform when absent."""
+    prior_probabilities: list[float] | Literal["learn", "uniform"] = "learn"
+    """Expected share of every symbol; ``learn`` estimates the shares from what the program says of
+    the images in training, and is ``uniform`` without a goal."""
     prior_queue: CountOrNone = 0
     """Views of earlier steps that join L_PRIOR's marginal; with fewer images a step than some ten a
     symbol, that of one step is biased against confident predictions."""
@@ -91,18 +100,36 @@ class PerceptionSpec(Section):
     ema: float = Field(default=0.0, ge=0, le=0.99999)
     """Decay of the moving average of the weights in joint training, such as 0.99, which training
     ends with; 0 ends with the last weights as they are."""
-    augmentation: Literal["none", "digits", "small-digits", "objects", "garments", "points"] = (
-        "digits"
-    )
-    """``digits``: affine, elastic, stroke width; ``small-digits``: affine, elastic, noise, for
-    images of some ten pixels a side; ``objects``: flips, crops, contrast;
-    ``garments``: these and noise; ``points``: small moves in the plane."""
+    augmentation: Literal[
+        "auto", "none", "digits", "small-digits", "objects", "garments", "points"
+    ] = "auto"
+    """``auto``: chosen from the images, ``groundkit check`` says what and why; ``digits``: affine,
+    elastic, stroke width; ``small-digits``: affine, elastic, noise, for images of some ten pixels a
+    side; ``objects``: flips, crops, contrast; ``garments``: these and noise; ``points``: small
+    moves in the plane."""
+    invariant: list[Literal["colour", "flip", "inversion", "rotation", "thickness"]] | None = None
+    """What may change without changing a symbol, besides small moves: colour, left and right, dark
+    and bright, how an image is turned, the width of strokes. An empty list leaves all of them
+    alone; when absent, ``augmentation`` decides."""
     sampler: SamplerSpec = SamplerSpec()
     """SGLD settings."""
 
+    @field_validator("prior_probabilities", mode="before")
+    @classmethod
+    def _absent_is_uniform(cls, shares: object) -> object:
+        return "uniform" if shares is None else shares
+
+    @property
+    def given_shares(self) -> list[float] | None:
+        """The expected share of every symbol, where the user has said it."""
+        known = self.prior_probabilities
+        return None if isinstance(known, str) else known
+
     @field_validator("prior_probabilities")
     @classmethod
-    def _is_a_distribution(cls, shares: list[float] | None) -> list[float] | None:
-        if shares is not None and (min(shares, default=-1) < 0 or abs(sum(shares) - 1) > 1e-6):
+    def _is_a_distribution(cls, shares: list[float] | str) -> list[float] | str:
+        if isinstance(shares, str):
+            return shares
+        if min(shares, default=-1) < 0 or abs(sum(shares) - 1) > 1e-6:
             raise ValueError(f"shares must be at least 0 and sum to 1, they sum to {sum(shares)}")
         return shares

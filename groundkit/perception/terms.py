@@ -1,4 +1,4 @@
-"""A term of what training maximises."""
+"""Terms of what training maximises."""
 
 from __future__ import annotations
 
@@ -25,6 +25,21 @@ class Term:
     weight: float
     value: Tensor
     of_energy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """Data against samples, or against perturbations of it.
+
+    Attributes:
+        terms: The terms of the energy, the generative one first.
+        data: Logits ``(m, K)`` of the data, detached.
+        others: Logits ``(n, K)`` of what it was contrasted with, detached.
+    """
+
+    terms: tuple[Term, ...]
+    data: Tensor
+    others: Tensor
 
 
 def add_up(terms: Iterable[Term]) -> Tensor:

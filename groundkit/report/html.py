@@ -235,7 +235,7 @@ def _network_plots(net: NetworkData, prefix: str) -> dict[str, Picture | None]:
     found: dict[str, Picture | None] = dict.fromkeys(
         ("confusion", "symbols", "reliability", "energy", "samples")
     )
-    if scores.get("accuracy") is not None and scores.get("confusion") is not None:
+    if scores.get("accuracy_matched") is not None and scores.get("confusion") is not None:
         counts = scores["confusion"]
         found["confusion"] = pictures.in_both(
             f"{prefix}confusion",

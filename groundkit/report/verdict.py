@@ -107,11 +107,11 @@ def _judge_one(
     accuracy, matched = scores.get("accuracy"), scores.get("accuracy_matched")
     if missing := missing_symbols(scores):
         return _collapsed(name, missing, len(scores["predicted_share"]))
+    if identify is None and query is None and matched is not None:
+        return _clustered(name, matched)
     if accuracy is None:
         return _without_truth(name, scores, identify, query)
     matched = accuracy if matched is None else matched
-    if identify is None and query is None:
-        return _clustered(name, matched)
     learnt = scores.get("learnt_map") or {}
     moved = [f"{true} as {given}" for true, given in learnt.items() if true != given]
     if accuracy >= GOOD and not (moved and _admitted(identify)):

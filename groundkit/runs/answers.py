@@ -28,7 +28,10 @@ class ImageReading:
         symbols: The network's symbols.
         probabilities: p(y|x) ``(K,)``.
         energy: E(x) in nats; low is likely.
-        energy_limit: The energy that 99 % of the training images stay below.
+        energy_limit: The energy that nearly all training images stay below.
+        foreign: How foreign it is, by energy and by distance to training images; ``None`` where
+            the run does not know.
+        foreign_limit: What nearly all training images stay below in that.
         done: What was done to the image before it was read.
         pixels: What was read, ``(C, H, W)`` bytes.
     """
@@ -41,6 +44,8 @@ class ImageReading:
     energy_limit: float
     done: tuple[str, ...]
     pixels: NDArray[np.uint8] = field(repr=False)
+    foreign: float | None = None
+    foreign_limit: float | None = None
 
     @property
     def symbol(self) -> str:
@@ -49,8 +54,13 @@ class ImageReading:
 
     @property
     def out_of_distribution(self) -> bool:
-        """Whether its energy is above that of nearly all training images."""
-        return self.energy > self.energy_limit
+        """Whether it is more foreign, or of higher energy, than nearly all training images.
+
+        A number that is no number counts as foreign.
+        """
+        if self.foreign is None or self.foreign_limit is None:
+            return not self.energy <= self.energy_limit
+        return not self.foreign <= self.foreign_limit
 
     def ranked(self) -> list[tuple[str, float]]:
         """Returns symbols with their probabilities, the most probable first."""
@@ -64,6 +74,8 @@ class ImageReading:
             "probabilities": dict(self.ranked()),
             "energy": self.energy,
             "energy_limit": self.energy_limit,
+            "foreign": self.foreign,
+            "foreign_limit": self.foreign_limit,
             "out_of_distribution": self.out_of_distribution,
             "network": self.network,
             "done": list(self.done),
@@ -73,8 +85,12 @@ class ImageReading:
         best = ", ".join(f"{s} {p:.1%}" for s, p in self.ranked()[:_SYMBOLS_SHOWN])
         lines = [f"{self.path}: {best}", f"  energy {self.energy:.2f}"]
         if self.out_of_distribution:
+            if self.foreign is None or self.foreign_limit is None:
+                value, limit = "", self.energy_limit
+            else:
+                value, limit = f", foreign {self.foreign:.2f}", self.foreign_limit
             lines[1] += (
-                f", above {self.energy_limit:.2f} that 99 % of the training images stay below:"
+                f"{value}, above {limit:.2f} that nearly all training images stay below:"
                 " OUT OF DISTRIBUTION, do not trust its symbol"
             )
         lines += [f"  {what}" for what in self.done]

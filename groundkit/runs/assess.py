@@ -17,6 +17,7 @@ from groundkit.data.images import ImageSet
 from groundkit.errors import DataError
 from groundkit.evaluate import generation, ood
 from groundkit.evaluate.symbols import GroundingScores, score_grounding
+from groundkit.perception.foreign import ForeignScore
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import energy, log_probs
 from groundkit.perception.pixels import to_model
@@ -89,9 +90,11 @@ def assess_network(task: Task, name: str, learner: Learner, *, seed: int) -> Net
     images = held_out_images(task, name)
     probs, energies = read(learner, images.pixels)
     truth = None if images.labels is None or (images.labels == UNKNOWN).all() else images.labels
-    scores = score_grounding(truth, probs, task.domains[name])
+    named = task.asks or name in task.labelled
+    scores = score_grounding(truth, probs, task.domains[name], named=named)
     found = NetworkAssessment(images, probs, energies, scores)
-    inside = foreign_scores(learner, images.pixels)
+    score, _ = ForeignScore.fit(learner.model, learner.pool)
+    inside = foreign_scores(learner, images.pixels, score)
     settings = task.spec.evaluate
     for foreign in settings.ood:
         try:
@@ -102,9 +105,10 @@ def assess_network(task: Task, name: str, learner: Learner, *, seed: int) -> Net
             why = [error.found, error.expected, error.remedy]
             found.ood[foreign] = ood.unavailable(foreign, "; ".join(filter(None, why)))
             continue
-        theirs = foreign_scores(learner, outside.pixels)
+        theirs = foreign_scores(learner, outside.pixels, score)
         found.ood_energies[foreign] = theirs["energy"]
-        found.ood[foreign] = ood.compare_scores(foreign, inside, theirs)
+        density = learner.settings.generative > 0
+        found.ood[foreign] = ood.compare_scores(foreign, inside, theirs, density=density)
     return found
 
 
@@ -150,7 +154,8 @@ def assess_generation(
             "the images have no labels to train a judge of generated images on"
         )
         return
-    extractor = generation.train_extractor(judged.floats(), judged.labels, _EXTRACTOR_SEED)
+    labels = found.scores.in_own_names(judged.labels)
+    extractor = generation.train_extractor(judged.floats(), labels, _EXTRACTOR_SEED)
     found.generation = generation.score_generation(
         made, found.images.floats(), judged.floats(), extractor, asked=asked, symbols=domain
     )
@@ -162,9 +167,11 @@ def assess_generation(
     found.nearest = judged.floats(near[:, 0])
 
 
-def foreign_scores(learner: Learner, pixels: Tensor) -> dict[str, Floats]:
+def foreign_scores(learner: Learner, pixels: Tensor, score: ForeignScore) -> dict[str, Floats]:
     """Scores ``(N,)`` of images, higher = more foreign, under every detector the model has."""
-    return ood.model_scores(learner.model, to_model(pixels.to(learner.pool.device)))
+    images = to_model(pixels.to(learner.pool.device))
+    together = score(learner.model, images).double().cpu().numpy()
+    return ood.model_scores(learner.model, images) | {"foreign": together}
 
 
 @torch.no_grad()

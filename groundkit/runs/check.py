@@ -10,11 +10,13 @@ from typing import Any
 import torch
 
 from groundkit.errors import NetworkError
+from groundkit.perception.augment_choice import choose
 from groundkit.perception.model import SymbolModel
 from groundkit.program.remarks import remarks
 from groundkit.report.words import ShownAsPrinted
-from groundkit.task.networks import build_model
-from groundkit.task.task import Task, read_task
+from groundkit.task.load import read_task
+from groundkit.task.networks import build_model, check_pool
+from groundkit.task.task import Task
 
 _DRAWN = 1000
 """Examples that are drawn at most: as good for finding mistakes as a million."""
@@ -68,7 +70,7 @@ class Checked(ShownAsPrinted):
         lines += [
             f"  network {name}: {facts['backbone']} with {facts['parameters']} parameters for "
             f"{facts['symbols']} symbols, {facts['pool']} unlabelled images of {facts['data']}, "
-            f"{'x'.join(map(str, facts['image_shape']))}"
+            f"{'x'.join(map(str, facts['image_shape']))}; augmentation {facts['augmentation']}"
             + "".join(f"\n    taken for granted: {text}" for text in facts["assumed"])
             for name, facts in self.networks.items()
         ]
@@ -135,7 +137,8 @@ def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:
     """Builds a network and reads two images with it."""
     pool = task.pool(name)
     settings = task.spec.network(name)
-    symbols = len(task.domains[name])
+    seen, symbols = settings.perception, len(task.domains[name])
+    check_pool(task, name)
     model = _build(task, name, trust=trust)
     with torch.no_grad():
         logits = model(torch.zeros(2, *pool.shape[1:]))
@@ -153,4 +156,5 @@ def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:
         "pool": len(pool),
         "image_shape": list(pool.shape[1:]),
         "assumed": list(task.banks(0)[name].assumed),
+        "augmentation": choose(seen.augmentation, pool, seen.invariant, task.domains[name]).words,
     }

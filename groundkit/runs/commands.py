@@ -30,8 +30,8 @@ from groundkit.runs.explain import Explanation
 from groundkit.runs.explain import explain as explain_in
 from groundkit.runs.identify import identify_task
 from groundkit.runs.session import open_run
+from groundkit.task.load import read_task
 from groundkit.task.spec import parse_spec
-from groundkit.task.task import read_task
 
 
 def query(

@@ -39,7 +39,7 @@ def identify_task(task: Task, *, seconds: float = 20.0) -> Identification:
     Raises:
         LimitError: Every shape has too many combinations to list.
     """
-    priors = {name: task.spec.network(name).perception.prior_probabilities for name in task.neural}
+    priors = {name: task.spec.network(name).perception.given_shares for name in task.neural}
     goals: list[Observable] = []
     left_out: list[str] = []
     failed: LimitError | None = None

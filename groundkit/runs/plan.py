@@ -20,9 +20,10 @@ from groundkit.perception.learner import Learner
 from groundkit.perception.terms import add_up
 from groundkit.program.source import load_program
 from groundkit.report.words import ShownAsPrinted, seconds
+from groundkit.task.load import read_task
 from groundkit.task.networks import build_model
 from groundkit.task.spec import parse_spec
-from groundkit.task.task import Task, read_task
+from groundkit.task.task import Task
 
 _TRIED_IMAGES = 64
 

@@ -57,7 +57,10 @@ class Outcome:
 def collect_metrics(outcome: Outcome) -> dict[str, Any]:
     """Returns the content of ``metrics.json``."""
     task, trainer = outcome.task, outcome.trainer
-    networks = {name: one.to_dict() for name, one in outcome.assessed.items()}
+    networks = {
+        name: one.to_dict() | {"augmentation": trainer.learners[name].chosen.words}
+        for name, one in outcome.assessed.items()
+    }
     timing = {f"{name}_s": round(value, 3) for name, value in outcome.seconds.items()}
     clock = trainer.clock.seconds
     for part in ("reason", "perceive", "sample", "reground"):
@@ -178,7 +181,7 @@ def report_data(outcome: Outcome, metrics: dict[str, Any]) -> ReportData:
                 "reliability": None if one.scores.bins is None else one.scores.bins.to_dict(),
                 "images": as_pixels(one.images.pixels),
                 "probs": one.probs,
-                "truth": one.images.labels,
+                "truth": None if one.images.labels is None else one.scores.truth,
                 "energies": one.energies,
                 "ood_energies": one.ood_energies,
                 "ood": metrics["networks"][name]["ood"],

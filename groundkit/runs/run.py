@@ -33,7 +33,8 @@ from groundkit.runs.folder import History, Origin, RunFolder, new_path
 from groundkit.runs.identify import identify_task
 from groundkit.runs.results import Outcome, collect_metrics, report_data
 from groundkit.task.anchor import anchored
-from groundkit.task.task import Task, read_task
+from groundkit.task.load import read_task
+from groundkit.task.task import Task
 from groundkit.training.history import RenameRow, SplitRow
 from groundkit.training.trainer import Trainer
 from groundkit.training.weights import save_weights
@@ -282,6 +283,8 @@ def _train(
             rivals=_rivals(found, task),
             world=world,
         )
+        for name, learner in trainer.learners.items():
+            progress.say(f"augmentation of {name}: {learner.chosen.words}")
         if saved is not None:
             trainer.load_state_dict(saved.state)
         try:
@@ -315,19 +318,18 @@ def _finish(
     state = trainer.state_dict()  # as training left it: what follows draws random numbers
     _check_there(folder, trainer, history, trainer.total_steps, state)
     starts = symbol_starts(learners)
+    measured = {name: measure(learner.model, learner.pool) for name, learner in learners.items()}
     save_weights(
         path / "checkpoint",
         {name: learner.model for name, learner in learners.items()}
         | {f"{name}.buffer": learner.buffer for name, learner in learners.items()}
         | {f"{name}.start": start for name, start in starts.items()}
+        | {f"{name}.foreign": score for name, (_, score) in measured.items()}
         | ({"program": task.binding.learnt} if task.asks else {}),
         {
             "program": str(task.sources.program),
             "seed": origin.seed,
-            "networks": {
-                name: measure(learner.model, learner.pool).to_dict()
-                for name, learner in learners.items()
-            },
+            "networks": {name: known.to_dict() for name, (known, _) in measured.items()},
         },
     )
     progress.say("evaluating on held-out images")

@@ -22,6 +22,7 @@ from groundkit.errors import (
     NetworkError,
     choose_from,
 )
+from groundkit.perception.foreign import ForeignScore
 from groundkit.perception.generate import sample_images
 from groundkit.perception.in_distribution import Familiar, measure
 from groundkit.perception.langevin import Langevin
@@ -133,6 +134,7 @@ class Session:
             learnt=self._learnt(),
         )
         self._models: dict[str, SymbolModel] = {}
+        self._foreign: dict[str, ForeignScore] = {}
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -169,7 +171,8 @@ class Session:
                 continue
             pool = self.task.pool(name).to(self.device)
             channels, height, width = pool.shape[1:]
-            found[name] = measure(self._load(name, (channels, height, width)), pool)
+            model = self._load(name, (channels, height, width))
+            found[name], self._foreign[name] = measure(model, pool)
         return found
 
     def model(self, network: str) -> SymbolModel:
@@ -227,7 +230,8 @@ class Session:
             prepare_image(Path(path), shape, known.dark_border, contents.get(str(path)))
             for path in paths
         ]
-        logits = self.logits(torch.cat([one.pixels for one in images])[None], network)
+        pixels = torch.cat([one.pixels for one in images])[None]
+        logits = self.logits(pixels, network)
         return ImageReading(
             path=", ".join(map(str, paths)),
             network=network,
@@ -235,9 +239,23 @@ class Session:
             probabilities=log_probs(logits)[0].exp().numpy(),
             energy=float(energy(logits)[0]),
             energy_limit=known.energy_limit,
+            foreign=self._foreignness(pixels, network),
+            foreign_limit=known.foreign_limit,
             done=tuple(words for one in images for words in one.done),
             pixels=torch.cat([one.pixels for one in images], dim=2).numpy(),
         )
+
+    def _foreignness(self, pixels: Tensor, network: str) -> float | None:
+        """How foreign one image ``(1, C, H, W)`` is; ``None`` for a run of an earlier version."""
+        known, model = self.familiar[network], self.model(network)
+        if known.foreign_limit is None:
+            return None
+        if network not in self._foreign:
+            features = model.prototypes.in_features
+            score = ForeignScore(features, known.shape, known.references)
+            load_weights(self.folder / "checkpoint", {f"{network}.foreign": score})
+            self._foreign[network] = score.to(self.device)
+        return float(self._foreign[network](model, pixels.to(self.device))[0])
 
     @torch.no_grad()
     def logits(self, pixels: Tensor, network: str) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from groundkit.errors import DataError
 from groundkit.perception.backbones import Backbone, build_backbone
 from groundkit.perception.distributed import World
 from groundkit.perception.learner import Learner
@@ -45,6 +46,22 @@ def build_model(
     )
 
 
+def check_pool(task: Task, name: str) -> None:
+    """Refuses a network that has fewer training images than symbols.
+
+    Raises:
+        DataError: It has.
+    """
+    images, symbols = len(task.pool(name)), len(task.domains[name])
+    if images < symbols:
+        raise DataError(
+            f"network '{name}' has {images} training images for {symbols} symbols",
+            expected="at least an image a symbol",
+            remedy="give more images, or leave out symbols that none of them shows",
+            at=task.at("examples"),
+        )
+
+
 def build_learners(
     task: Task,
     device: torch.device,
@@ -75,10 +92,11 @@ def _build_learner(
     trunk: Backbone | None,
 ) -> Learner:
     pool, spec = task.pool(name).to(device), task.spec.network(name)
-    symbols = len(task.domains[name])
+    domain = task.domains[name]
+    check_pool(task, name)
     shape = tuple(pool.shape[1:])
-    model = build_model(spec, shape, symbols, trust=trust, trunk=trunk).to(device)
-    learner = Learner(model, spec.perception, pool, seed=seed, world=world)
+    model = build_model(spec, shape, len(domain), trust=trust, trunk=trunk).to(device)
+    learner = Learner(model, spec.perception, pool, seed=seed, symbols=domain, world=world)
     if name in task.labelled:
         known = task.labelled[name]
         learner.teach(known.pixels, known.targets, spec.labels.weight)

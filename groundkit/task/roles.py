@@ -49,7 +49,7 @@ def check_networks(program: Program, spec: Spec, file: Path, at: Locate) -> None
                 at=at("networks", name),
             )
         _check_trunk(name, program, spec, at)
-        prior = settings.perception.prior_probabilities
+        prior = settings.perception.given_shares
         if prior is not None and len(prior) != len(networks[name].domain):
             raise SpecError(
                 f"networks.{name}.perception.prior_probabilities has {len(prior)} numbers",

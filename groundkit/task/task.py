@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
-from groundkit.circuit.cache import cache_folder
 from groundkit.data import sources
 from groundkit.data.examples import Indices, check_stacked, restrict
 from groundkit.data.images import DataSource, ImageSet
 from groundkit.data.labels import Labelled, draw_labelled, read_labelled
 from groundkit.data.sources import check_ood
 from groundkit.errors import DataError, Location, NetworkError, ProgramError, SpecError
-from groundkit.program.limits import Limits
-from groundkit.program.source import Program, load_program
+from groundkit.program.source import Program
 from groundkit.task.banks import Gathered, Group, Split
 from groundkit.task.binding import Binding, BoundGoal, BoundQuery, Sources
 from groundkit.task.gather import (
@@ -28,7 +25,7 @@ from groundkit.task.gather import (
     read_rows,
 )
 from groundkit.task.shaped import ShapedExamples
-from groundkit.task.spec import Spec, load_spec
+from groundkit.task.spec import Spec
 from groundkit.task.templates import Template
 
 _TRAIN, _TEST = 0, 1
@@ -396,66 +393,3 @@ def _part(
             if len(own):
                 found.append(part.subset(own))
     return parts
-
-
-def load_task(
-    program: Path,
-    spec: Path | None = None,
-    *,
-    settings: Sequence[str] = (),
-    trust: bool = False,
-    cache: Path | None = None,
-    limits: Limits | None = None,
-    engine: str = "circuit",
-    most: int | None = None,
-    on_shape: Callable[[int, int], None] = lambda done, total: None,
-) -> Task:
-    """Reads a program and the spec beside it.
-
-    Args:
-        program: The ``.pl`` file.
-        spec: The ``.toml`` file; by default the one beside the program.
-        settings: ``--set`` texts.
-        trust: Allow the program to load Python and to touch files.
-        cache: Folder of compiled circuits.
-        limits: Limits of grounding and compiling.
-        engine: ``circuit`` or ``deepproblog``.
-        most: Examples that are drawn at most; all by default.
-        on_shape: Called with the number of shapes compiled, and of all.
-
-    Raises:
-        InputError: Something does not fit.
-    """
-    parsed = load_program(program, trust=trust)
-    file = spec or program.with_suffix(".toml")
-    read = load_spec(file, settings)
-    binding = Binding(
-        parsed, read, Sources(program, file), cache=cache, limits=limits, engine=engine
-    )
-    return Task(binding, most=most, on_shape=on_shape)
-
-
-def read_task(
-    program: Path | str,
-    spec: Path | str | None = None,
-    *,
-    settings: Sequence[str] = (),
-    trust: bool = False,
-    engine: str = "circuit",
-    most: int | None = None,
-    on_shape: Callable[[int, int], None] = lambda done, total: None,
-) -> Task:
-    """Reads a task as the commands do: with the user's cache and under the spec's limits."""
-    program = Path(program)
-    file = Path(spec) if spec else program.with_suffix(".toml")
-    parsed = load_program(program, trust=trust)
-    read = load_spec(file, settings)
-    binding = Binding(
-        parsed,
-        read,
-        Sources(program, file),
-        cache=cache_folder(),
-        limits=read.reasoning.limits,
-        engine=engine,
-    )
-    return Task(binding, most=most, on_shape=on_shape)

@@ -182,6 +182,11 @@ class SymbolicTerm:
         return tuple(dict.fromkeys(name for part in self.parts for name in part.reasoner.slots))
 
     @property
+    def averaged(self) -> float:
+        """Number of this process's examples that the mean of one query is over."""
+        return len(self._own) / max(len(self._queries), 1)
+
+    @property
     def searchable(self) -> bool:
         """Whether any example says something of names: its query holds."""
         return any(len(part.holds) for part in self.seeing)

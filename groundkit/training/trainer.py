@@ -29,7 +29,8 @@ from groundkit.perception.terms import Term
 from groundkit.task.networks import build_learners
 from groundkit.task.task import Task
 from groundkit.training.name_updates import Namer, name_by_labels
-from groundkit.training.symbolic import SymbolicTerm, moment
+from groundkit.training.shares import estimate_shares, learn_shares
+from groundkit.training.symbolic import Moment, SymbolicTerm, moment
 
 # Names that are kept are learnt, right or wrong, so in the first half of joint training the
 # likelier ones are taken on weak evidence; later only a clear gain may move a symbol.
@@ -239,6 +240,10 @@ class Trainer:
 
         def ask(views: Mapping[str, Views]) -> list[Term]:
             value = term.likelihood(chosen, views, now.temperature)
+            if now == Moment():
+                learn_shares(
+                    value, views, self.learners, examples=term.averaged, step=self._joint.done
+                )
             return [Term("symbolic", train.symbolic * now.weight, value)]
 
         self._joint.step(term.queried(chosen), ask)
@@ -249,6 +254,11 @@ class Trainer:
             with self.clock("reground"):
                 early = 2 * step < self.joint_steps
                 moved = self._namer.search(step, EARLY_LEVEL if early else LATE_LEVEL)
+                train = self.task.spec.train
+                assert self._symbolic is not None  # a search for names has queries to go by
+                estimate_shares(
+                    self._symbolic, self.learners, examples=train.batch, pooled=train.pool_batch
+                )
             if moved:
                 self._joint.renew()
 

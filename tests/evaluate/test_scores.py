@@ -77,7 +77,8 @@ def test_symbol_without_images_has_no_recall():
 
 def test_no_images_at_all():
     s = score_grounding([], np.zeros((0, 2)), ("a", "b"))
-    assert s.accuracy is None and s.collapse == 1.0 and s.reason == "there are no images to score"
+    assert s.accuracy is None and s.collapse is None and s.predicted_share == {}
+    assert s.reason == "there are no images to score"
 
 
 @pytest.mark.parametrize("truth", [[0, 5], [0]])

@@ -14,7 +14,7 @@ from groundkit.circuit.reasoner import Reasoner
 from groundkit.errors import SpecError
 from groundkit.program.goal import parse_goal
 from groundkit.program.source import load_program
-from groundkit.task.task import read_task
+from groundkit.task.load import read_task
 from tests.identifiability.oracle import identify
 
 PROGRAMS = Path(__file__).parents[2] / "programs"

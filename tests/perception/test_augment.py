@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -89,3 +91,41 @@ def test_gradients_pass_through_to_the_image():
     x = stroke().requires_grad_()
     Augmentation()(x, rng()).sum().backward()
     assert torch.isfinite(x.grad).all()
+
+
+def bar(height: int, width: int) -> torch.Tensor:
+    """A bar along the longer side, ``(64, 1, H, W)``."""
+    x = torch.full((64, 1, height, width), -1.0)
+    middle = min(height, width) // 2
+    if width > height:
+        x[:, :, middle - 1 : middle + 1, width // 3 : -(width // 3)] = 1
+    else:
+        x[:, :, height // 3 : -(height // 3), middle - 1 : middle + 1] = 1
+    return x
+
+
+@given(st.sampled_from([(16, 64), (64, 16), (20, 40), (24, 24)]), st.integers(5, 40))
+@settings(max_examples=12, deadline=None)
+def test_angles_are_those_of_pixels_whatever_the_proportions(shape, degrees):
+    x = bar(*shape)
+    y = replace(NOTHING, rotation=float(degrees))(x, rng()).double().add(1).squeeze(1)
+    rows, columns = torch.meshgrid(*(torch.arange(n).double() for n in shape), indexing="ij")
+    mass = y.sum((1, 2))
+    down = rows - (y * rows).sum((1, 2))[:, None, None] / mass[:, None, None]
+    along = columns - (y * columns).sum((1, 2))[:, None, None] / mass[:, None, None]
+    mixed = 2 * (y * down * along).sum((1, 2))
+    angle = 0.5 * torch.atan2(mixed, (y * (along**2 - down**2)).sum((1, 2)))
+    if shape[0] >= shape[1]:
+        angle = torch.where(angle > 0, angle, angle + torch.pi) - torch.pi / 2
+    largest = float(torch.rad2deg(angle.abs()).max())
+    assert largest <= degrees + 3
+    assert largest >= 0.6 * degrees or degrees > 25 or shape == (24, 24)
+
+
+def test_channels_change_by_themselves_and_dark_and_bright_change_places():
+    x = torch.full((40, 3, 4, 4), 0.2)
+    y = replace(NOTHING, gain=0.5, shift=0.3)(x, rng())
+    assert (y.amax((2, 3)) - y.amin((2, 3))).max() < 1e-5
+    assert (y.mean((2, 3)).std(1) > 0.01).all()
+    swapped = replace(NOTHING, inversion=0.5)(x, rng()).mean((1, 2, 3))
+    assert set(swapped.sign().tolist()) == {-1.0, 1.0}

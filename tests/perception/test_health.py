@@ -12,7 +12,7 @@ SPREAD = torch.randn(COUNT, 8, generator=torch.Generator().manual_seed(0))
 
 
 def test_a_sound_model_gets_no_verdict():
-    health = diagnose(SURE, SURE, SPREAD, SURE - 1)
+    health = diagnose(SURE, SURE, SPREAD, (SURE, SURE - 1))
     assert health.verdicts == ()
     assert health.effective_symbols == pytest.approx(SYMBOLS, rel=1e-3)
     assert health.conditional_entropy == pytest.approx(0, abs=1e-4)
@@ -27,8 +27,8 @@ FAILURES = {
     "cluster collapse: 1 of 6": (ONE, ONE, SPREAD, None),
     "no clusters yet": (torch.zeros(COUNT, SYMBOLS), torch.zeros(COUNT, SYMBOLS), SPREAD, None),
     "views disagree": (SURE, SURE.roll(1, 0), SPREAD, None),
-    "energy diverges": (SURE, SURE, SPREAD, SURE - 1e4),
-    "energy diverges: samples and data are nan": (SURE, SURE, SPREAD, SURE * math.nan),
+    "energy diverges": (SURE, SURE, SPREAD, (SURE, SURE - 1e4)),
+    "energy diverges: samples and data are nan": (SURE, SURE, SPREAD, (SURE, SURE * math.nan)),
 }
 
 
@@ -37,6 +37,12 @@ def test_each_failure_is_named_alone_with_a_remedy(words):
     (verdict,) = diagnose(*FAILURES[words]).verdicts
     assert words in verdict
     assert ";" in verdict
+
+
+def test_the_energy_gap_is_that_of_data_and_not_of_its_views():
+    distorted = SURE - 50
+    health = diagnose(distorted, distorted, SPREAD, (SURE, SURE - 2))
+    assert health.energy_gap == pytest.approx(2, rel=1e-4)
 
 
 def test_effective_rank_counts_the_directions_of_equal_variance():

@@ -18,8 +18,8 @@ from groundkit.perception.augment import AUGMENTATIONS
 from groundkit.perception.pixels import to_model
 from groundkit.perception.settings import PerceptionSpec, SamplerSpec
 from groundkit.presets import load_preset, preset_names
+from groundkit.task.load import load_task
 from groundkit.task.spec import NetworkSpec, TrainSpec
-from groundkit.task.task import load_task
 from groundkit.training.trainer import Trainer
 
 OF_DATA = {"preset", "data", "image_shape", "labels", "perception"}
@@ -64,7 +64,7 @@ def test_the_estimator_s_defaults_are_the_spec_s_but_for_those_of_clustering_alo
 
 def test_the_spec_names_the_augmentations_there_are():
     named = get_args(PerceptionSpec.model_fields["augmentation"].annotation)
-    assert set(named) == set(AUGMENTATIONS)
+    assert set(named) == {*AUGMENTATIONS, "auto"}
 
 
 @pytest.mark.parametrize("name", preset_names())

@@ -3,7 +3,7 @@
 import pytest
 
 from groundkit.errors import DataError
-from groundkit.task.task import read_task
+from groundkit.task.load import read_task
 
 PROGRAM = """
 nn(shape_net, [X], S, [circle,square,triangle]) :: shape(X, S).

@@ -7,7 +7,7 @@ import pytest
 
 from groundkit.errors import DataError, NetworkError
 from groundkit.estimators.grounder import Grounder
-from groundkit.task.task import load_task
+from groundkit.task.load import load_task
 from groundkit.training.trainer import Trainer
 from tests.small import LEVELS, write_pairs
 
