@@ -206,6 +206,13 @@ def _check_call(
             at=at,
         )
     strange = [name for name in call if name not in inputs]
+    if not observed and strange and strange[0].startswith("["):
+        raise NetworkError(
+            f"network '{network}' is given a list where it reads one image",
+            expected="one image a call",
+            remedy="give one image in the examples, or write a rule that goes through the list",
+            at=at,
+        )
     if not observed and strange:
         raise NetworkError(
             f"network '{network}' reads '{strange[0]}', which is no image",
