@@ -42,11 +42,6 @@ class Roles:
     domains: dict[str, tuple[str, ...]]
     given: dict[str, str]
 
-    @property
-    def image_variables(self) -> tuple[str, ...]:
-        """The image variables, each once."""
-        return tuple(dict.fromkeys(part for name in self.images for part in parts_of(name)))
-
 
 def input_of(call: Sequence[str]) -> str:
     """Names what a neural call reads at once: its input variables, joined by commas."""

@@ -183,7 +183,14 @@ def run(
     else:
         command = _command(program, spec, seed, settings, device, engine=engine, trust=trust)
         origin = Origin(seed, engine, command)
-    task = read_task(program, spec, settings=settings, trust=trust, engine=origin.engine)
+    task = read_task(
+        program,
+        spec,
+        settings=settings,
+        trust=trust,
+        engine=origin.engine,
+        on_shape=lambda done, total: progress.step(done, total, "compiling shapes"),
+    )
     task.prepare()
     times.lap("ground")
     if resume is not None:

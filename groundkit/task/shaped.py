@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from groundkit.data.examples import Examples, Indices, input_of
-from groundkit.data.images import ImageSet
 from groundkit.errors import DataError
 from groundkit.symbols import Values
 from groundkit.task.binding import BoundGoal
@@ -39,10 +37,6 @@ class ShapedExamples:
     def subset(self, where: Indices) -> ShapedExamples:
         """Returns the examples at some positions."""
         return replace(self, examples=self.examples.subset(where))
-
-    def with_banks(self, banks: Mapping[str, ImageSet]) -> ShapedExamples:
-        """Returns the same examples with the images that they point into."""
-        return replace(self, examples=replace(self.examples, banks=dict(banks)))
 
     @cached_property
     def answers(self) -> Tensor:
