@@ -9,7 +9,7 @@ A console block shows commands with what they print: the same must come out, but
 it, and ``...`` stands for any lines. What it trains is the reader's own data.
 
 ``groundkit run`` trains at the size of ``SMALL``; lines that install or run the test suite are
-left to the continuous integration, which does just that; ``torchrun`` to ``test_world.py``.
+left to the continuous integration, which does just that; ``torchrun`` to ``test_distributed.py``.
 """
 
 import importlib.util

@@ -1,8 +1,8 @@
 """Several processes that train one model, each on its share of every batch.
 
 Every process draws the same random numbers for the whole batch and computes its own rows; terms
-that are no mean over rows see all rows by :meth:`World.gather`. The average of the processes'
-gradients is then the gradient of the whole batch, so two processes learn what one would.
+that are no mean over rows see all rows by :meth:`ProcessGroup.gather`. The average of the
+processes' gradients is then the gradient of the whole batch, so two processes learn what one would.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """The processes that train together; a process alone is a world of one.
+class ProcessGroup:
+    """The processes that train together; a process alone is a group of one.
 
     Attributes:
         rank: This process's number, from 0.
@@ -34,7 +34,7 @@ class World:
     size: int = 1
 
     @classmethod
-    def join(cls, device: torch.device) -> World:
+    def join(cls, device: torch.device) -> ProcessGroup:
         """Joins the processes that ``torchrun`` has started; alone without it."""
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return cls()

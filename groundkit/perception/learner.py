@@ -18,7 +18,7 @@ from groundkit.perception.cluster import (
     over_cluster,
     start_prototypes,
 )
-from groundkit.perception.distributed import World
+from groundkit.perception.distributed import ProcessGroup
 from groundkit.perception.generate import (
     contrast_with_perturbed,
     contrast_with_samples,
@@ -75,7 +75,7 @@ class Learner:
         pool: Unlabelled images ``(N, C, H, W)`` on the model's device: bytes, or in [-1, 1].
         seed: Seed of the prototypes' clustering and of the chains.
         augmentation: Draws the views in place of the settings' one.
-        world: The processes that share every batch.
+        processes: The processes that share every batch.
     """
 
     def __init__(
@@ -86,20 +86,20 @@ class Learner:
         *,
         seed: int,
         augmentation: Augmentation | None = None,
-        world: World | None = None,
+        processes: ProcessGroup | None = None,
     ) -> None:
         self.model = model
         self.settings = settings
         self.augmentation = augmentation or AUGMENTATIONS[settings.augmentation]
         self.pool = pool
-        self.world = world or World()
+        self.processes = processes or ProcessGroup()
         self.clusters: Tensor | None = None
         self._average: AveragedModel | None = None
         self._labelled: tuple[Tensor, Tensor] | None = None
         self._labels_weight = 0.0
         self._seed = seed
         # Chains are each process's own, so their randomness is too.
-        self.generator = Generator(pool.device).manual_seed(seed + 7919 * (1 + self.world.rank))
+        self.generator = Generator(pool.device).manual_seed(seed + 7919 * (1 + self.processes.rank))
         self.sampler = Langevin(settings.sampler)
         shares = settings.prior_probabilities
         self._prior = None if shares is None else torch.tensor(shares, device=pool.device)
@@ -148,8 +148,8 @@ class Learner:
     def start_symbols(self) -> None:
         """Starts the prototypes from the clusters of the embedding, and remembers them."""
         clusters = start_prototypes(self.model, to_model(self.pool), self._seed)
-        self.world.share(self.model)
-        self.clusters = self.world.agree(clusters)
+        self.processes.share(self.model)
+        self.clusters = self.processes.agree(clusters)
 
     def over_cluster(self, count: int) -> Clusters:
         """Clusters the pool into more clusters than symbols; names are then to be found."""
@@ -159,7 +159,7 @@ class Learner:
         """Starts the prototypes from clusters of which several may be named by one symbol."""
         symbols = torch.as_tensor(names, device=clusters.members.device)
         fit_prototypes(self.model, clusters.sample, symbols[clusters.members])
-        self.world.share(self.model)
+        self.processes.share(self.model)
         self.relabel()
 
     def relabel(self) -> None:
@@ -230,11 +230,11 @@ class Learner:
             places: The images' places ``(b,)`` in the pool.
             hold: Factor of the self-labelling term's weight.
         """
-        weights, world = self.settings, self.world
+        weights, processes = self.settings, self.processes
         both = torch.cat([reading.first, reading.second])
         terms: list[Term] = []
         if weights.prior > 0:
-            terms.append(Term("prior", weights.prior, self._prior_term(world.gather(both))))
+            terms.append(Term("prior", weights.prior, self._prior_term(processes.gather(both))))
         if weights.invariance > 0:
             value = bound.invariance(
                 reading.first,
@@ -280,8 +280,8 @@ class Learner:
         """The contrastive term of the embedding ``(2b, F)`` of both views."""
         first, second = self.model.project(embedding).chunk(2)
         return bound.contrastive(
-            self.world.gather(first),
-            self.world.gather(second),
+            self.processes.gather(first),
+            self.processes.gather(second),
             self.settings.contrastive_temperature,
         )
 

@@ -21,7 +21,7 @@ from torch import Generator, Tensor, nn
 
 from groundkit.errors import RunError
 from groundkit.perception.augment import Rows
-from groundkit.perception.distributed import World
+from groundkit.perception.distributed import ProcessGroup
 from groundkit.perception.health import Health, diagnose
 from groundkit.perception.history import RollbackRow, Row, StepRow
 from groundkit.perception.learner import Learner
@@ -78,10 +78,10 @@ class _Ascent:
     """AdamW on a rate that rises and falls, over parameters that several processes share."""
 
     def __init__(
-        self, parameters: Iterable[nn.Parameter], settings: PhaseSettings, world: World
+        self, parameters: Iterable[nn.Parameter], settings: PhaseSettings, processes: ProcessGroup
     ) -> None:
         self._parameters = list(parameters)
-        self._world = world
+        self._processes = processes
         self.optimiser = torch.optim.AdamW(
             self._parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
@@ -102,7 +102,7 @@ class _Ascent:
         self.optimiser.zero_grad()
         for objective, norm in objectives:
             torch.autograd.backward(-objective)
-            self._world.average_gradients(self._parameters)
+            self._processes.average_gradients(self._parameters)
             nn.utils.clip_grad_norm_(self._parameters, norm)
         self.optimiser.step()
 
@@ -140,9 +140,11 @@ class EmbeddingPhase:
         self.steps = settings.steps
         self.done = 0
         self._generator = generator
-        self._rows = Rows(batch, learner.world.own(batch, "the clustering phase's batch"))
+        self._rows = Rows(batch, learner.processes.own(batch, "the clustering phase's batch"))
         parts = (learner.model.backbone, learner.model.projector)
-        self._ascent = _Ascent((p for m in parts for p in m.parameters()), settings, learner.world)
+        self._ascent = _Ascent(
+            (p for m in parts for p in m.parameters()), settings, learner.processes
+        )
 
     def step(self) -> float:
         """Makes a step; returns the term's value in nats.
@@ -224,10 +226,10 @@ class JointPhase:
         self._on_row = on_row
         self._clock = clock or Clock()
         self._generator = generator
-        self._world = next(iter(learners.values())).world
-        self._rows = Rows(batch, self._world.own(batch, "the number of images a step"))
+        self._processes = next(iter(learners.values())).processes
+        self._rows = Rows(batch, self._processes.own(batch, "the number of images a step"))
         parameters = [p for learner in learners.values() for p in learner.model.parameters()]
-        self._ascent = _Ascent([*parameters, *others], settings, self._world)
+        self._ascent = _Ascent([*parameters, *others], settings, self._processes)
         self._guards = {
             name: Safeguard([learner.model, learner.buffer, self._ascent.optimiser])
             for name, learner in learners.items()
@@ -296,9 +298,9 @@ class JointPhase:
                 with self._clock("sample"):
                     chains = learner.settings.sampler.batch
                     places = _draw(learner, chains, self._generator)
-                    mine = self._world.own(chains, "the number of chains a step")
+                    mine = self._processes.own(chains, "the number of chains a step")
                     contrast = learner.generative_terms(places[mine])
-                gap = self._world.mean(contrast.terms[0].value.detach())
+                gap = self._processes.mean(contrast.terms[0].value.detach())
                 if self._guards[name].update(float(gap)):
                     learner.calm()
                     step_size = learner.sampler.step_size
@@ -346,7 +348,7 @@ class JointPhase:
             parts = ((energy, ENERGY_CLIP_NORM), (others, CLIP_NORM))
             self._ascent.climb(*(part for part in parts if part[0].requires_grad))
         if self.done % REPORT_EVERY == 0:
-            mean = self._world.mean
+            mean = self._processes.mean
             self._on_row(
                 StepRow(
                     step=self.done,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from groundkit.perception.backbones import build_backbone
-from groundkit.perception.distributed import World
+from groundkit.perception.distributed import ProcessGroup
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel
 from groundkit.task.spec import NetworkSpec
@@ -36,13 +36,13 @@ def build_learner(
     seed: int,
     *,
     trust: bool = False,
-    world: World | None = None,
+    processes: ProcessGroup | None = None,
 ) -> Learner:
     """Builds an untrained network of a task and its learner, on a device."""
     pool, spec = task.pool(name).to(device), task.spec.network(name)
     symbols = len(task.domains[name])
     model = build_model(spec, tuple(pool.shape[1:]), symbols, trust=trust).to(device)
-    learner = Learner(model, spec.perception, pool, seed=seed, world=world)
+    learner = Learner(model, spec.perception, pool, seed=seed, processes=processes)
     if name in task.labelled:
         known = task.labelled[name]
         learner.teach(known.pixels, known.targets, spec.labels.weight)

@@ -13,7 +13,7 @@ from torch import Generator, Tensor, nn
 
 from groundkit.circuit.reasoner import Reasoner
 from groundkit.perception.augment import Rows
-from groundkit.perception.distributed import World
+from groundkit.perception.distributed import ProcessGroup
 from groundkit.perception.learner import Learner
 from groundkit.perception.phases import Queried, Views
 from groundkit.task.shaped import ShapedExamples
@@ -149,7 +149,7 @@ class SymbolicTerm:
     Args:
         task: Program, spec and examples.
         device: Where to compute.
-        world: The processes that share every batch.
+        processes: The processes that share every batch.
 
     Attributes:
         parts: The examples by shape.
@@ -157,14 +157,14 @@ class SymbolicTerm:
         learnt: The program's learnable probabilities.
     """
 
-    def __init__(self, task: Task, device: torch.device, world: World) -> None:
+    def __init__(self, task: Task, device: torch.device, processes: ProcessGroup) -> None:
         self.parts = [ShapePart(task, shaped, device) for shaped in task.examples]
         seeing = [part for part in self.parts if part.slots]
         self.seeing = sorted(seeing, key=lambda part: -len(part.holds))
         self.learnt: nn.Module = task.binding.learnt.to(device)
         self._device = device
         self._batch = task.spec.train.batch
-        self._own = world.own(self._batch, "train.batch")
+        self._own = processes.own(self._batch, "train.batch")
         self._mine = set(self._own.tolist())
         self._queries = [
             (query.spec.weight, [n for n, part in enumerate(self.parts) if part.query == number])

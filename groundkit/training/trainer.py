@@ -15,7 +15,7 @@ from torch import Generator
 
 from groundkit.errors import CheckpointError, StoppedError
 from groundkit.naming.relabelling import Relabelling
-from groundkit.perception.distributed import World
+from groundkit.perception.distributed import ProcessGroup
 from groundkit.perception.history import ClusterRow, Row
 from groundkit.perception.learner import Learner
 from groundkit.perception.phases import (
@@ -56,7 +56,7 @@ class Trainer:
         stop: Asked after every step; training then ends in :class:`~groundkit.errors.StoppedError`.
         trust: Allow backbones from the user's own modules.
         rivals: Maps of symbols that the program admits beside the identity, to be tried as names.
-        world: The processes that train together.
+        processes: The processes that train together.
     """
 
     def __init__(
@@ -71,21 +71,21 @@ class Trainer:
         stop: Callable[[], bool] = lambda: False,
         trust: bool = False,
         rivals: Sequence[Mapping[str, Sequence[int]]] = (),
-        world: World | None = None,
+        processes: ProcessGroup | None = None,
     ) -> None:
         self.task = task
         self.device = device
-        self.world = world or World()
+        self.processes = processes or ProcessGroup()
         self.clock = Clock()
         self._on_row, self._on_step, self._on_state, self._stop = on_row, on_step, on_state, stop
         self._rng = np.random.default_rng(seed)
         torch.manual_seed(seed)
         self.generator = Generator(device).manual_seed(seed)
         self.learners: dict[str, Learner] = {
-            name: build_learner(task, name, device, seed, trust=trust, world=self.world)
+            name: build_learner(task, name, device, seed, trust=trust, processes=self.processes)
             for name in task.neural
         }
-        self._symbolic = SymbolicTerm(task, device, self.world) if task.asks else None
+        self._symbolic = SymbolicTerm(task, device, self.processes) if task.asks else None
         self._namer = self._make_namer(rivals)
         self._named: list[str] = []
         self._embedding: EmbeddingPhase | None = None
@@ -103,7 +103,7 @@ class Trainer:
             rivals=rivals,
             groups=self.task.groups,
             rng=self._rng,
-            world=self.world,
+            processes=self.processes,
             on_row=self._on_row,
         )
 
@@ -183,7 +183,7 @@ class Trainer:
         per_symbol = self.task.spec.train.clusters_per_symbol
         if self._namer is not None and per_symbol > 1:
             self._namer.start_from_several(per_symbol)
-        name_by_labels(self.learners, self.world)
+        name_by_labels(self.learners, self.processes)
         self._reground(0)
         self._joint.renew()
 
@@ -211,7 +211,7 @@ class Trainer:
     def _pause(self, done: int, what: str) -> None:
         """Tells of a step; hands the state over where one is due, or on a request to stop."""
         self._on_step(done, self.total_steps, what)
-        stop = self.world.agree(self._stop())
+        stop = self.processes.agree(self._stop())
         if stop or done % self.task.spec.train.checkpoint_every == 0 or done == self.total_steps:
             self._on_state(done, self.state_dict())
         if stop:

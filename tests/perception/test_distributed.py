@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from groundkit.errors import SpecError
-from groundkit.perception.distributed import World
+from groundkit.perception.distributed import ProcessGroup
 from groundkit.runs.folder import RunFolder
 from tests.small import write_task
 
@@ -98,26 +98,26 @@ def test_a_batch_that_cannot_be_shared_is_refused():
     with pytest.raises(
         SpecError, match=r"train\.batch is 7, which 2 processes cannot share"
     ) as error:
-        World(0, 2).own(7, "train.batch")
+        ProcessGroup(0, 2).own(7, "train.batch")
     assert error.value.expected == "a multiple of 2"
-    assert World(1, 2).own(6, "train.batch").tolist() == [3, 4, 5]
+    assert ProcessGroup(1, 2).own(6, "train.batch").tolist() == [3, 4, 5]
 
 
 def test_alone_everything_is_one_s_own():
-    world, rows = World(), torch.rand(3, 2)
-    assert world.leads
-    assert world.gather(rows) is rows
-    assert world.own(3, "x").tolist() == [0, 1, 2]
-    assert (world.least(4), world.agree("x")) == (4, "x")
+    processes, rows = ProcessGroup(), torch.rand(3, 2)
+    assert processes.leads
+    assert processes.gather(rows) is rows
+    assert processes.own(3, "x").tolist() == [0, 1, 2]
+    assert (processes.least(4), processes.agree("x")) == (4, "x")
 
 
 OUTLIVED = """
 import os, sys, torch
-from groundkit.perception.distributed import World
-world = World.join(torch.device("cpu"))
+from groundkit.perception.distributed import ProcessGroup
+processes = ProcessGroup.join(torch.device("cpu"))
 torch.optim.AdamW([torch.nn.Parameter(torch.zeros(3))])
-world.agree("something")
-world.leave()
+processes.agree("something")
+processes.leave()
 names = [open(f"/proc/self/task/{task}/comm").read() for task in os.listdir("/proc/self/task")]
 sys.exit(any("gloo" in name for name in names))
 """

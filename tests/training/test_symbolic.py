@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from groundkit.perception.distributed import World
+from groundkit.perception.distributed import ProcessGroup
 from groundkit.training.symbolic import Bucket, SymbolicTerm, cross_entropy, moment
 
 SCHEDULES = ("constant", "annealed", "clusters-first", "tempered")
@@ -31,7 +31,7 @@ def test_schedules_differ_in_how_they_begin():
 
 def test_likelihood_is_that_of_the_sums_and_softens_with_temperature(small):
     task = small("train.batch=6")
-    term = SymbolicTerm(task, torch.device("cpu"), World())
+    term = SymbolicTerm(task, torch.device("cpu"), ProcessGroup())
     chosen = [Bucket(0, torch.arange(6), torch.arange(6))]
     count = 6 * 3
     logits = torch.randn(count, 5, generator=torch.Generator().manual_seed(0))
@@ -65,7 +65,7 @@ def test_a_query_that_is_not_to_hold_pushes_its_probability_down(small):
         task.examples = dataclasses.replace(
             task.examples, targets=np.full(len(task.examples), target)
         )
-        term = SymbolicTerm(task, torch.device("cpu"), World())
+        term = SymbolicTerm(task, torch.device("cpu"), ProcessGroup())
         log_p = logits.log_softmax(-1)
         value = term.likelihood(torch.arange(2), {"net": (log_p, log_p)})
         return torch.autograd.grad(value, logits)[0], term
