@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from groundkit.errors import SpecError
 
@@ -74,33 +75,50 @@ class ProcessGroup:
         share = count // self.size
         return torch.arange(self.rank * share, (self.rank + 1) * share)
 
-    def gather(self, rows: Tensor) -> Tensor:
-        """All processes' rows ``(B, ...)``, in rank order, from this one's ``(B / size, ...)``.
+    def gather(self, rows: Tensor, counts: Sequence[int] | None = None) -> Tensor:
+        """All processes' rows ``(B, ...)``, in rank order, from this one's ``(b, ...)``.
 
         Only the own rows carry gradient, multiplied by the number of processes: the average over
-        processes, each of which has the term whole, is then the term's gradient.
+        processes, each of which has the term whole, is then the term's gradient. So the backward
+        pass needs no collective, which could cross the gradients' own; the differentiable ones of
+        torch.distributed.nn, given up in torch 2.14, send every gradient once for each process.
+
+        Args:
+            rows: This process's.
+            counts: How many rows each process has; without it all have as many.
         """
         if self.size == 1:
             return rows
-        parts = [torch.empty_like(rows) for _ in range(self.size)]
-        distributed.all_gather(parts, rows.detach().contiguous())
+        counts = counts or [len(rows)] * self.size
+        sent = rows.new_zeros(max(counts), *rows.shape[1:])  # a collective needs equal shapes
+        sent[: len(rows)] = rows.detach()
+        received = [torch.empty_like(sent) for _ in range(self.size)]
+        distributed.all_gather(received, sent)
+        parts = [part[:count] for part, count in zip(received, counts, strict=True)]
         parts[self.rank] = rows * self.size - rows.detach() * (self.size - 1)
         return torch.cat(parts)
 
-    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replaces every gradient by its mean over the processes."""
+    def averaging(self, parts: Sequence[nn.Module]) -> Callable[[Callable[[], Tensor]], Tensor]:
+        """Returns what computes objectives whose gradient is the average of the processes'.
+
+        DistributedDataParallel sends gradients in buckets while the backward pass still runs. It
+        also gives all processes the first one's weights.
+
+        Args:
+            parts: The modules that the objectives train.
+
+        Returns:
+            A function from an objective to its value; its backward pass must have been run before
+            the function is called again.
+        """
         if self.size == 1:
-            return
-        trained = [p for p in parameters if p.requires_grad]
-        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
-        flat = torch.nn.utils.parameters_to_vector(gradients)
-        distributed.all_reduce(flat)
-        flat /= self.size
-        start = 0
-        for parameter in trained:
-            end = start + parameter.numel()
-            parameter.grad = flat[start:end].view_as(parameter)
-            start = end
+            return lambda objective: objective()
+        # Which parameters an objective depends on differs by step, and by process: a program may
+        # ask one process about one network and another about the other.
+        shared: Callable[[Callable[[], Tensor]], Tensor] = DistributedDataParallel(
+            _Objectives(parts), broadcast_buffers=False, find_unused_parameters=True
+        )
+        return shared
 
     def mean(self, values: Tensor) -> Tensor:
         """The processes' mean of a tensor, the same in all of them."""
@@ -133,3 +151,18 @@ class ProcessGroup:
         distributed.broadcast_object_list(box)
         agreed: T = box[0]
         return agreed
+
+
+class _Objectives(nn.Module):
+    """Modules that train together, and whatever is computed with them."""
+
+    def __init__(self, parts: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+
+    def forward(self, objective: Callable[[], Tensor]) -> Tensor:
+        value = objective()
+        if value.requires_grad:
+            return value
+        # This process has nothing to say, but the others wait for its gradient.
+        return value + 0.0 * next(self.parameters()).sum()

@@ -46,11 +46,13 @@ class Reading:
         first: Logits of one view ``(b, K)``.
         second: Logits of the other view ``(b, K)``.
         embedding: Embedding of both views ``(2b, F)``.
+        counts: Images that each process has of the batch; ``None`` if all have as many.
     """
 
     first: Tensor
     second: Tensor
     embedding: Tensor
+    counts: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,11 @@ class Learner:
         """Halves the sampler's step and averages weights anew, after a divergence."""
         self.sampler = self.sampler.halved()
         self._average = None
+
+    def draw(self, count: int, generator: Generator) -> Tensor:
+        """Draws places ``(count,)`` of the pool, with replacement."""
+        device = self.pool.device
+        return torch.randint(len(self.pool), (count,), generator=generator, device=device)
 
     def images(self, places: Tensor) -> Tensor:
         """Images ``(b, C, H, W)`` in [-1, 1] at places ``(b,)`` of the pool."""
@@ -208,8 +215,8 @@ class Learner:
         rule = get_ema_multi_avg_fn(self.settings.ema)  # type: ignore[no-untyped-call]
         return AveragedModel(self.model, multi_avg_fn=rule)
 
-    def views(self, places: Tensor, generator: Generator, among: Rows | None = None) -> Reading:
-        """Reads two augmented views of images.
+    def augmented(self, places: Tensor, generator: Generator, among: Rows | None = None) -> Tensor:
+        """Draws two augmented views of images, ``(2b, C, H, W)``.
 
         Args:
             places: Places ``(b,)`` of this process's images in the pool.
@@ -217,10 +224,18 @@ class Learner:
             among: The rows that these are of the whole batch.
         """
         images = self.images(places)
-        both = torch.cat([self.augmentation(images, generator, among) for _ in range(2)])
+        return torch.cat([self.augmentation(images, generator, among) for _ in range(2)])
+
+    def view(self, both: Tensor, counts: tuple[int, ...] | None = None) -> Reading:
+        """Reads the two views ``(2b, C, H, W)`` that :meth:`augmented` drew.
+
+        Args:
+            both: The views.
+            counts: Images that each process has of the batch; ``None`` if all have as many.
+        """
         embedding = self.model.embed(both)
         first, second = self.model.classify(embedding).chunk(2)
-        return Reading(first, second, embedding)
+        return Reading(first, second, embedding, counts)
 
     def clustering_terms(self, reading: Reading, places: Tensor, hold: float = 1.0) -> list[Term]:
         """The terms that need no samples.
@@ -230,11 +245,14 @@ class Learner:
             places: The images' places ``(b,)`` in the pool.
             hold: Factor of the self-labelling term's weight.
         """
-        weights, processes = self.settings, self.processes
+        weights, processes, counts = self.settings, self.processes, reading.counts
         both = torch.cat([reading.first, reading.second])
         terms: list[Term] = []
         if weights.prior > 0:
-            terms.append(Term("prior", weights.prior, self._prior_term(processes.gather(both))))
+            rows = processes.gather(both, counts and [2 * count for count in counts])
+            terms.append(Term("prior", weights.prior, self._prior_term(rows)))
+        # A mean over more rows than the others have counts for more in the processes' mean.
+        share = len(reading.first) * processes.size / sum(counts) if counts else 1.0
         if weights.invariance > 0:
             value = bound.invariance(
                 reading.first,
@@ -242,12 +260,12 @@ class Learner:
                 symmetric=weights.symmetric,
                 stop_gradient=weights.stop_gradient,
             )
-            terms.append(Term("invariance", weights.invariance, value))
+            terms.append(Term("invariance", weights.invariance, share * value))
         if weights.assignment > 0 and self.clusters is not None:
             value = bound.assignment(both, self.clusters[places].repeat(2))
-            terms.append(Term("assignment", weights.assignment * hold, value))
+            terms.append(Term("assignment", weights.assignment * hold, share * value))
         if weights.contrastive > 0:
-            value = self.contrast(reading.embedding)
+            value = self.contrast(reading)
             terms.append(Term("contrastive", weights.contrastive, value))
         return terms
 
@@ -261,27 +279,30 @@ class Learner:
             self._queue = known[-self.settings.prior_queue :]
         return value
 
-    def label_terms(self, generator: Generator) -> list[Term]:
-        """The labels' term: ``mean_i sum_y t_y log p(y|x'_i)`` over labelled images in one view.
+    def labelled_views(self, generator: Generator) -> tuple[Tensor, Tensor] | None:
+        """Draws views of labelled images and their targets, ``None`` where none are known.
 
-        All processes read the same images, so its gradient needs no sharing.
+        All processes draw the same images, so the gradient of their term needs no sharing.
         """
         if self._labelled is None or self._labels_weight == 0:
-            return []
+            return None
         pixels, targets = self._labelled
         chosen = torch.randint(
             len(pixels), (min(_LABELLED, len(pixels)),), generator=generator, device=pixels.device
         )
-        views = self.augmentation(to_model(pixels[chosen]), generator)
-        value = (targets[chosen] * log_probs(self.model(views))).sum(-1).mean()
-        return [Term("labels", self._labels_weight, value)]
+        return self.augmentation(to_model(pixels[chosen]), generator), targets[chosen]
 
-    def contrast(self, embedding: Tensor) -> Tensor:
-        """The contrastive term of the embedding ``(2b, F)`` of both views."""
-        first, second = self.model.project(embedding).chunk(2)
+    def label_term(self, views: Tensor, targets: Tensor) -> Term:
+        """The labels' term: ``mean_i sum_y t_y log p(y|x'_i)`` over :meth:`labelled_views`."""
+        value = (targets * log_probs(self.model(views))).sum(-1).mean()
+        return Term("labels", self._labels_weight, value)
+
+    def contrast(self, reading: Reading) -> Tensor:
+        """The contrastive term of the embedding of both views."""
+        first, second = self.model.project(reading.embedding).chunk(2)
         return bound.contrastive(
-            self.processes.gather(first),
-            self.processes.gather(second),
+            self.processes.gather(first, reading.counts),
+            self.processes.gather(second, reading.counts),
             self.settings.contrastive_temperature,
         )
 

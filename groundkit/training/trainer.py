@@ -15,15 +15,15 @@ from torch import Generator
 
 from groundkit.errors import CheckpointError, StoppedError
 from groundkit.naming.relabelling import Relabelling
+from groundkit.perception.ascent import PhaseSettings
 from groundkit.perception.distributed import ProcessGroup
+from groundkit.perception.embedding import EmbeddingPhase
 from groundkit.perception.history import ClusterRow, Row
 from groundkit.perception.learner import Learner
 from groundkit.perception.phases import (
     REPORT_EVERY,
     Clock,
-    EmbeddingPhase,
     JointPhase,
-    PhaseSettings,
     Views,
 )
 from groundkit.perception.terms import Term
@@ -81,6 +81,9 @@ class Trainer:
         self._rng = np.random.default_rng(seed)
         torch.manual_seed(seed)
         self.generator = Generator(device).manual_seed(seed)
+        # The host must know which examples a step asks about: drawn on a GPU, it would wait there.
+        on_cpu = device.type == "cpu"
+        self._chooser = self.generator if on_cpu else Generator().manual_seed(seed)
         self.learners: dict[str, Learner] = {
             name: build_learner(task, name, device, seed, trust=trust, processes=self.processes)
             for name in task.neural
@@ -169,7 +172,7 @@ class Trainer:
         while phase.done < phase.steps:
             value = phase.step()
             if phase.done % REPORT_EVERY == 0:
-                terms = {"contrastive": value}
+                terms = {"contrastive": float(value)}
                 self._on_row(ClusterRow(step=phase.done, network=name, terms=terms))
             self._pause(before + phase.done, f"clustering {name}")
         learner.start_symbols()
@@ -201,6 +204,7 @@ class Trainer:
         while phase.done < phase.steps:
             self._step()
             if self._search_after(phase.done):
+                phase.check()
                 self._reground(phase.done)
             self._pause(before + phase.done, "joint training")
 
@@ -213,6 +217,7 @@ class Trainer:
         self._on_step(done, self.total_steps, what)
         stop = self.processes.agree(self._stop())
         if stop or done % self.task.spec.train.checkpoint_every == 0 or done == self.total_steps:
+            self._joint.tell()
             self._on_state(done, self.state_dict())
         if stop:
             raise StoppedError(
@@ -225,7 +230,7 @@ class Trainer:
         if term is None:
             self._joint.step()
             return
-        chosen = term.draw(self.generator)
+        chosen = term.draw(self._chooser)
         train = self.task.spec.train
         now = moment(train.schedule, self._joint.done / train.schedule_steps)
 
@@ -253,6 +258,7 @@ class Trainer:
             "embedding": None if self._embedding is None else self._embedding.state_dict(),
             "named": list(self._named),
             "generator": self.generator.get_state(),
+            "chooser": self._chooser.get_state(),
             "search": self._rng.bit_generator.state,
             "score": self.score,
             "seconds": dict(self.clock.seconds),
@@ -287,6 +293,7 @@ class Trainer:
             self._embedding = self._embedding_phase(list(self.learners)[len(self._named)])
             self._embedding.load_state_dict(state["embedding"])
         self.generator.set_state(state["generator"])
+        self._chooser.set_state(state["chooser"])
         self._rng.bit_generator.state = state["search"]
         if self._namer is not None:
             self._namer.score = state["score"]
