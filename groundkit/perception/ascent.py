@@ -37,12 +37,17 @@ class Ascent:
         parts: The modules to train.
         settings: Size and rate.
         processes: The processes that train them together.
+        within: The modules that the objectives run, where these are more than the ones to train.
     """
 
     def __init__(
-        self, parts: Sequence[nn.Module], settings: PhaseSettings, processes: ProcessGroup
+        self,
+        parts: Sequence[nn.Module],
+        settings: PhaseSettings,
+        processes: ProcessGroup,
+        within: Sequence[nn.Module] | None = None,
     ) -> None:
-        self._shared = processes.averaging(parts)
+        self._shared = processes.averaging(within or parts)
         self._parameters = list(dict.fromkeys(p for part in parts for p in part.parameters()))
         self.optimiser = torch.optim.AdamW(
             self._parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay

@@ -113,12 +113,20 @@ class ProcessGroup:
         """
         if self.size == 1:
             return lambda objective: objective()
-        # Which parameters an objective depends on differs by step, and by process: a program may
-        # ask one process about one network and another about the other.
-        shared: Callable[[Callable[[], Tensor]], Tensor] = DistributedDataParallel(
-            _Objectives(parts), broadcast_buffers=False, find_unused_parameters=True
-        )
-        return shared
+        shared: DistributedDataParallel | None = None
+
+        def compute(objective: Callable[[], Tensor]) -> Tensor:
+            nonlocal shared
+            # Made when it is needed: it would take what another one has trained before, such as
+            # a projector, for part of its own first objective. Which parameters an objective
+            # depends on differs by step, and by process where a program asks one process about
+            # one network and another about the other.
+            if shared is None:
+                shared = DistributedDataParallel(_Objectives(parts), find_unused_parameters=True)
+            value: Tensor = shared(objective)
+            return value
+
+        return compute
 
     def mean(self, values: Tensor) -> Tensor:
         """The processes' mean of a tensor, the same in all of them."""

@@ -35,7 +35,7 @@ class EmbeddingPhase:
         self._generator = generator
         self._rows = Rows(batch, learner.processes.own(batch, "train.cluster_batch"))
         parts = (learner.model.backbone, learner.model.projector)
-        self._ascent = Ascent(parts, settings, learner.processes)
+        self._ascent = Ascent(parts, settings, learner.processes, [learner.model])
 
     def step(self) -> Tensor:
         """Makes a step; returns the term's value in nats, a scalar on the device.
