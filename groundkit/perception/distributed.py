@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,9 +18,11 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from groundkit.errors import SpecError
+from groundkit.errors import RunError, SpecError
 
 T = TypeVar("T")
+# What gloo and NCCL say of a process that is gone, in errors that have no type of their own.
+_SIGNS = ("peer", "Timed out", "timeout", "timed out", "NCCL", "Gloo", "gloo", "Broken pipe")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,28 @@ class ProcessGroup:
         """Whether this process is the one that writes."""
         return self.rank == 0
 
+    @contextmanager
+    def together(self, remedy: str) -> Iterator[None]:
+        """Says what has happened when another process ends while this one waits for it.
+
+        Args:
+            remedy: How to go on.
+
+        Raises:
+            RunError: Another process has ended, or says nothing for half an hour.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            words = str(error)
+            if self.size == 1 or not any(sign in words for sign in _SIGNS):
+                raise
+            raise RunError(
+                f"process {self.rank} of {self.size} waits for another that has ended",
+                expected="all to train until the end; torchrun names the one that failed first",
+                remedy=remedy,
+            ) from error
+
     def own(self, count: int, what: str) -> Tensor:
         """Positions ``(count / size,)`` of a batch that are this process's.
 
@@ -71,6 +96,7 @@ class ProcessGroup:
             raise SpecError(
                 f"{what} is {count}, which {self.size} processes cannot share evenly",
                 expected=f"a multiple of {self.size}",
+                remedy="give it such a value, or start as many processes as divide it",
             )
         share = count // self.size
         return torch.arange(self.rank * share, (self.rank + 1) * share)

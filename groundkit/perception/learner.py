@@ -100,8 +100,9 @@ class Learner:
         self._labelled: tuple[Tensor, Tensor] | None = None
         self._labels_weight = 0.0
         self._seed = seed
-        # Chains are each process's own, so their randomness is too.
-        self.generator = Generator(pool.device).manual_seed(seed + 7919 * (1 + self.processes.rank))
+        # Each process's own, as its chains are.
+        self._own_seed = seed + 7919 * (1 + self.processes.rank)
+        self.generator = Generator(pool.device).manual_seed(self._own_seed)
         self.sampler = Langevin(settings.sampler)
         shares = settings.prior_probabilities
         self._prior = None if shares is None else torch.tensor(shares, device=pool.device)
@@ -122,8 +123,7 @@ class Learner:
 
     def draw(self, count: int, generator: Generator) -> Tensor:
         """Draws places ``(count,)`` of the pool, with replacement."""
-        device = self.pool.device
-        return torch.randint(len(self.pool), (count,), generator=generator, device=device)
+        return torch.randint(len(self.pool), (count,), generator=generator, device=self.pool.device)
 
     def images(self, places: Tensor) -> Tensor:
         """Images ``(b, C, H, W)`` in [-1, 1] at places ``(b,)`` of the pool."""
@@ -223,8 +223,8 @@ class Learner:
             generator: Source of the augmentation, the same in all processes.
             among: The rows that these are of the whole batch.
         """
-        images = self.images(places)
-        return torch.cat([self.augmentation(images, generator, among) for _ in range(2)])
+        pixels = self.images(places)
+        return torch.cat([self.augmentation(pixels, generator, among) for _ in range(2)])
 
     def view(self, both: Tensor, counts: tuple[int, ...] | None = None) -> Reading:
         """Reads the two views ``(2b, C, H, W)`` that :meth:`augmented` drew.
@@ -242,7 +242,7 @@ class Learner:
 
         Args:
             reading: Views of images.
-            places: The images' places ``(b,)`` in the pool.
+            places: Their places ``(b,)`` in the pool.
             hold: Factor of the self-labelling term's weight.
         """
         weights, processes, counts = self.settings, self.processes, reading.counts
@@ -382,6 +382,7 @@ class Learner:
             "queue": self._queue,
             "step_size": self.sampler.step_size,
             "generator": self.generator.get_state(),
+            "rank": self.processes.rank,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -396,4 +397,7 @@ class Learner:
         clusters = state["clusters"]
         self.clusters = None if clusters is None else clusters.to(self.pool.device)
         self.sampler = self.sampler.with_step(state["step_size"])
-        self.generator.set_state(state["generator"])
+        if state["rank"] == self.processes.rank:
+            self.generator.set_state(state["generator"])
+        else:  # another's chains, to be moved by random numbers of its own
+            self.generator.manual_seed(self._own_seed)

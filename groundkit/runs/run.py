@@ -177,7 +177,7 @@ def run(
         folder = RunFolder.reopen(Path(resume), processes.rank)
         origin, spec = folder.origin, folder.path / "spec.toml"
     else:
-        command = _command(program, spec, seed, settings, device, engine=engine, trust=trust)
+        command = command_of(program, spec, seed, settings, device, engine=engine, trust=trust)
         origin = Origin(seed, engine, command)
     task = read_task(program, spec, settings=settings, trust=trust, engine=origin.engine)
     task.prepare()
@@ -226,10 +226,7 @@ def _train(
     processes: ProcessGroup,
 ) -> tuple[Trainer, History]:
     """Trains, from the newest state in the folder if there is one."""
-    newest = folder.state()
-    step = processes.least(0 if newest is None else newest.step)
-    # Where another process is behind, this one goes back to the state that all have.
-    saved = newest if newest is None or newest.step == step else folder.state(step)
+    saved = folder.shared_state(processes)
     if saved is not None:
         for one in saved.damaged:
             progress.say(f"left out a damaged state: {one}")
@@ -247,7 +244,9 @@ def _train(
             folder.origin.seed,
             on_row=keep,
             on_step=progress.step,
-            on_state=lambda done, state: folder.save_state(done, state, trainer.score, history),
+            on_state=lambda done, state: folder.save_state(
+                done, state, trainer.score, history, processes.size
+            ),
             stop=asked,
             trust=trust,
             rivals=_rivals(found, task),
@@ -255,11 +254,12 @@ def _train(
         )
         if saved is not None:
             trainer.load_state_dict(saved.state)
+        again = shlex.join(["groundkit", "run", str(task.sources.program)])
+        remedy = f"go on with: {again} --resume {shlex.quote(str(folder.path))}"
         try:
-            trainer.train()
+            with processes.together(remedy):
+                trainer.train()
         except StoppedError as error:
-            again = shlex.join(["groundkit", "run", str(task.sources.program)])
-            remedy = f"go on with: {again} --resume {shlex.quote(str(folder.path))}"
             processes.leave()  # all processes stop together
             raise StoppedError(error.found, remedy=remedy) from None
     return trainer, history
@@ -344,7 +344,7 @@ def _identify(task: Task, progress: Progress) -> Identification | str | None:
     return found
 
 
-def _command(
+def command_of(
     program: Path,
     spec: Path | str | None,
     seed: int,
