@@ -161,14 +161,6 @@ def test_states_are_dealt_out_to_another_number_of_processes(tmp_path):
     assert [found(rank, 2) for rank in range(2)] == [(20, "0/1"), (20, "0/1")]
 
 
-def test_a_batch_that_cannot_be_shared_is_refused_before_training(folder):
-    for key in ("batch", "pool_batch"):
-        process = start(folder, "--out", "odd", "--set", f"train.{key}=15", two=True)
-        printed, _ = process.communicate(timeout=120)
-        assert process.returncode != 0
-        assert f"train.{key} is 15, which 2 processes cannot share evenly" in printed
-
-
 def test_two_processes_have_chains_and_states_of_their_own(folder):
     process = start(folder, "--out", "two", "--set", "train.min_steps=5000", two=True)
     history = folder / "two" / "history.jsonl"
