@@ -130,11 +130,11 @@ class Learner:
         return to_model(self.pool[places])
 
     def teach(self, pixels: Tensor, targets: Tensor, weight: float = 1.0) -> None:
-        """Gives labelled images ``(n, C, H, W)`` and their symbols' probabilities ``(n, K)``.
+        """Gives labelled images.
 
         Args:
-            pixels: The images.
-            targets: The probabilities.
+            pixels: The images ``(n, C, H, W)``.
+            targets: Their symbols' probabilities ``(n, K)``.
             weight: Weight of the labels' term.
         """
         self._labelled = (pixels.to(self.pool.device), targets.to(self.pool.device))
@@ -227,10 +227,10 @@ class Learner:
         return torch.cat([self.augmentation(pixels, generator, among) for _ in range(2)])
 
     def view(self, both: Tensor, counts: tuple[int, ...] | None = None) -> Reading:
-        """Reads the two views ``(2b, C, H, W)`` that :meth:`augmented` drew.
+        """Reads two views of images.
 
         Args:
-            both: The views.
+            both: What :meth:`augmented` drew, ``(2b, C, H, W)``.
             counts: Images that each process has of the batch; ``None`` if all have as many.
         """
         embedding = self.model.embed(both)
@@ -280,10 +280,7 @@ class Learner:
         return value
 
     def labelled_views(self, generator: Generator) -> tuple[Tensor, Tensor] | None:
-        """Draws views of labelled images and their targets, ``None`` where none are known.
-
-        All processes draw the same images, so the gradient of their term needs no sharing.
-        """
+        """Draws views of labelled images and their targets, the same ones in all processes."""
         if self._labelled is None or self._labels_weight == 0:
             return None
         pixels, targets = self._labelled
