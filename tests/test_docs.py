@@ -8,11 +8,13 @@ What a page needs beyond its blocks stands in HTML comments right above them:
 A console block shows commands with what they print: the same must come out, but for the numbers in
 it, and ``...`` stands for any lines. What it trains is the reader's own data.
 
-``groundkit run`` trains at the size of ``SMALL``; lines that install or run the test suite are
-left to the continuous integration, which does just that; ``torchrun`` to ``test_world.py``.
+``groundkit run`` trains at the size of ``SMALL``. ``torchrun`` and the SLURM script run with the
+program's own data, network and sizes, shortened by ``STEPS`` alone. Lines that install, run the
+test suite or serve this site are left to the continuous integration, which does just that.
 """
 
 import importlib.util
+import os
 import re
 import shlex
 import shutil
@@ -48,6 +50,13 @@ SMALL = [
     "evaluate.samples=1",
     "evaluate.sample_steps=2",
 ]
+STEPS = [
+    "train.cluster_steps=4",
+    "train.min_steps=6",
+    "train.epochs=1",
+    "evaluate.sample_steps=2",
+]
+STEPS_AS_OPTIONS = [word for setting in STEPS for word in ("--set", setting)]
 # Enough for the five symbols of `groundkit new --like own`.
 TRANSCRIPT = [
     "networks.net.backbone=mlp",
@@ -59,7 +68,7 @@ TRANSCRIPT = [
     "evaluate.sample_steps=2",
 ]
 NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e-\d+)?")
-ELSEWHERE = {"pip", "pytest", "mkdocs", "torchrun"}
+ELSEWHERE = {"pip", "pytest", "mkdocs"}
 BLOCK = re.compile(
     r"(?:^<!-- (?P<key>file|small): (?P<note>.*?) -->\n)?"
     r"^```(?P<language>\w+)\n(?P<text>.*?)^```$",
@@ -73,12 +82,33 @@ def interrupt(program, folder):
         run(program, out=folder, settings=SMALL, stop=nullcontext(lambda: True))
 
 
+def run_processes(command, **environment):
+    """Runs a command that starts several processes; returns what it printed."""
+    done = subprocess.run(
+        command,
+        env=os.environ
+        | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}"
+    return done.stdout
+
+
 def run_shell(text):
     """Runs the lines of a shell block."""
     for line in text.replace("\\\n", " ").splitlines():
         for part in line.split(" && "):
             words = shlex.split(part, comments=True)
             if not words or words[0] in ELSEWHERE:
+                continue
+            if words[0] == "torchrun":
+                run_processes([*words, *STEPS_AS_OPTIONS])
                 continue
             assert words.pop(0) == "groundkit", f"a test cannot run: {part}"
             if "--resume" in words:
@@ -158,10 +188,30 @@ def test_pages_are_in_the_navigation_and_links_lead_somewhere():
             assert (page.parent / link).exists(), f"{page.name} links to {link}"
 
 
-def test_the_script_for_slurm_is_sound():
-    script = ROOT / "docs" / "slurm.sbatch"
-    subprocess.run(["bash", "-n", script], check=True)
-    assert "-m groundkit run" in script.read_text()
+def test_the_script_for_slurm_runs(tmp_path):
+    """Its own commands, on one node with a process for each of two GPUs that are not there."""
+    shutil.copytree(ROOT / "programs", tmp_path / "programs")
+    script = (ROOT / "docs" / "slurm.sbatch").read_text()
+    for before, after in {
+        "--nproc-per-node 4": "--nproc-per-node 2",
+        '"${arguments[@]}"': f'"${{arguments[@]}}" {shlex.join(STEPS_AS_OPTIONS)}',
+        ":29500": ":0",
+    }.items():
+        assert script.count(before) == 1
+        script = script.replace(before, after)
+    (tmp_path / "short.sbatch").write_text(script)
+    bin_ = tmp_path / "bin"
+    bin_.mkdir()
+    for name, does in {"srun": 'exec "$@"', "scontrol": "echo localhost"}.items():
+        (bin_ / name).write_text(f"#!/bin/sh\n{does}\n")
+        (bin_ / name).chmod(0o755)
+    printed = run_processes(
+        ["bash", "-c", f"PATH={bin_}:$PATH; cd {tmp_path}; . ./short.sbatch"],
+        SLURM_JOB_ID="7",
+        SLURM_NNODES="1",
+        SLURM_JOB_NODELIST="localhost",
+    )
+    assert printed.count("report: runs/addition/7/report.html") == 1
 
 
 def test_site_is_built_without_a_warning_and_shows_formulas_without_a_script(tmp_path):

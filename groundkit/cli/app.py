@@ -51,6 +51,9 @@ def run(
     seeds: Annotated[
         int, typer.Option(help="Make so many runs, from --seed on, and compare them.")
     ] = 1,
+    jobs: Annotated[
+        int, typer.Option(help="How many runs of --seeds at a time, each in its own process.")
+    ] = 1,
     settings: SetOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     engine: Annotated[str, typer.Option(help="circuit or deepproblog.")] = "circuit",
@@ -79,8 +82,14 @@ def run(
     }
     with reported(debug):
         if seeds != 1:
+            options["jobs"] = jobs
             _run_seeds(program, seeds, options, resume=resume, as_json=as_json)
             return
+        if jobs != 1:
+            raise SpecError(
+                "--jobs says how many runs are made at a time, and there is one",
+                remedy="say with --seeds how many there are to be, or leave --jobs out",
+            )
         from groundkit.runs.run import run as run_program
 
         with Terminal() as terminal:

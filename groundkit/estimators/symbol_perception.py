@@ -19,13 +19,15 @@ from torch import Generator, Tensor
 
 from groundkit.data.levels import Levels, extent, take_images
 from groundkit.errors import DataError, SpecError
+from groundkit.perception.ascent import PhaseSettings
 from groundkit.perception.augment import Augmentation
+from groundkit.perception.embedding import EmbeddingPhase
 from groundkit.perception.generate import sample_images
 from groundkit.perception.history import ClusterRow, Row
 from groundkit.perception.langevin import Langevin
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import energy
-from groundkit.perception.phases import EmbeddingPhase, JointPhase, PhaseSettings
+from groundkit.perception.phases import JointPhase
 from groundkit.perception.settings import PerceptionSpec, SamplerSpec
 from groundkit.presets import load_preset
 from groundkit.task.networks import build_model
@@ -348,7 +350,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         )
         phase = EmbeddingPhase(learner, settings, train.cluster_batch, generator)
         for step in range(1, train.cluster_steps + 1):
-            terms = {"contrastive": phase.step()}
+            terms = {"contrastive": float(phase.step())}
             self.history_.append(ClusterRow(step=step, network=NETWORK, terms=terms))
         learner.start_symbols()
 

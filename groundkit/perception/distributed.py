@@ -1,29 +1,33 @@
 """Several processes that train one model, each on its share of every batch.
 
 Every process draws the same random numbers for the whole batch and computes its own rows; terms
-that are no mean over rows see all rows by :meth:`World.gather`. The average of the processes'
-gradients is then the gradient of the whole batch, so two processes learn what one would.
+that are no mean over rows see all rows by :meth:`ProcessGroup.gather`. The average of the
+processes' gradients is then the gradient of the whole batch, so two processes learn what one would.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 
-from groundkit.errors import SpecError
+from groundkit.errors import RunError, SpecError
 
 T = TypeVar("T")
+# What gloo and NCCL say of a process that is gone, in errors that have no type of their own.
+_SIGNS = ("peer", "Timed out", "timeout", "timed out", "NCCL", "Gloo", "gloo", "Broken pipe")
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """The processes that train together; a process alone is a world of one.
+class ProcessGroup:
+    """The processes that train together; a process alone is a group of one.
 
     Attributes:
         rank: This process's number, from 0.
@@ -34,7 +38,7 @@ class World:
     size: int = 1
 
     @classmethod
-    def join(cls, device: torch.device) -> World:
+    def join(cls, device: torch.device) -> ProcessGroup:
         """Joins the processes that ``torchrun`` has started; alone without it."""
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return cls()
@@ -56,6 +60,28 @@ class World:
         """Whether this process is the one that writes."""
         return self.rank == 0
 
+    @contextmanager
+    def together(self, remedy: str) -> Iterator[None]:
+        """Says what has happened when another process ends while this one waits for it.
+
+        Args:
+            remedy: How to go on.
+
+        Raises:
+            RunError: Another process has ended, or says nothing for half an hour.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            words = str(error)
+            if self.size == 1 or not any(sign in words for sign in _SIGNS):
+                raise
+            raise RunError(
+                f"process {self.rank} of {self.size} waits for another that has ended",
+                expected="all to train until the end; torchrun names the one that failed first",
+                remedy=remedy,
+            ) from error
+
     def own(self, count: int, what: str) -> Tensor:
         """Positions ``(count / size,)`` of a batch that are this process's.
 
@@ -70,37 +96,63 @@ class World:
             raise SpecError(
                 f"{what} is {count}, which {self.size} processes cannot share evenly",
                 expected=f"a multiple of {self.size}",
+                remedy="give it such a value, or start as many processes as divide it",
             )
         share = count // self.size
         return torch.arange(self.rank * share, (self.rank + 1) * share)
 
-    def gather(self, rows: Tensor) -> Tensor:
-        """All processes' rows ``(B, ...)``, in rank order, from this one's ``(B / size, ...)``.
+    def gather(self, rows: Tensor, counts: Sequence[int] | None = None) -> Tensor:
+        """All processes' rows ``(B, ...)``, in rank order, from this one's ``(b, ...)``.
 
         Only the own rows carry gradient, multiplied by the number of processes: the average over
-        processes, each of which has the term whole, is then the term's gradient.
+        processes, each of which has the term whole, is then the term's gradient. So the backward
+        pass needs no collective, which could cross the gradients' own; the differentiable ones of
+        torch.distributed.nn, given up in torch 2.14, send every gradient once for each process.
+
+        Args:
+            rows: This process's.
+            counts: How many rows each process has; without it all have as many.
         """
         if self.size == 1:
             return rows
-        parts = [torch.empty_like(rows) for _ in range(self.size)]
-        distributed.all_gather(parts, rows.detach().contiguous())
+        counts = counts or [len(rows)] * self.size
+        sent = rows.new_zeros(max(counts), *rows.shape[1:])  # a collective needs equal shapes
+        sent[: len(rows)] = rows.detach()
+        received = [torch.empty_like(sent) for _ in range(self.size)]
+        distributed.all_gather(received, sent)
+        parts = [part[:count] for part, count in zip(received, counts, strict=True)]
         parts[self.rank] = rows * self.size - rows.detach() * (self.size - 1)
         return torch.cat(parts)
 
-    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replaces every gradient by its mean over the processes."""
+    def averaging(self, parts: Sequence[nn.Module]) -> Callable[[Callable[[], Tensor]], Tensor]:
+        """Returns what computes objectives whose gradient is the average of the processes'.
+
+        DistributedDataParallel sends gradients in buckets while the backward pass still runs. It
+        also gives all processes the first one's weights.
+
+        Args:
+            parts: The modules that the objectives train.
+
+        Returns:
+            A function from an objective to its value; its backward pass must have been run before
+            the function is called again.
+        """
         if self.size == 1:
-            return
-        trained = [p for p in parameters if p.requires_grad]
-        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
-        flat = torch.nn.utils.parameters_to_vector(gradients)
-        distributed.all_reduce(flat)
-        flat /= self.size
-        start = 0
-        for parameter in trained:
-            end = start + parameter.numel()
-            parameter.grad = flat[start:end].view_as(parameter)
-            start = end
+            return lambda objective: objective()
+        shared: DistributedDataParallel | None = None
+
+        def compute(objective: Callable[[], Tensor]) -> Tensor:
+            nonlocal shared
+            # Made when it is needed: it would take what another one has trained before, such as
+            # a projector, for part of its own first objective. Which parameters an objective
+            # depends on differs by step, and by process where a program asks one process about
+            # one network and another about the other.
+            if shared is None:
+                shared = DistributedDataParallel(_Objectives(parts), find_unused_parameters=True)
+            value: Tensor = shared(objective)
+            return value
+
+        return compute
 
     def mean(self, values: Tensor) -> Tensor:
         """The processes' mean of a tensor, the same in all of them."""
@@ -133,3 +185,18 @@ class World:
         distributed.broadcast_object_list(box)
         agreed: T = box[0]
         return agreed
+
+
+class _Objectives(nn.Module):
+    """Modules that train together, and whatever is computed with them."""
+
+    def __init__(self, parts: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+
+    def forward(self, objective: Callable[[], Tensor]) -> Tensor:
+        value = objective()
+        if value.requires_grad:
+            return value
+        # This process has nothing to say, but the others wait for its gradient.
+        return value + 0.0 * next(self.parameters()).sum()

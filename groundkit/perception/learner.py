@@ -19,7 +19,7 @@ from groundkit.perception.cluster import (
     over_cluster,
     start_prototypes,
 )
-from groundkit.perception.distributed import World
+from groundkit.perception.distributed import ProcessGroup
 from groundkit.perception.generate import (
     contrast_with_perturbed,
     contrast_with_samples,
@@ -48,11 +48,13 @@ class Reading:
         first: Logits of one view ``(b, K)``.
         second: Logits of the other view ``(b, K)``.
         embedding: Embedding of both views ``(2b, F)``.
+        counts: Images that each process has of the batch; ``None`` if all have as many.
     """
 
     first: Tensor
     second: Tensor
     embedding: Tensor
+    counts: tuple[int, ...] | None = None
 
 
 class Learner:
@@ -65,7 +67,7 @@ class Learner:
         seed: Seed of the prototypes' clustering and of the chains.
         augmentation: Draws the views in place of the settings' one.
         symbols: The symbols' names, which say whether colour is what they are of.
-        world: The processes that share every batch.
+        processes: The processes that share every batch.
     """
 
     def __init__(
@@ -77,7 +79,7 @@ class Learner:
         seed: int,
         augmentation: Augmentation | None = None,
         symbols: Sequence[str] = (),
-        world: World | None = None,
+        processes: ProcessGroup | None = None,
     ) -> None:
         self.model = model
         self.settings = settings
@@ -89,14 +91,15 @@ class Learner:
         self.augmentation = self.chosen.augmentation
         self.model.sees_drawings = self.chosen.drawing
         self.pool = pool
-        self.world = world or World()
+        self.processes = processes or ProcessGroup()
         self.clusters: Tensor | None = None
         self._average: AveragedModel | None = None
         self._labelled: tuple[Tensor, Tensor] | None = None
         self._labels_weight = 0.0
         self._seed = seed
-        # Chains are each process's own, so their randomness is too.
-        self.generator = Generator(pool.device).manual_seed(seed + 7919 * (1 + self.world.rank))
+        # Each process's own, as its chains are.
+        self._own_seed = seed + 7919 * (1 + self.processes.rank)
+        self.generator = Generator(pool.device).manual_seed(self._own_seed)
         self.sampler = Langevin(settings.sampler)
         shares = settings.given_shares
         self._prior = None if shares is None else torch.tensor(shares, device=pool.device)
@@ -110,8 +113,8 @@ class Learner:
         if settings.generative > 0:
             start.fit(to_model(pool[:_START_IMAGES]))
         # More chains than images would be copies of each other, in memory that grows with them.
-        share = max(1, min(settings.sampler.batch, len(pool)) // self.world.size)
-        self.chains = share * self.world.size
+        share = max(1, min(settings.sampler.batch, len(pool)) // self.processes.size)
+        self.chains = share * self.processes.size
         capacity = max(self.chains, min(settings.sampler.buffer, len(pool)))
         self.buffer = ReplayBuffer(
             shape, capacity, settings.sampler.reinit, start, self.generator
@@ -122,16 +125,20 @@ class Learner:
         self.sampler = self.sampler.halved()
         self._average = None
 
+    def draw(self, count: int, generator: Generator) -> Tensor:
+        """Draws places ``(count,)`` of the pool, with replacement."""
+        return torch.randint(len(self.pool), (count,), generator=generator, device=self.pool.device)
+
     def images(self, places: Tensor) -> Tensor:
         """Images ``(b, C, H, W)`` in [-1, 1] at places ``(b,)`` of the pool."""
         return to_model(self.pool[places])
 
     def teach(self, pixels: Tensor, targets: Tensor, weight: float = 1.0) -> None:
-        """Gives labelled images ``(n, C, H, W)`` and their symbols' probabilities ``(n, K)``.
+        """Gives labelled images.
 
         Args:
-            pixels: The images.
-            targets: The probabilities.
+            pixels: The images ``(n, C, H, W)``.
+            targets: Their symbols' probabilities ``(n, K)``.
             weight: Weight of the labels' term.
         """
         self._labelled = (pixels.to(self.pool.device), targets.to(self.pool.device))
@@ -152,8 +159,8 @@ class Learner:
     def start_symbols(self) -> None:
         """Starts the prototypes from the clusters of the embedding, and remembers them."""
         clusters = start_prototypes(self.model, to_model(self.pool), self._seed)
-        self.world.share(self.model)
-        self.clusters = self.world.agree(clusters)
+        self.processes.share(self.model)
+        self.clusters = self.processes.agree(clusters)
 
     def over_cluster(self, count: int) -> Clusters:
         """Clusters the pool into more clusters than symbols; names are then to be found."""
@@ -163,7 +170,7 @@ class Learner:
         """Starts the prototypes from clusters of which several may be named by one symbol."""
         symbols = torch.as_tensor(names, device=clusters.members.device)
         fit_prototypes(self.model, clusters.sample, symbols[clusters.members])
-        self.world.share(self.model)
+        self.processes.share(self.model)
         self.relabel()
 
     def relabel(self) -> None:
@@ -214,8 +221,8 @@ class Learner:
         rule = get_ema_multi_avg_fn(self.settings.ema)  # type: ignore[no-untyped-call]
         return AveragedModel(self.model, multi_avg_fn=rule)
 
-    def views(self, places: Tensor, generator: Generator, among: Rows | None = None) -> Reading:
-        """Reads two augmented views of images.
+    def augmented(self, places: Tensor, generator: Generator, among: Rows | None = None) -> Tensor:
+        """Draws two augmented views of images, ``(2b, C, H, W)``.
 
         Args:
             places: Places ``(b,)`` of this process's images in the pool.
@@ -223,25 +230,36 @@ class Learner:
             among: The rows that these are of the whole batch.
         """
         # Strokes of any colour are thickened where they are drawings.
-        images = self.model.see(self.images(places))
-        both = torch.cat([self.augmentation(images, generator, among) for _ in range(2)])
+        pixels = self.model.see(self.images(places))
+        return torch.cat([self.augmentation(pixels, generator, among) for _ in range(2)])
+
+    def view(self, both: Tensor, counts: tuple[int, ...] | None = None) -> Reading:
+        """Reads two views of images.
+
+        Args:
+            both: What :meth:`augmented` drew, ``(2b, C, H, W)``.
+            counts: Images that each process has of the batch; ``None`` if all have as many.
+        """
         embedding = self.model.embed(both)
         first, second = self.model.classify(embedding).chunk(2)
-        return Reading(first, second, embedding)
+        return Reading(first, second, embedding, counts)
 
     def clustering_terms(self, reading: Reading, places: Tensor, hold: float = 1.0) -> list[Term]:
         """The terms that need no samples.
 
         Args:
             reading: Views of images.
-            places: The images' places ``(b,)`` in the pool.
+            places: Their places ``(b,)`` in the pool.
             hold: Factor of the self-labelling term's weight.
         """
-        weights, world = self.settings, self.world
+        weights, processes, counts = self.settings, self.processes, reading.counts
         both = torch.cat([reading.first, reading.second])
         terms: list[Term] = []
         if weights.prior > 0:
-            terms.append(Term("prior", weights.prior, self._prior_term(world.gather(both))))
+            rows = processes.gather(both, counts and [2 * count for count in counts])
+            terms.append(Term("prior", weights.prior, self._prior_term(rows)))
+        # A mean over more rows than the others have counts for more in the processes' mean.
+        share = len(reading.first) * processes.size / sum(counts) if counts else 1.0
         if weights.invariance > 0:
             value = bound.invariance(
                 reading.first,
@@ -249,12 +267,12 @@ class Learner:
                 symmetric=weights.symmetric,
                 stop_gradient=weights.stop_gradient,
             )
-            terms.append(Term("invariance", weights.invariance, value))
+            terms.append(Term("invariance", weights.invariance, share * value))
         if weights.assignment > 0 and self.clusters is not None:
             value = bound.assignment(both, self.clusters[places].repeat(2))
-            terms.append(Term("assignment", weights.assignment * hold, value))
+            terms.append(Term("assignment", weights.assignment * hold, share * value))
         if weights.contrastive > 0:
-            value = self.contrast(reading.embedding)
+            value = self.contrast(reading)
             terms.append(Term("contrastive", weights.contrastive, value))
         return terms
 
@@ -283,30 +301,31 @@ class Learner:
                 this process's images.
         """
         total, count = self._seen
-        changed = self.world.mean(correction.detach()) * self.world.size
+        changed = self.processes.mean(correction.detach()) * self.processes.size
         self.shares.move((total + changed) / count)
 
-    def label_terms(self, generator: Generator) -> list[Term]:
-        """The labels' term: ``mean_i sum_y t_y log p(y|x'_i)`` over labelled images in one view.
-
-        All processes read the same images, so its gradient needs no sharing.
-        """
+    def labelled_views(self, generator: Generator) -> tuple[Tensor, Tensor] | None:
+        """Draws views of labelled images and their targets, the same ones in all processes."""
         if self._labelled is None or self._labels_weight == 0:
-            return []
+            return None
         pixels, targets = self._labelled
         chosen = torch.randint(
             len(pixels), (min(_LABELLED, len(pixels)),), generator=generator, device=pixels.device
         )
-        views = self.augmentation(self.model.see(to_model(pixels[chosen])), generator)
-        value = (targets[chosen] * log_probs(self.model(views))).sum(-1).mean()
-        return [Term("labels", self._labels_weight, value)]
+        pixels = self.model.see(to_model(pixels[chosen]))
+        return self.augmentation(pixels, generator), targets[chosen]
 
-    def contrast(self, embedding: Tensor) -> Tensor:
-        """The contrastive term of the embedding ``(2b, F)`` of both views."""
-        first, second = self.model.project(embedding).chunk(2)
+    def label_term(self, views: Tensor, targets: Tensor) -> Term:
+        """The labels' term: ``mean_i sum_y t_y log p(y|x'_i)`` over :meth:`labelled_views`."""
+        value = (targets * log_probs(self.model(views))).sum(-1).mean()
+        return Term("labels", self._labels_weight, value)
+
+    def contrast(self, reading: Reading) -> Tensor:
+        """The contrastive term of the embedding of both views."""
+        first, second = self.model.project(reading.embedding).chunk(2)
         return bound.contrastive(
-            self.world.gather(first),
-            self.world.gather(second),
+            self.processes.gather(first, reading.counts),
+            self.processes.gather(second, reading.counts),
             self.settings.contrastive_temperature,
         )
 
@@ -388,6 +407,7 @@ class Learner:
             "moved": self.shares.moved,
             "step_size": self.sampler.step_size,
             "generator": self.generator.get_state(),
+            "rank": self.processes.rank,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -406,4 +426,7 @@ class Learner:
         clusters = state["clusters"]
         self.clusters = None if clusters is None else clusters.to(self.pool.device)
         self.sampler = self.sampler.with_step(state["step_size"])
-        self.generator.set_state(state["generator"])
+        if state["rank"] == self.processes.rank:
+            self.generator.set_state(state["generator"])
+        else:  # another's chains, to be moved by random numbers of its own
+            self.generator.manual_seed(self._own_seed)

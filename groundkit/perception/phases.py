@@ -1,4 +1,4 @@
-"""The two phases of training: an embedding first, then all terms of the bound together.
+"""The second phase of training: all terms of the bound together.
 
 The bound alone finds clusters that follow slant and stroke width, and a symbolic term from random
 weights can settle on wrong names that explain a small set of examples. So each network's embedding
@@ -9,6 +9,7 @@ together, those of a program among them where there is one.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,17 +20,16 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from groundkit.errors import RunError
+from groundkit.perception.ascent import Ascent, PhaseSettings
 from groundkit.perception.augment import Rows
-from groundkit.perception.distributed import World
-from groundkit.perception.health import Health, diagnose
-from groundkit.perception.history import RollbackRow, Row, StepRow
-from groundkit.perception.learner import Learner
+from groundkit.perception.history import RollbackRow, Row
+from groundkit.perception.learner import Learner, Reading
+from groundkit.perception.ledger import Ledger
+from groundkit.perception.readback import Readback
 from groundkit.perception.safeguard import Safeguard
-from groundkit.perception.terms import Term, add_up
+from groundkit.perception.terms import Contrast, Term, add_up
 
 # Largest norm of a step's gradient.
-EMBEDDING_CLIP_NORM = 1.0
 CLIP_NORM = 5.0
 # The energy's gradient is limited by itself: at tens of times the norm of the others it would
 # drown them in the common clipping, and names would be learnt in the steps between only.
@@ -61,138 +61,44 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
-class PhaseSettings:
-    """Size and rate of a phase.
-
-    Attributes:
-        steps: Number of steps.
-        learning_rate: Peak rate of AdamW; it rises, then falls to zero over the steps.
-        weight_decay: AdamW's.
-    """
-
-    steps: int
-    learning_rate: float
-    weight_decay: float = 1e-4
-
-
-class _Ascent:
-    """AdamW on a rate that rises and falls, over parameters that several processes share."""
-
-    def __init__(
-        self, parameters: Iterable[nn.Parameter], settings: PhaseSettings, world: World
-    ) -> None:
-        self._parameters = list(dict.fromkeys(parameters))  # networks may share a backbone
-        self._world = world
-        self.optimiser = torch.optim.AdamW(
-            self._parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay
-        )
-        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimiser,
-            settings.learning_rate,
-            total_steps=max(settings.steps, 2),
-            pct_start=0.15,
-        )
-
-    @property
-    def rate(self) -> float:
-        """The learning rate of the next step."""
-        return float(self._schedule.get_last_lr()[0])
-
-    def climb(self, *objectives: tuple[Tensor, float]) -> None:
-        """Makes a step up a sum of objectives, limiting the gradient's norm after each summand."""
-        self.optimiser.zero_grad()
-        for objective, norm in objectives:
-            torch.autograd.backward(-objective)
-            self._world.average_gradients(self._parameters)
-            nn.utils.clip_grad_norm_(self._parameters, norm)
-        self.optimiser.step()
-
-    def advance(self) -> None:
-        """Moves the rate on by a step."""
-        self._schedule.step()
-
-    def state_dict(self) -> dict[str, Any]:
-        """State of optimiser and rate."""
-        return {
-            "optimiser": self.optimiser.state_dict(),
-            "schedule": self._schedule.state_dict(),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Sets back what :meth:`state_dict` returned."""
-        self.optimiser.load_state_dict(state["optimiser"])
-        self._schedule.load_state_dict(state["schedule"])
-
-
-class EmbeddingPhase:
-    """Trains backbone and projector of one network on the contrastive term.
-
-    Args:
-        learner: The network; its prototypes are left alone.
-        settings: Size and rate.
-        batch: Images a step.
-        generator: Source of batches and views, the same in all processes.
-    """
-
-    def __init__(
-        self, learner: Learner, settings: PhaseSettings, batch: int, generator: Generator
-    ) -> None:
-        self.learner = learner
-        self.steps = settings.steps
-        self.done = 0
-        self._generator = generator
-        self._rows = Rows(batch, learner.world.own(batch, "the clustering phase's batch"))
-        parts = (learner.model.backbone, learner.model.projector)
-        self._ascent = _Ascent((p for m in parts for p in m.parameters()), settings, learner.world)
-
-    def step(self) -> float:
-        """Makes a step; returns the term's value in nats.
-
-        Raises:
-            RunError: Weights are no longer finite numbers.
-        """
-        learner = self.learner
-        places = _draw(learner, self._rows.total, self._generator)[self._rows.own]
-        value = learner.contrast(learner.views(places, self._generator, self._rows).embedding)
-        self._ascent.climb((value, EMBEDDING_CLIP_NORM))
-        self._ascent.advance()
-        self.done += 1
-        if self.done == self.steps:
-            self._check()
-        return value.item()
-
-    def _check(self) -> None:
-        if not all(bool(torch.isfinite(p).all()) for p in self.learner.model.parameters()):
-            raise RunError(
-                "the clustering phase diverged: weights are not finite numbers",
-                remedy="lower train.cluster_learning_rate",
-            )
-
-    def state_dict(self) -> dict[str, Any]:
-        """Where it is, without the network and the generator."""
-        return {"done": self.done, "ascent": self._ascent.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Sets back what :meth:`state_dict` returned."""
-        self.done = state["done"]
-        self._ascent.load_state_dict(state["ascent"])
-
-
-@dataclass(frozen=True, slots=True)
 class Queried:
     """Images of a step that a program asks about.
 
     Attributes:
         places: Their places ``(q,)`` in the pool, this process's.
         rows: Which rows they are among those of all processes.
+        counts: How many images each process has.
     """
 
     places: Tensor
     rows: Rows
+    counts: tuple[int, ...]
 
 
 Views = tuple[Tensor, Tensor]
 """Logits of a network's queried images in both views, ``(q, K)`` each."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What a network sees in a step, drawn before anything is computed.
+
+    Attributes:
+        places: Places ``(b,)`` in the pool of this process's images, queried ones first.
+        both: Two views of them, ``(2b, C, H, W)``.
+        queried: How many images the program asks about.
+        counts: How many images each process has; ``None`` if all have as many.
+        labelled: Views and targets of labelled images, where there are any.
+        contrasted: Places ``(m,)`` of the images that samples are held against, if it is a step
+            of the generative term.
+    """
+
+    places: Tensor
+    both: Tensor
+    queried: int
+    counts: tuple[int, ...] | None
+    labelled: tuple[Tensor, Tensor] | None
+    contrasted: Tensor | None
 
 
 class JointPhase:
@@ -225,14 +131,23 @@ class JointPhase:
         self._on_row = on_row
         self._clock = clock or Clock()
         self._generator = generator
-        self._world = next(iter(learners.values())).world
-        self._rows = Rows(batch, self._world.own(batch, "the number of images a step"))
-        parameters = [p for learner in learners.values() for p in learner.model.parameters()]
-        self._ascent = _Ascent([*parameters, *others], settings, self._world)
+        self._processes = next(iter(learners.values())).processes
+        self._rows = Rows(batch, self._processes.own(batch, "train.pool_batch"))
+        self._chains = {
+            name: self._processes.own(learner.chains, f"{name}'s sampler.batch")
+            for name, learner in learners.items()
+            if learner.settings.generative > 0
+        }
+        models = [learner.model for learner in learners.values()]
+        given = nn.ParameterList(others)
+        parts = [*models, given] if len(given) else models
+        self._ascent = Ascent(parts, settings, self._processes)
         self._guards = {
             name: Safeguard([learner.model, learner.buffer, self._ascent.optimiser])
             for name, learner in learners.items()
         }
+        self._ledger = Ledger(self._processes)
+        self._gaps: dict[str, Readback] = {}
 
     @property
     def rollbacks(self) -> int:
@@ -249,79 +164,79 @@ class JointPhase:
         queried: Mapping[str, Queried] | None = None,
         program: Callable[[Mapping[str, Views]], Sequence[Term]] = lambda views: (),
     ) -> None:
-        """Makes a step, unless the energy has diverged: then it goes back to a good state.
+        """Makes a step; what went wrong shows some steps later, see :meth:`check`.
 
         Args:
             queried: Network -> its images that the program asks about.
             program: Maps their logits to the program's terms.
 
         Raises:
-            RunError: The objective is not a finite number.
+            RunError: The objective was not a finite number.
         """
+        self._tell()
         self.done += 1
-        found = self._perceive(queried or {})
-        if found is not None:
-            terms, views, health = found
-            with self._clock("reason"):
-                terms.extend(program(views))
-            self._climb(terms, health)
-            for learner in self.learners.values():
-                learner.average()
+        with self._clock("perceive"):
+            asked = queried or {}
+            batches = {name: self._batch(name, asked.get(name)) for name in self.learners}
+        self._ascent.begin()
+        contrasts = self._contrast(batches)
+        self._climb(batches, contrasts, program)
+        self._ascent.move()
+        for learner in self.learners.values():
+            learner.average()
         self._ascent.advance()
         if self.done == self.steps:
+            self.check()
             for learner in self.learners.values():
                 learner.settle()
 
-    def _perceive(
-        self, queried: Mapping[str, Queried]
-    ) -> tuple[list[Term], dict[str, Views], dict[str, Health]] | None:
-        """Collects every network's terms, its views of queried images and its health.
+    def check(self) -> None:
+        """Reads what steps left to be read later, so that no device waits for the host.
 
-        Returns:
-            ``None`` after a rollback.
+        Where the energy has diverged, weights, chains and optimiser go back to a good state. To be
+        called before the weights are used for something else than the next step.
+
+        Raises:
+            RunError: The objective was not a finite number.
         """
-        terms: list[Term] = []
-        views: dict[str, Views] = {}
-        health: dict[str, Health] = {}
-        for name, learner in self.learners.items():
-            prefix = f"{name}." if len(self.learners) > 1 else ""
-            with self._clock("perceive"):
-                places, rows, asked = self._batch(learner, queried.get(name))
-                reading = learner.views(places, self._generator, rows)
-                own = learner.clustering_terms(reading, places, self._hold(learner))
-                own += learner.label_terms(self._generator)
-                if asked:
-                    views[name] = (reading.first[:asked], reading.second[:asked])
-            contrast = None
-            if self._samples(learner):
-                with self._clock("sample"):
-                    places = _draw(learner, learner.chains, self._generator)
-                    mine = self._world.own(learner.chains, "the number of chains a step")
-                    contrast = learner.generative_terms(places[mine])
-                gap = self._world.mean(contrast.terms[0].value.detach())
-                if self._guards[name].update(float(gap)):
-                    learner.calm()
-                    step_size = learner.sampler.step_size
-                    self._on_row(RollbackRow(step=self.done, network=name, step_size=step_size))
-                    return None
-                own += contrast.terms
-            terms += (replace(term, name=prefix + term.name) for term in own)
-            if self.done % REPORT_EVERY == 0:
-                first = reading.embedding[: len(reading.first)]
-                energies = None if contrast is None else (contrast.data, contrast.others)
-                health[name] = diagnose(reading.first, reading.second, first, energies)
-        return terms, views, health
+        self._tell()
+        self._watch()
+        self._ledger.check()
 
-    def _batch(self, learner: Learner, queried: Queried | None) -> tuple[Tensor, Rows, int]:
-        """Returns the places of this process's images, their rows, and how many are queried."""
-        places = _draw(learner, self._rows.total, self._generator)[self._rows.own]
-        if queried is None:
-            return places, self._rows, 0
-        before = queried.rows.total
-        rows = Rows(
-            before + self._rows.total, torch.cat([queried.rows.own, before + self._rows.own])
+    def tell(self) -> None:
+        """Adds what is known to the history, and leaves to a later step what it would read.
+
+        To be called before the state is saved: the resumed training then does what it would have
+        done without.
+
+        Raises:
+            RunError: The objective was not a finite number.
+        """
+        self._tell()
+        if all(math.isfinite(float(gap.read())) for gap in self._gaps.values()):
+            self._ledger.check()
+
+    def _batch(self, name: str, queried: Queried | None) -> _Batch:
+        """Draws what a network sees in this step."""
+        learner, rows, size = self.learners[name], self._rows, self._processes.size
+        places, counts = learner.draw(rows.total, self._generator)[rows.own], None
+        if queried is not None:
+            before = queried.rows.total
+            counts = tuple(count + len(rows.own) for count in queried.counts)
+            rows = Rows(before + rows.total, torch.cat([queried.rows.own, before + rows.own]))
+            places = torch.cat([queried.places, places])
+        both = learner.augmented(places, self._generator, rows)
+        labelled, contrasted = learner.labelled_views(self._generator), None
+        if self._samples(learner):
+            contrasted = learner.draw(learner.chains, self._generator)[self._chains[name]]
+        return _Batch(
+            places,
+            both,
+            0 if queried is None else len(queried.places),
+            counts if size > 1 else None,
+            labelled,
+            contrasted,
         )
-        return torch.cat([queried.places, places]), rows, len(queried.places)
 
     def _hold(self, learner: Learner) -> float:
         fades = learner.settings.assignment_fades
@@ -335,30 +250,102 @@ class JointPhase:
         turn = self.done % min(settings.sampler.every, self.steps) == 0
         return self.done >= min(_WARM_STEPS, self.steps // 2) and turn
 
-    def _climb(self, terms: Sequence[Term], health: Mapping[str, Health]) -> None:
-        """Makes the optimiser's step and reports now and then."""
-        energy = add_up(term for term in terms if term.of_energy)
-        others = add_up(term for term in terms if not term.of_energy)
-        if not torch.isfinite(energy + others):
-            values = ", ".join(f"{term.name} {float(term.value.detach()):g}" for term in terms)
-            raise RunError(
-                f"the objective is not a finite number at step {self.done}: {values}",
-                remedy="lower train.learning_rate",
-            )
+    def _contrast(self, batches: Mapping[str, _Batch]) -> dict[str, Contrast]:
+        """Holds data against samples and climbs the terms of the energy, where it is their turn."""
+        turns = {n: b.contrasted for n, b in batches.items() if b.contrasted is not None}
+        if not turns:
+            return {}
+        self._watch()
+        found: dict[str, Contrast] = {}
+
+        def energy() -> Tensor:
+            for name, places in turns.items():
+                found[name] = self.learners[name].generative_terms(places)
+            return add_up(term for contrast in found.values() for term in contrast.terms)
+
+        with self._clock("sample"):
+            value = self._ascent.compute(energy)
         with self._clock("perceive"):
-            parts = ((energy, ENERGY_CLIP_NORM), (others, CLIP_NORM))
-            self._ascent.climb(*(part for part in parts if part[0].requires_grad))
-        if self.done % REPORT_EVERY == 0:
-            mean = self._world.mean
-            self._on_row(
-                StepRow(
-                    step=self.done,
-                    terms={term.name: float(mean(term.value.detach())) for term in terms},
-                    objective=float(mean((energy + others).detach())),
-                    health=health,
-                    learning_rate=self._ascent.rate,
+            # A gap that is no number is found out when it is read; it moves nothing until then.
+            self._ascent.climb(value, ENERGY_CLIP_NORM, sound=True)
+        for name, contrast in found.items():
+            gap = contrast.terms[0].value
+            self._gaps[name] = Readback(self._processes.mean(gap.detach()))
+        return found
+
+    def _climb(
+        self,
+        batches: Mapping[str, _Batch],
+        contrasts: Mapping[str, Contrast],
+        program: Callable[[Mapping[str, Views]], Sequence[Term]],
+    ) -> None:
+        """Climbs all other terms, and keeps the values of all of them to be read later."""
+        terms: list[Term] = []
+        readings: dict[str, Reading] = {}
+
+        def others() -> Tensor:
+            with self._clock("perceive"):
+                for name, batch in batches.items():
+                    found = self._perceive(name, batch, readings)
+                    if name in contrasts:
+                        found += contrasts[name].terms
+                    prefix = f"{name}." if len(self.learners) > 1 else ""
+                    terms.extend(replace(term, name=prefix + term.name) for term in found)
+            views = {
+                name: (
+                    readings[name].first[: batch.queried],
+                    readings[name].second[: batch.queried],
                 )
-            )
+                for name, batch in batches.items()
+                if batch.queried
+            }
+            with self._clock("reason"):
+                terms.extend(program(views))
+            return add_up(term for term in terms if not term.of_energy)
+
+        value = self._ascent.compute(others)
+        with self._clock("perceive"):
+            self._ascent.climb(value, CLIP_NORM)
+        energy = add_up(term for term in terms if term.of_energy)
+        self._ledger.add(self.done, terms, energy + value)
+        if self.done % REPORT_EVERY == 0:
+            health = {
+                name: (one.first, one.second, one.embedding[: len(one.first)])
+                + ((contrasts[name].data, contrasts[name].others) if name in contrasts else ())
+                for name, one in readings.items()
+            }
+            self._ledger.send(health, self._ascent.rate)
+
+    def _perceive(self, name: str, batch: _Batch, readings: dict[str, Reading]) -> list[Term]:
+        """Reads a network's views and returns the terms that need no samples."""
+        learner = self.learners[name]
+        readings[name] = learner.view(batch.both, batch.counts)
+        found = learner.clustering_terms(readings[name], batch.places, self._hold(learner))
+        if batch.labelled is not None:
+            found.append(learner.label_term(*batch.labelled))
+        return found
+
+    def _tell(self) -> None:
+        """Adds the row of the last report to the history, if that has not been done."""
+        if self._ledger.due and not self._watch():
+            self._on_row(self._ledger.row())
+
+    def _watch(self) -> bool:
+        """Reads the last energy gaps; goes back to a good state where they have run away.
+
+        Returns:
+            Whether it went back; what was kept of the steps since is then forgotten.
+        """
+        gaps, self._gaps = self._gaps, {}
+        diverged = [n for n, gap in gaps.items() if self._guards[n].update(float(gap.read()))]
+        for name in diverged:
+            learner = self.learners[name]
+            learner.calm()
+            size = learner.sampler.step_size
+            self._on_row(RollbackRow(step=self.done, network=name, step_size=size))
+        if diverged:
+            self._ledger.forget()
+        return bool(diverged)
 
     def state_dict(self) -> dict[str, Any]:
         """Where it is, without the networks and the generator."""
@@ -366,6 +353,7 @@ class JointPhase:
             "done": self.done,
             "ascent": self._ascent.state_dict(),
             "guards": {name: guard.state_dict() for name, guard in self._guards.items()},
+            "gaps": {name: float(gap.read()) for name, gap in self._gaps.items()},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -374,9 +362,4 @@ class JointPhase:
         self._ascent.load_state_dict(state["ascent"])
         for name, guard in self._guards.items():
             guard.load_state_dict(state["guards"][name])
-
-
-def _draw(learner: Learner, count: int, generator: Generator) -> Tensor:
-    """Draws places ``(count,)`` of the pool, with replacement."""
-    pool = learner.pool
-    return torch.randint(len(pool), (count,), generator=generator, device=pool.device)
+        self._gaps = {name: Readback(torch.tensor(gap)) for name, gap in state["gaps"].items()}

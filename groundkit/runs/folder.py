@@ -15,6 +15,7 @@ from typing import Any
 
 from groundkit.errors import CheckpointError, Location, SpecError
 from groundkit.files import RowWriter, is_there, make_folder, read_rows, read_text, write_atomically
+from groundkit.perception.distributed import ProcessGroup
 from groundkit.perception.history import Row
 from groundkit.task.spec import line_of
 from groundkit.training.history import read_row
@@ -230,21 +231,60 @@ class RunFolder:
         return History(path, _read_history(path, saved.facts["rows"]), saved.facts["seconds"])
 
     def save_state(
-        self, step: int, state: Mapping[str, Any], score: float | None, history: History | None
+        self,
+        step: int,
+        state: Mapping[str, Any],
+        score: float | None,
+        history: History | None,
+        processes: int = 1,
     ) -> None:
         """Saves the state of training after a step, and how far the history has come."""
-        facts: dict[str, Any] = {"score": score}
+        facts: dict[str, Any] = {"score": score, "processes": processes}
         if history is not None:
             facts |= {"rows": len(history.rows), "seconds": history.seconds}
         self._states.save(step, state, facts)
 
-    def state(self, up_to: int | None = None) -> Saved | None:
-        """Reads the newest whole state, up to a step; ``None`` when there is none."""
-        return self._states.latest(up_to)
+    def state(self, up_to: int | None = None, rank: int | None = None) -> Saved | None:
+        """Reads the newest whole state, up to a step; ``None`` when there is none.
+
+        Args:
+            up_to: The step.
+            rank: The process that saved it; this one by default.
+        """
+        states = self._states if rank is None else States(self.path / "state" / str(rank))
+        return states.latest(up_to)
+
+    def shared_state(self, processes: ProcessGroup) -> Saved | None:
+        """Reads the newest state that all processes have; ``None`` when there is none.
+
+        A run may go on with another number of processes: each takes the state, and with it the
+        chains, of the process whose number is its own modulo the number of those that saved.
+        """
+        up_to: int | None = None
+        damaged: tuple[str, ...] = ()
+        while True:
+            newest = self.state(up_to) if processes.leads else None
+            offered = processes.agree(None if newest is None else _saved_at(newest))
+            if offered is None:
+                return None
+            step, saved_by = offered
+            if newest is not None:
+                damaged += newest.damaged
+            source = processes.rank % saved_by
+            found = newest if processes.leads else self.state(step, source)
+            fits = found is not None and _saved_at(found) == offered
+            if processes.least(int(fits)) and found is not None:
+                return replace(found, damaged=damaged)
+            up_to = step - 1
 
     def clear_states(self) -> None:
         """Removes the states of all processes, when the run has ended."""
         States(self.path / "state").clear()
+
+
+def _saved_at(saved: Saved) -> tuple[int, int]:
+    """The step of a state, and how many processes trained then."""
+    return saved.step, saved.facts["processes"]
 
 
 def _read_history(path: Path, count: int) -> list[Row]:

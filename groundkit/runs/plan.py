@@ -202,7 +202,7 @@ def _try(task: Task, name: str, *, trust: bool) -> tuple[float, float]:
     chains_of = torch.arange(settings.perception.sampler.batch) % len(pool)
 
     def views() -> None:
-        reading = learner.views(images, generator)
+        reading = learner.view(learner.augmented(images, generator))
         (reading.first + reading.second).sum().backward()  # type: ignore[no-untyped-call]
 
     def chains() -> None:

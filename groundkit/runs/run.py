@@ -18,7 +18,7 @@ from groundkit.errors import LimitError, RunError, SpecError, StoppedError
 from groundkit.files import write_atomically
 from groundkit.identifiability.identification import Identification
 from groundkit.identifiability.images import factored
-from groundkit.perception.distributed import World
+from groundkit.perception.distributed import ProcessGroup
 from groundkit.perception.history import RollbackRow, Row
 from groundkit.perception.in_distribution import measure
 from groundkit.report.html import write_report
@@ -167,8 +167,8 @@ def run(
     progress, stop = progress or Silent(), stop or nullcontext(lambda: False)
     program = Path(program)
     where = choose_device(device)
-    world = World.join(where)
-    if not world.leads:
+    processes = ProcessGroup.join(where)
+    if not processes.leads:
         progress = Silent()
     times = _Times()
     if resume is not None:
@@ -177,11 +177,11 @@ def run(
                 "a resumed run goes on with its own folder, spec, settings and seed",
                 remedy="leave out what is given beside --resume, or start a new run",
             )
-        folder = RunFolder.reopen(Path(resume), world.rank)
+        folder = RunFolder.reopen(Path(resume), processes.rank)
         folder.check_spec(program)
         origin, spec = folder.origin, folder.path / "spec.toml"
     else:
-        command = _command(program, spec, seed, settings, device, engine=engine, trust=trust)
+        command = command_of(program, spec, seed, settings, device, engine=engine, trust=trust)
         origin = Origin(seed, engine, command)
     task = read_task(
         program,
@@ -196,29 +196,31 @@ def run(
     if resume is not None:
         folder.check_program(task.program.text, program)
     else:
-        folder = _make_folder(task, Path(out) if out else None, origin, world)
+        folder = _make_folder(task, Path(out) if out else None, origin, processes)
     progress.say(f"writing to {folder.path}")
     found = _identify(task, progress)
     times.lap("identify")
     trainer, history = _train(
-        task, where, folder, found, progress=progress, stop=stop, trust=trust, world=world
+        task, where, folder, found, progress=progress, stop=stop, trust=trust, processes=processes
     )
     times.lap("train")
     times.seconds["train"] = history.seconds
     result = None
-    if world.leads:
+    if processes.leads:
         result = _finish(trainer, history, found, folder, times=times, progress=progress)
-    result = world.agree(result)
-    world.leave()
+    result = processes.agree(result)
+    processes.leave()
     assert result is not None  # the first process has it, and the others have agreed
     return result
 
 
-def _make_folder(task: Task, out: Path | None, origin: Origin, world: World) -> RunFolder:
+def _make_folder(
+    task: Task, out: Path | None, origin: Origin, processes: ProcessGroup
+) -> RunFolder:
     """Makes the folder of a new run; the first process of several does."""
-    path = world.agree(new_path(out, task.sources.program.stem, origin.seed))
-    if not world.leads:
-        return RunFolder(path, origin, world.rank)
+    path = processes.agree(new_path(out, task.sources.program.stem, origin.seed))
+    if not processes.leads:
+        return RunFolder(path, origin, processes.rank)
     spec = anchored(task.spec, task.sources.spec.parent).to_toml()
     files = {"spec.toml": spec, "program.pl": task.program.text}
     return RunFolder.make(path, replace(origin, spec=spec), files)
@@ -228,12 +230,12 @@ def _check_there(
     folder: RunFolder, trainer: Trainer, history: History, done: int, state: dict[str, Any]
 ) -> None:
     """Raises an error where the run's folder has vanished, once what there is has been saved."""
-    if not trainer.world.leads or not folder.vanished:
+    if not trainer.processes.leads or not folder.vanished:
         return
     task = trainer.task
     spec = folder.origin.spec or task.spec.to_toml()
     there = folder.rescue({"spec.toml": spec, "program.pl": task.program.text}, history.rows)
-    there.save_state(done, state, trainer.score, history)
+    there.save_state(done, state, trainer.score, history, trainer.processes.size)
     raise RunError(
         f"the run's folder '{folder.path}' was removed or moved while the run went on",
         remedy=f"everything so far is saved in '{there.path}'; "
@@ -256,18 +258,15 @@ def _train(
     progress: Progress,
     stop: AbstractContextManager[Callable[[], bool]],
     trust: bool,
-    world: World,
+    processes: ProcessGroup,
 ) -> tuple[Trainer, History]:
     """Trains, from the newest state in the folder if there is one."""
-    newest = folder.state()
-    step = world.least(0 if newest is None else newest.step)
-    # Where another process is behind, this one goes back to the state that all have.
-    saved = newest if newest is None or newest.step == step else folder.state(step)
+    saved = folder.shared_state(processes)
     if saved is not None:
         for one in saved.damaged:
             progress.say(f"left out a damaged state: {one}")
         progress.say(f"going on after step {saved.step}")
-    with folder.history(saved, kept=world.leads) as history, stop as asked:
+    with folder.history(saved, kept=processes.leads) as history, stop as asked:
 
         def keep(row: Row) -> None:
             history.add(row)
@@ -276,7 +275,7 @@ def _train(
 
         def keep_state(done: int, state: dict[str, Any]) -> None:
             _check_there(folder, trainer, history, done, state)
-            folder.save_state(done, state, trainer.score, history)
+            folder.save_state(done, state, trainer.score, history, processes.size)
 
         trainer = Trainer(
             task,
@@ -288,17 +287,20 @@ def _train(
             stop=asked,
             trust=trust,
             rivals=_rivals(found, task),
-            world=world,
+            processes=processes,
         )
         for name, learner in trainer.learners.items():
             progress.say(f"augmentation of {name}: {learner.chosen.words}")
         if saved is not None:
             trainer.load_state_dict(saved.state)
+        again = shlex.join(["groundkit", "run", str(task.sources.program)])
+        remedy = f"go on with: {again} --resume {shlex.quote(str(folder.path))}"
         try:
-            trainer.train()
+            with processes.together(remedy):
+                trainer.train()
         except StoppedError as error:
             remedy = _going_on(task.sources.program, folder.path)
-            world.leave()  # all processes stop together
+            processes.leave()  # all processes stop together
             raise StoppedError(error.found, remedy=remedy) from None
     return trainer, history
 
@@ -385,7 +387,7 @@ def _identify(task: Task, progress: Progress) -> Identification | str | None:
     return found
 
 
-def _command(
+def command_of(
     program: Path,
     spec: Path | str | None,
     seed: int,

@@ -8,7 +8,7 @@ import torch
 
 from groundkit.errors import DataError
 from groundkit.perception.backbones import Backbone, build_backbone
-from groundkit.perception.distributed import World
+from groundkit.perception.distributed import ProcessGroup
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel
 from groundkit.task.spec import NetworkSpec
@@ -68,7 +68,7 @@ def build_learners(
     seed: int,
     *,
     trust: bool = False,
-    world: World | None = None,
+    processes: ProcessGroup | None = None,
 ) -> dict[str, Learner]:
     """Builds a task's untrained networks and their learners, on a device, in program order."""
     found: dict[str, Learner] = {}
@@ -76,7 +76,7 @@ def build_learners(
         shared = task.binding.trunk_of(name)
         trunk = None if shared is None else found[shared].model.backbone
         found[name] = _build_learner(
-            task, name, device, seed, trust=trust, world=world, trunk=trunk
+            task, name, device, seed, trust=trust, processes=processes, trunk=trunk
         )
     return {name: found[name] for name in task.neural}
 
@@ -88,7 +88,7 @@ def _build_learner(
     seed: int,
     *,
     trust: bool,
-    world: World | None,
+    processes: ProcessGroup | None,
     trunk: Backbone | None,
 ) -> Learner:
     pool, spec = task.pool(name).to(device), task.spec.network(name)
@@ -96,7 +96,7 @@ def _build_learner(
     check_pool(task, name)
     shape = tuple(pool.shape[1:])
     model = build_model(spec, shape, len(domain), trust=trust, trunk=trunk).to(device)
-    learner = Learner(model, spec.perception, pool, seed=seed, symbols=domain, world=world)
+    learner = Learner(model, spec.perception, pool, seed=seed, symbols=domain, processes=processes)
     if name in task.labelled:
         known = task.labelled[name]
         learner.teach(known.pixels, known.targets, spec.labels.weight)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from groundkit.naming.many_to_one import find_splits, name_clusters
 from groundkit.naming.relabelling import Regrounder, Relabelling
-from groundkit.perception.distributed import World
+from groundkit.perception.distributed import ProcessGroup
 from groundkit.perception.history import Row
 from groundkit.perception.learner import Learner
 from groundkit.training.history import RenameRow, SplitRow
@@ -34,7 +34,7 @@ class Namer:
         rivals: Maps of symbols that the program admits beside the identity, to be tried as names.
         groups: Networks that read the same images, in groups.
         rng: Source of the searches' randomness.
-        world: The processes that train together.
+        processes: The processes that train together.
         on_row: Called with every history row.
 
     Attributes:
@@ -51,7 +51,7 @@ class Namer:
         rivals: Sequence[Mapping[str, Sequence[int]]],
         groups: Sequence[Sequence[str]],
         rng: np.random.Generator,
-        world: World,
+        processes: ProcessGroup,
         on_row: Callable[[Row], None],
     ) -> None:
         self.relabellings: list[tuple[int, Relabelling]] = []
@@ -59,7 +59,7 @@ class Namer:
         self._learners = learners
         self._term = term
         self._rng = rng
-        self._world = world
+        self._processes = processes
         self._on_row = on_row
         self._searchable = {name: domains[name] for name in term.networks}
         self._domains = {name: domains[name] for name in term.called}
@@ -99,7 +99,7 @@ class Namer:
             name: self._learners[name].over_cluster(per_symbol * len(symbols))
             for name, symbols in self._searchable.items()
         }
-        found = self._world.agree(
+        found = self._processes.agree(
             name_clusters(
                 self._goals,
                 self._term.gather({name: clusters.log_probs for name, clusters in fine.items()}),
@@ -125,7 +125,7 @@ class Namer:
         """
         read = self._term.read(self._learners)
         found = self._search(read, rng=self._rng, level=level)
-        found = self._world.agree(self._by_labels(found))
+        found = self._processes.agree(self._by_labels(found))
         self._exchange(found.exchange)
         for name, permutation in found.permutations.items():
             self._learners[name].permute_symbols(permutation)
@@ -170,7 +170,7 @@ class Namer:
         Returns:
             Whether there was such a symbol.
         """
-        splits = self._world.agree(
+        splits = self._processes.agree(
             find_splits(
                 self._goals,
                 read,
@@ -207,13 +207,13 @@ def _renamed(read: Named, found: Relabelling) -> Named:
     return replace(read, log_probs=moved)
 
 
-def name_by_labels(learners: Mapping[str, Learner], world: World) -> None:
+def name_by_labels(learners: Mapping[str, Learner], processes: ProcessGroup) -> None:
     """Gives clusters the names of the labelled images in them, where there are any."""
     for learner in learners.values():
         evidence = learner.label_evidence()
         if evidence is not None:
             _, permutation = linear_sum_assignment(evidence.cpu().numpy(), maximize=True)
-            learner.permute_symbols(world.agree(permutation.tolist()))
+            learner.permute_symbols(processes.agree(permutation.tolist()))
 
 
 def _label_gain(evidence: Mapping[str, Tensor], permutations: Mapping[str, Sequence[int]]) -> float:

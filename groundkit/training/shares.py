@@ -79,7 +79,7 @@ def estimate_shares(
         some = learner.pool[:: max(1, len(learner.pool) // _POOLED)]
         total = pooled * learner.log_probs(some).double().exp().mean(0)
         total = total + examples * calls * seen.to(total.device)
-        found = learner.world.mean(total / (pooled + examples * calls))
+        found = learner.processes.mean(total / (pooled + examples * calls))
         learner.shares.move(found.float(), WHOLE_RATE)
 
 

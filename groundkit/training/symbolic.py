@@ -13,7 +13,7 @@ from torch import Generator, Tensor, nn
 
 from groundkit.circuit.reasoner import Reasoner
 from groundkit.perception.augment import Rows
-from groundkit.perception.distributed import World
+from groundkit.perception.distributed import ProcessGroup
 from groundkit.perception.learner import Learner
 from groundkit.perception.phases import Queried, Views
 from groundkit.task.shaped import ShapedExamples
@@ -149,7 +149,7 @@ class SymbolicTerm:
     Args:
         task: Program, spec and examples.
         device: Where to compute.
-        world: The processes that share every batch.
+        processes: The processes that share every batch.
 
     Attributes:
         parts: The examples by shape.
@@ -157,14 +157,14 @@ class SymbolicTerm:
         learnt: The program's learnable probabilities.
     """
 
-    def __init__(self, task: Task, device: torch.device, world: World) -> None:
+    def __init__(self, task: Task, device: torch.device, processes: ProcessGroup) -> None:
         self.parts = [ShapePart(task, shaped, device) for shaped in task.examples]
         seeing = [part for part in self.parts if part.slots]
         self.seeing = sorted(seeing, key=lambda part: -len(part.holds))
         self.learnt: nn.Module = task.binding.learnt.to(device)
         self._device = device
         self._batch = task.spec.train.batch
-        self._own = world.own(self._batch, "train.batch")
+        self._own = processes.own(self._batch, "train.batch")
         self._mine = set(self._own.tolist())
         self._queries = [
             (query.spec.weight, [n for n, part in enumerate(self.parts) if part.query == number])
@@ -196,11 +196,14 @@ class SymbolicTerm:
 
         Every query has an equal part of the batch; within it, every example is equally likely.
         Where a query has many shapes, a few of them are drawn, each as often as it has examples.
+
+        Args:
+            generator: Source of the draw, on the CPU: the host reads which shapes there are.
         """
         found: list[Bucket] = []
         ends = np.linspace(0, self._batch, len(self._queries) + 1).round().astype(int).tolist()
         for (_, parts), (start, end) in zip(self._queries, pairwise(ends), strict=True):
-            places = torch.arange(start, end, device=self._device)
+            places = torch.arange(start, end)
             if len(parts) > MOST_SHAPES:
                 found += self._draw_few(parts, places, generator)
             elif len(places) and parts:
@@ -212,7 +215,7 @@ class SymbolicTerm:
     ) -> Iterator[Bucket]:
         """Draws among all examples of some shapes."""
         sizes = [len(self.parts[number]) for number in parts]
-        drawn = torch.randint(sum(sizes), (len(places),), generator=generator, device=self._device)
+        drawn = torch.randint(sum(sizes), (len(places),), generator=generator)
         start = 0
         for number, size in zip(parts, sizes, strict=True):
             own = (drawn >= start) & (drawn < start + size)
@@ -224,7 +227,7 @@ class SymbolicTerm:
         self, parts: Sequence[int], places: Tensor, generator: Generator
     ) -> Iterator[Bucket]:
         """Draws a few shapes by their sizes, and examples within each."""
-        sizes = torch.tensor([len(self.parts[n]) for n in parts], device=self._device)
+        sizes = torch.tensor([len(self.parts[n]) for n in parts])
         chosen = torch.multinomial(
             sizes.double(), MOST_SHAPES, replacement=True, generator=generator
         )
@@ -233,31 +236,37 @@ class SymbolicTerm:
         ):
             if len(own):
                 number = parts[place]
-                drawn = torch.randint(
-                    len(self.parts[number]), (len(own),), generator=generator, device=self._device
-                )
+                drawn = torch.randint(len(self.parts[number]), (len(own),), generator=generator)
                 yield Bucket(number, drawn, own)
 
     def _split_own(self, buckets: Sequence[Bucket]) -> Iterator[tuple[Bucket, Tensor]]:
         """Yields the buckets with the positions ``(o,)`` in them that are this process's."""
         for bucket in buckets:
             own = [n for n, place in enumerate(bucket.places.tolist()) if place in self._mine]
-            yield bucket, torch.tensor(own, dtype=torch.long, device=self._device)
+            yield bucket, torch.tensor(own, dtype=torch.long)
 
     def queried(self, buckets: Sequence[Bucket]) -> dict[str, Queried]:
         """Returns the images of a batch's examples: network -> places in its pool."""
         places: dict[str, list[Tensor]] = {}
         rows: dict[str, list[Tensor]] = {}
         total: dict[str, int] = {}
+        counts: dict[str, Tensor] = {}
+        processes = self._batch // len(self._own)
         for bucket, own in self._split_own(buckets):
             for name, slots in self.parts[bucket.part].slots.items():
                 width, start = slots.shape[1], total.get(name, 0)
                 places.setdefault(name, []).append(slots[bucket.chosen[own]].flatten())
-                within = (own.cpu()[:, None] * width + torch.arange(width)).flatten()
+                within = (own[:, None] * width + torch.arange(width)).flatten()
                 rows.setdefault(name, []).append(start + within)
                 total[name] = start + len(bucket.chosen) * width
+                whose = torch.bincount(bucket.places // len(self._own), minlength=processes)
+                counts[name] = counts.get(name, 0) + whose * width
         return {
-            name: Queried(torch.cat(found), Rows(total[name], torch.cat(rows[name])))
+            name: Queried(
+                torch.cat(found),
+                Rows(total[name], torch.cat(rows[name])),
+                tuple(counts[name].tolist()),
+            )
             for name, found in places.items()
         }
 

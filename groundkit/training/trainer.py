@@ -15,14 +15,14 @@ from torch import Generator
 
 from groundkit.errors import CheckpointError, StoppedError
 from groundkit.naming.relabelling import Relabelling
-from groundkit.perception.distributed import World
+from groundkit.perception.ascent import PhaseSettings
+from groundkit.perception.distributed import ProcessGroup
+from groundkit.perception.embedding import EmbeddingPhase
 from groundkit.perception.history import ClusterRow, Row
 from groundkit.perception.phases import (
     REPORT_EVERY,
     Clock,
-    EmbeddingPhase,
     JointPhase,
-    PhaseSettings,
     Views,
 )
 from groundkit.perception.terms import Term
@@ -56,7 +56,7 @@ class Trainer:
         stop: Asked after every step; training then ends in :class:`~groundkit.errors.StoppedError`.
         trust: Allow backbones from the user's own modules.
         rivals: Maps of symbols that the program admits beside the identity, to be tried as names.
-        world: The processes that train together.
+        processes: The processes that train together.
     """
 
     def __init__(
@@ -71,19 +71,22 @@ class Trainer:
         stop: Callable[[], bool] = lambda: False,
         trust: bool = False,
         rivals: Sequence[Mapping[str, Sequence[int]]] = (),
-        world: World | None = None,
+        processes: ProcessGroup | None = None,
     ) -> None:
         self.task = task
         self.device = device
-        self.world = world or World()
+        self.processes = processes or ProcessGroup()
         self.clock = Clock()
         self._on_row, self._on_step, self._on_state, self._stop = on_row, on_step, on_state, stop
         self._rng = np.random.default_rng(seed)
         torch.manual_seed(seed)
         self.generator = Generator(device).manual_seed(seed)
-        self.learners = build_learners(task, device, seed, trust=trust, world=self.world)
+        # The host must know which examples a step asks about: drawn on a GPU, it would wait there.
+        on_cpu = device.type == "cpu"
+        self._chooser = self.generator if on_cpu else Generator().manual_seed(seed)
+        self.learners = build_learners(task, device, seed, trust=trust, processes=self.processes)
         self._families = self._find_families()
-        self._symbolic = SymbolicTerm(task, device, self.world) if task.asks else None
+        self._symbolic = SymbolicTerm(task, device, self.processes) if task.asks else None
         self._namer = self._make_namer(rivals)
         self._named: list[str] = []
         self._embedding: dict[str, EmbeddingPhase] = {}
@@ -101,7 +104,7 @@ class Trainer:
             rivals=rivals,
             groups=self.task.groups,
             rng=self._rng,
-            world=self.world,
+            processes=self.processes,
             on_row=self._on_row,
         )
 
@@ -176,7 +179,7 @@ class Trainer:
             phase = phases[name]
             value = phase.step()
             if phase.done % REPORT_EVERY == 0:
-                terms = {"contrastive": value}
+                terms = {"contrastive": float(value)}
                 self._on_row(ClusterRow(step=phase.done, network=name, terms=terms))
             done = sum(one.done for one in phases.values())
             self._pause(before + done, f"clustering {name}")
@@ -192,7 +195,7 @@ class Trainer:
         per_symbol = self.task.spec.train.clusters_per_symbol
         if self._namer is not None and per_symbol > 1:
             self._namer.start_from_several(per_symbol)
-        name_by_labels(self.learners, self.world)
+        name_by_labels(self.learners, self.processes)
         self._reground(0)
         self._joint.renew()
 
@@ -210,6 +213,7 @@ class Trainer:
         while phase.done < phase.steps:
             self._step()
             if self._search_after(phase.done):
+                phase.check()
                 self._reground(phase.done)
             self._pause(before + phase.done, "joint training")
 
@@ -220,8 +224,9 @@ class Trainer:
     def _pause(self, done: int, what: str) -> None:
         """Tells of a step; hands the state over where one is due, or on a request to stop."""
         self._on_step(done, self.total_steps, what)
-        stop = self.world.agree(self._stop())
+        stop = self.processes.agree(self._stop())
         if stop or done % self.task.spec.train.checkpoint_every == 0 or done == self.total_steps:
+            self._joint.tell()
             self._on_state(done, self.state_dict())
         if stop:
             raise StoppedError(
@@ -234,7 +239,7 @@ class Trainer:
         if term is None:
             self._joint.step()
             return
-        chosen = term.draw(self.generator)
+        chosen = term.draw(self._chooser)
         train = self.task.spec.train
         now = moment(train.schedule, self._joint.done / train.schedule_steps)
 
@@ -271,6 +276,7 @@ class Trainer:
             "embedding": {name: one.state_dict() for name, one in self._embedding.items()},
             "named": list(self._named),
             "generator": self.generator.get_state(),
+            "chooser": self._chooser.get_state(),
             "search": self._rng.bit_generator.state,
             "score": self.score,
             "seconds": dict(self.clock.seconds),
@@ -305,6 +311,7 @@ class Trainer:
             self._embedding[name] = self._embedding_phase(name)
             self._embedding[name].load_state_dict(one)
         self.generator.set_state(state["generator"])
+        self._chooser.set_state(state["chooser"])
         self._rng.bit_generator.state = state["search"]
         if self._namer is not None:
             self._namer.score = state["score"]

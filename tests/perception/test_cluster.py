@@ -2,12 +2,13 @@ import pytest
 import torch
 from sklearn.metrics import normalized_mutual_info_score
 
+from groundkit.perception.ascent import PhaseSettings
 from groundkit.perception.augment import Augmentation
 from groundkit.perception.backbones import build_backbone
 from groundkit.perception.cluster import cluster_embedding, over_cluster, start_prototypes
+from groundkit.perception.embedding import EmbeddingPhase
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel
-from groundkit.perception.phases import EmbeddingPhase, PhaseSettings
 from groundkit.perception.settings import PerceptionSpec
 
 KINDS = 3

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,8 +13,8 @@ import pytest
 import torch
 
 from groundkit.errors import SpecError
-from groundkit.perception.distributed import World
-from groundkit.runs.folder import RunFolder
+from groundkit.perception.distributed import ProcessGroup
+from groundkit.runs.folder import Origin, RunFolder
 from tests.small import write_task
 
 TWO = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -76,6 +77,90 @@ def test_two_processes_learn_what_one_does(folder):
     assert scores[1]["query"]["nll"] == pytest.approx(scores[0]["query"]["nll"], abs=1e-5)
 
 
+def test_every_backbone_learns_in_two_processes_what_it_does_in_one(tmp_path):
+    """Several networks, unequal shares, and a probability that one process alone reads."""
+    script = Path("benchmarks/distributed.py").resolve()
+    done = subprocess.run(
+        [sys.executable, script, "--steps", "20", "--cases", "resnet8;convnet and mlp"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path.cwd()), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line.split("|") for line in done.stdout.splitlines()[2:]]
+    assert [row[1].strip() for row in rows] == ["resnet8", "convnet and mlp"]
+    assert all(float(row[3]) < 1e-5 for row in rows), done.stdout
+
+
+def children(process):
+    """The processes that another has started: number -> environment."""
+    listed = subprocess.run(
+        ["ps", "--ppid", str(process.pid), "-o", "pid="], capture_output=True, text=True, check=True
+    )
+    return {
+        int(number): Path(f"/proc/{number}/environ").read_text().split("\0")
+        for number in listed.stdout.split()
+    }
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="ranks are seen in /proc")
+def test_a_process_that_dies_ends_the_others_and_the_run_goes_on_with_any_number(folder):
+    settings = ["--set", "train.min_steps=90", "--set", "train.checkpoint_every=5"]
+    process = start(folder, "--out", "run", *settings, two=True)
+    while len(list((folder / "run" / "state" / "1").glob("0*"))) < 2:  # one of them is whole
+        assert process.poll() is None
+        time.sleep(0.02)
+    for number, environment in children(process).items():
+        if "RANK=1" in environment:
+            os.kill(number, signal.SIGKILL)
+    died = time.monotonic()
+    printed, _ = process.communicate(timeout=60)
+    assert time.monotonic() - died < 30
+    assert process.returncode != 0
+    assert "rank      : 1" in printed  # torchrun names it
+    # From two processes to one, and from one to two.
+    shutil.copytree(folder / "run", folder / "alone")
+    assert "going on after step" in groundkit(folder, "--resume", "alone")
+    assert "going on after step" in groundkit(folder, "--resume", "run", two=True)
+    for name in ("alone", "run"):
+        assert (folder / name / "report.html").exists()
+
+
+class Shared(ProcessGroup):
+    """One of several processes that say the same."""
+
+    def agree(self, value):
+        return value
+
+    def least(self, value):
+        return value
+
+
+def test_states_are_dealt_out_to_another_number_of_processes(tmp_path):
+    """Only a step that all have counts, and each takes the state of the one it stands for."""
+    made = RunFolder.make(tmp_path / "run", Origin(0, "circuit", ""), {})
+
+    def save(step, rank, processes):
+        one = RunFolder(made.path, made.origin, rank)
+        one.save_state(step, {"of": f"{rank}/{processes}"}, None, None, processes)
+
+    def found(rank, size):
+        offered = made.shared_state(Shared(0, size))
+        if rank == 0:
+            return offered.step, offered.state["of"]
+        saved_by = offered.facts["processes"]
+        return offered.step, made.state(offered.step, rank % saved_by).state["of"]
+
+    save(10, 0, 2)
+    save(10, 1, 2)
+    assert [found(rank, 3) for rank in range(3)] == [(10, "0/2"), (10, "1/2"), (10, "0/2")]
+    save(20, 0, 1)
+    assert [found(rank, 2) for rank in range(2)] == [(20, "0/1"), (20, "0/1")]
+
+
 def test_two_processes_have_chains_and_states_of_their_own(folder):
     process = start(folder, "--out", "two", "--set", "train.min_steps=5000", two=True)
     history = folder / "two" / "history.jsonl"
@@ -98,26 +183,26 @@ def test_a_batch_that_cannot_be_shared_is_refused():
     with pytest.raises(
         SpecError, match=r"train\.batch is 7, which 2 processes cannot share"
     ) as error:
-        World(0, 2).own(7, "train.batch")
+        ProcessGroup(0, 2).own(7, "train.batch")
     assert error.value.expected == "a multiple of 2"
-    assert World(1, 2).own(6, "train.batch").tolist() == [3, 4, 5]
+    assert ProcessGroup(1, 2).own(6, "train.batch").tolist() == [3, 4, 5]
 
 
 def test_alone_everything_is_one_s_own():
-    world, rows = World(), torch.rand(3, 2)
-    assert world.leads
-    assert world.gather(rows) is rows
-    assert world.own(3, "x").tolist() == [0, 1, 2]
-    assert (world.least(4), world.agree("x")) == (4, "x")
+    processes, rows = ProcessGroup(), torch.rand(3, 2)
+    assert processes.leads
+    assert processes.gather(rows) is rows
+    assert processes.own(3, "x").tolist() == [0, 1, 2]
+    assert (processes.least(4), processes.agree("x")) == (4, "x")
 
 
 OUTLIVED = """
 import os, sys, torch
-from groundkit.perception.distributed import World
-world = World.join(torch.device("cpu"))
+from groundkit.perception.distributed import ProcessGroup
+processes = ProcessGroup.join(torch.device("cpu"))
 torch.optim.AdamW([torch.nn.Parameter(torch.zeros(3))])
-world.agree("something")
-world.leave()
+processes.agree("something")
+processes.leave()
 names = [open(f"/proc/self/task/{task}/comm").read() for task in os.listdir("/proc/self/task")]
 sys.exit(any("gloo" in name for name in names))
 """

@@ -4,14 +4,19 @@ import math
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from groundkit.errors import RunError, SpecError
 from groundkit.perception import learner as learner_module
+from groundkit.perception.ascent import Ascent, PhaseSettings
 from groundkit.perception.augment import AUGMENTATIONS
 from groundkit.perception.backbones import build_backbone
+from groundkit.perception.distributed import ProcessGroup
+from groundkit.perception.embedding import EmbeddingPhase
 from groundkit.perception.history import RollbackRow
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel
-from groundkit.perception.phases import EmbeddingPhase, JointPhase, PhaseSettings
+from groundkit.perception.phases import JointPhase
 from groundkit.perception.settings import PerceptionSpec, SamplerSpec
 
 SHAPE = (1, 8, 8)
@@ -22,13 +27,13 @@ def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def learner(**weights) -> Learner:
+def learner(processes: ProcessGroup | None = None, **weights) -> Learner:
     torch.manual_seed(0)
     model = SymbolModel(build_backbone("mlp", SHAPE, width=16, features=8), SYMBOLS)
     images = 2 * torch.rand(40, *SHAPE, generator=rng()) - 1
     sampler = SamplerSpec(batch=16, buffer=32)
     settings = PerceptionSpec(augmentation="none", sampler=sampler, **weights)
-    return Learner(model, settings, images, seed=0)
+    return Learner(model, settings, images, seed=0, processes=processes)
 
 
 def test_an_energy_that_diverges_rolls_back_and_goes_on_with_half_the_sampler_s_step(monkeypatch):
@@ -45,7 +50,8 @@ def test_an_energy_that_diverges_rolls_back_and_goes_on_with_half_the_sampler_s_
     for _ in range(40):
         phase.step()
     assert phase.rollbacks == 1
-    assert [row.step for row in rows if isinstance(row, RollbackRow)] == [28]
+    # What step 28 left is read by the next one that samples.
+    assert [row.step for row in rows if isinstance(row, RollbackRow)] == [32]
     assert steps[3:] == [steps[0] / 2] * 3
     assert all(torch.isfinite(p).all() for p in one.model.parameters())
 
@@ -69,6 +75,7 @@ def test_a_rollback_keeps_what_was_changed_from_outside(monkeypatch):
     renamed = one.read(one.pool)
     for _ in range(3):
         phase.step()
+    phase.check()
     assert phase.rollbacks == 1
     assert torch.equal(one.read(one.pool), renamed)
 
@@ -199,3 +206,64 @@ def test_both_phases_go_on_from_a_state_as_if_they_had_not_stopped():
         assert torch.equal(value, stopped.model.state_dict()[name]), name
     assert torch.equal(left_alone.buffer.images, stopped.buffer.images)
     assert first.rollbacks == second.rollbacks
+
+
+class Waits(TorchDispatchMode):
+    """Notes what would make the host wait for a GPU: numbers read, shapes that hang on them."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.name()
+        masks = name == "aten::index.Tensor" and any(
+            index is not None and index.dtype == torch.bool for index in args[1]
+        )
+        if masks or name in ("aten::_local_scalar_dense", "aten::nonzero", "aten::equal"):
+            self.found.append(name)
+        return function(*args, **(kwargs or {}))
+
+
+def test_no_step_waits_for_the_device(monkeypatch):
+    """What a report or a gap tells is read a step later, from a copy on the host."""
+    # The optimiser counts its steps in tensors that are on the host anyway.
+    monkeypatch.setattr(Ascent, "move", lambda self: None)
+    one = learner(contrastive=1.0, assignment=1.0)
+    one.relabel()
+    embedding = EmbeddingPhase(one, PhaseSettings(9, 2e-3), 16, rng())
+    joint = JointPhase({"net": one}, PhaseSettings(90, 2e-3), 16, rng())
+    embedding.step()
+    with Waits() as waits:
+        embedding.step()
+    assert not waits.found
+    for step in range(1, 31):
+        with Waits() as waits:
+            joint.step()
+        told = step in (21, 24, 28)  # a report and gaps, by then on the host
+        assert told or not waits.found, (step, waits.found)
+
+
+def test_an_objective_that_is_no_number_ends_training_at_the_next_report(monkeypatch):
+    one = learner(generative=0)
+    joint = JointPhase({"net": one}, PhaseSettings(90, 2e-3), 16, rng())
+    for _ in range(5):
+        joint.step()
+    with torch.no_grad():
+        one.model.prototypes.weight.fill_(math.nan)
+    joint.step()
+    with pytest.raises(RunError, match="not a finite number at step 6: prior nan") as error:
+        joint.check()
+    assert error.value.remedy == "lower train.learning_rate"
+
+
+def test_a_batch_that_cannot_be_shared_is_refused_before_training():
+    two, settings = ProcessGroup(0, 2), PhaseSettings(9, 2e-3)
+    with pytest.raises(SpecError, match=r"train\.cluster_batch is 15"):
+        EmbeddingPhase(learner(two), settings, 15, rng())
+    with pytest.raises(SpecError, match=r"train\.pool_batch is 15"):
+        JointPhase({"net": learner(two)}, settings, 15, rng())
+    three = ProcessGroup(0, 3)
+    with pytest.raises(SpecError, match=r"net's sampler\.batch is 16, which 3 processes"):
+        JointPhase({"net": learner(three)}, settings, 15, rng())
+    JointPhase({"net": learner(three, generative=0)}, settings, 15, rng())

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from groundkit.perception.distributed import World
+from groundkit.perception.distributed import ProcessGroup
 from groundkit.training.symbolic import Bucket, SymbolicTerm, cross_entropy, moment
 from tests.trained import write_digit
 
@@ -53,7 +53,7 @@ def test_schedules_differ_in_how_they_begin():
 
 def test_likelihood_is_that_of_the_sums_and_softens_with_temperature(small):
     task = small("train.batch=6")
-    term = SymbolicTerm(task, torch.device("cpu"), World())
+    term = SymbolicTerm(task, torch.device("cpu"), ProcessGroup())
     chosen = [Bucket(0, torch.arange(6), torch.arange(6))]
     count = 6 * 3
     logits = torch.randn(count, 5, generator=torch.Generator().manual_seed(0))
@@ -89,7 +89,7 @@ def test_a_query_that_is_not_to_hold_pushes_its_probability_down(small, tmp_path
             "X,Y,Z,probability\n" + f"0.png,1.png,2.png,{target}\n" * 20
         )
         settings = ('examples.file="t.csv"', "networks.net.image_shape=[1, 8, 8]", "train.batch=2")
-        term = SymbolicTerm(small(*settings), torch.device("cpu"), World())
+        term = SymbolicTerm(small(*settings), torch.device("cpu"), ProcessGroup())
         log_p = logits.log_softmax(-1)
         chosen = [Bucket(0, torch.arange(2), torch.arange(2))]
         value = term.likelihood(chosen, {"net": (log_p, log_p)})
@@ -107,7 +107,7 @@ def test_a_batch_of_several_shapes_is_as_likely_as_each_of_them(small):
     (small.folder / "add.pl").write_text(LISTS)
     (small.folder / "add.toml").write_text(SEVERAL)
     task = small("train.batch=32")
-    term = SymbolicTerm(task, torch.device("cpu"), World())
+    term = SymbolicTerm(task, torch.device("cpu"), ProcessGroup())
     buckets = term.draw(torch.Generator().manual_seed(0))
     assert {term.parts[bucket.part].query for bucket in buckets} == {0, 1}
     queried = term.queried(buckets)["net"]
@@ -131,14 +131,14 @@ def test_two_processes_share_a_batch_of_several_shapes(small):
     (small.folder / "add.pl").write_text(LISTS)
     (small.folder / "add.toml").write_text(SEVERAL)
     task = small("train.batch=32")
-    whole = SymbolicTerm(task, torch.device("cpu"), World())
+    whole = SymbolicTerm(task, torch.device("cpu"), ProcessGroup())
     buckets = whole.draw(torch.Generator().manual_seed(0))
     queried = whole.queried(buckets)["net"]
     logits = torch.randn(queried.rows.total, 5, generator=torch.Generator().manual_seed(1))
     expected = float(whole.likelihood(buckets, {"net": (logits, logits)}))
     found = []
     for rank in range(2):
-        part = SymbolicTerm(task, torch.device("cpu"), World(rank, 2))
+        part = SymbolicTerm(task, torch.device("cpu"), ProcessGroup(rank, 2))
         rows = part.queried(buckets)["net"].rows.own
         found.append(float(part.likelihood(buckets, {"net": (logits[rows], logits[rows])})))
     assert sum(found) / 2 == pytest.approx(expected, abs=1e-9)

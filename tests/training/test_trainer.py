@@ -200,7 +200,7 @@ def test_labels_outweigh_a_renaming_that_queries_barely_favour(small):
     trainer = Trainer(small("networks.net.labels.per_symbol=2"), CPU, 0)
     trainer._embedding = trainer._embedding_phase("net")
     trainer.learners["net"].start_symbols()
-    name_by_labels(trainer.learners, trainer.world)
+    name_by_labels(trainer.learners, trainer.processes)
     trainer._reground(0)
     found = trainer.relabellings[0][1]
     moves = {"net": (1, 0, 2, 3, 4)}
