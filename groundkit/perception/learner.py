@@ -113,8 +113,9 @@ class Learner:
         if settings.generative > 0:
             start.fit(to_model(pool[:_START_IMAGES]))
         # More chains than images would be copies of each other, in memory that grows with them.
-        share = max(1, min(settings.sampler.batch, len(pool)) // self.processes.size)
-        self.chains = share * self.processes.size
+        self.chains = settings.sampler.batch
+        if self.chains > len(pool):  # fewer, and as many in every process
+            self.chains = max(1, len(pool) // self.processes.size) * self.processes.size
         capacity = max(self.chains, min(settings.sampler.buffer, len(pool)))
         self.buffer = ReplayBuffer(
             shape, capacity, settings.sampler.reinit, start, self.generator

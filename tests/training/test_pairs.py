@@ -4,6 +4,8 @@ import csv
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from groundkit.errors import DataError, NetworkError
 from groundkit.estimators.grounder import Grounder
@@ -65,7 +67,7 @@ def test_a_data_set_of_stacked_images_is_drawn_from(folder):
 
 def test_training_reads_both_images(folder):
     task = load_task(folder / "pair.pl")
-    trainer = Trainer(task, "cpu", 0)
+    trainer = Trainer(task, torch.device("cpu"), 0)
     trainer.train()
     assert trainer._symbolic.read(trainer.learners)[0].log_probs["net"].shape == (20, 2, 2)
 
@@ -85,6 +87,7 @@ def test_one_image_in_two_calls_needs_files(folder):
     with pytest.raises(NetworkError, match="Y is part of several calls") as info:
         _ = load_task(folder / "pair.pl", settings=goal).examples
     assert "examples of your own" in str(info.value)
+    Image.fromarray(np.full((8, 8), 127, np.uint8)).save(folder / "127.png")
     rows = [["0.png", "255.png", "127.png", "same"]] * 5
     examples = from_file(folder, ["X", "Y", "U", "Z"], rows, *goal).examples[0].examples
     assert set(examples.images) == {"X,Y", "Y,U"}

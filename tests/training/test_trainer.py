@@ -184,8 +184,8 @@ def test_labels_choose_between_names_that_queries_cannot_tell_apart(small, seed)
     task = small(
         'examples.images=["X","Y"]',
         "examples.count=200",
-        "train.cluster_steps=60",
-        "train.min_steps=80",
+        "train.cluster_steps=150",
+        "train.min_steps=160",
         "networks.net.perception.generative=0",
         "networks.net.labels.per_symbol=2",
         'networks.net.labels.symbols=["0"]',
@@ -215,7 +215,7 @@ def test_labels_outweigh_a_renaming_that_queries_barely_favour(small):
 def test_symbols_may_start_from_several_clusters_that_the_program_names(small):
     def start(*settings):
         trainer = Trainer(small("examples.count=200", "train.cluster_steps=40", *settings), CPU, 0)
-        trainer._cluster("net")
+        trainer._cluster(["net"])
         bank = trainer.task.banks(1)["net"]
         predicted = trainer.learners["net"].log_probs(bank.pixels).argmax(1).numpy()
         return trainer, (predicted == bank.labels).mean()
