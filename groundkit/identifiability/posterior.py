@@ -13,7 +13,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,8 @@ class MapPosterior:
     def orbit(self) -> int:
         """Number of readings that a row stands for."""
         _, sizes = np.unique(self.labels, return_counts=True)
-        return math.prod(math.factorial(int(size)) for size in sizes)
+        ways: int = math.prod(math.factorial(int(size)) for size in sizes)
+        return ways
 
     @property
     def total(self) -> int:
@@ -62,7 +64,9 @@ class MapPosterior:
     @property
     def count(self) -> int:
         """Number of readings left, those aside that weigh next to nothing."""
-        return int((self.weights >= LIGHTEST * self.weights.max()).sum()) * self.orbit
+        heavy: int = int((self.weights >= LIGHTEST * self.weights.max()).sum())
+        left: int = heavy * self.orbit
+        return left
 
     def slices(self) -> Iterator[tuple[str, slice]]:
         """Yields every network with the range of its symbols."""
@@ -221,21 +225,26 @@ class MapPosterior:
             total += weight * (ways - math.log(weight))
         return total
 
-    def ask(self) -> list[tuple[str, int]]:
+    def ask(self, among: Collection[int] | None = None) -> list[tuple[str, int]]:
         """Finds few predicted symbols of which one has to know what they stand for.
 
         Greedy by expected information, then without those that the others made needless.
 
+        Args:
+            among: Positions, over all networks, of the symbols to choose from; all by default.
+
         Returns:
-            Network and symbol of each; once all are known, one reading is left.
+            Network and symbol of each; once all are known, one reading is left (as far as these
+            symbols can tell).
         """
-        settled = self.entropy() - 1e-9
+        open_ = list(range(len(self.labels)) if among is None else sorted(among))
+        settled = self.entropy(open_) - 1e-9
         if settled <= 0:
             return []
         chosen: list[int] = []
         known = 0.0
         while known < settled:
-            rest = [place for place in range(len(self.labels)) if place not in chosen]
+            rest = [place for place in open_ if place not in chosen]
             gains = [self.entropy([*chosen, place]) for place in rest]
             chosen.append(rest[int(np.argmax(np.round(gains, 9)))])
             known = max(gains)
@@ -249,6 +258,61 @@ class MapPosterior:
             for symbol in range(len(domain))
         ]
         return [where[place] for place in chosen]
+
+    def renamed(self, moved: Mapping[str, Sequence[int]]) -> MapPosterior:
+        """Returns the same readings once predicted symbols go by other names.
+
+        Args:
+            moved: Network -> the new name of every predicted symbol.
+        """
+        order = np.concatenate(
+            [part.start + np.argsort(moved[network]) for network, part in self.slices()]
+        )
+        return replace(self, maps=self.maps[:, order])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything as JSON-able values."""
+        return {
+            "networks": {network: list(domain) for network, domain in self.domains.items()},
+            "maps": self.maps.tolist(),
+            "weights": self.weights.tolist(),
+            "labels": self.labels.tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> MapPosterior:
+        """Reads what :meth:`to_dict` returned.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        try:
+            domains = {str(name): tuple(map(str, own)) for name, own in values["networks"].items()}
+            found = cls(
+                domains,
+                np.array(values["maps"], dtype=np.int64),
+                np.array(values["weights"], dtype=np.float64),
+                np.array(values["labels"], dtype=np.int64),
+            )
+        except (KeyError, TypeError, AttributeError, OverflowError) as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from None
+        found._check()
+        return found
+
+    def _check(self) -> None:
+        width = sum(map(len, self.domains.values()))
+        count = len(self.weights)
+        if self.maps.shape != (count, width) or self.labels.shape != (width,) or not count:
+            raise ValueError("maps, weights and labels do not fit the networks")
+        if not (self.weights >= 0).all() or abs(self.weights.sum() - 1) > _TIE:
+            raise ValueError("the weights are no distribution")
+        for _, part in self.slices():
+            size = part.stop - part.start
+            if not (np.sort(self.maps[:, part], axis=1) == np.arange(size)).all():
+                raise ValueError("a map is no permutation")
+            own = self.labels[part] - part.start
+            if not ((own >= 0) & (own <= np.arange(size)) & (own[own.clip(0)] == own)).all():
+                raise ValueError("the labels are not those of symbols")
 
 
 def _refined(

@@ -22,6 +22,8 @@ from groundkit.errors import (
     NetworkError,
     choose_from,
 )
+from groundkit.identifiability.images import joint_domain, members
+from groundkit.identifiability.posterior import MapPosterior
 from groundkit.perception.generate import sample_images
 from groundkit.perception.in_distribution import Familiar, measure
 from groundkit.perception.langevin import Langevin
@@ -33,6 +35,7 @@ from groundkit.program.limits import Limits
 from groundkit.program.source import load_program
 from groundkit.runs.answers import Answers, ImageReading
 from groundkit.runs.cases import Questions
+from groundkit.runs.doubt import Doubt
 from groundkit.task.binding import Binding, Learnt, Sources
 from groundkit.task.networks import build_model
 from groundkit.task.spec import load_spec
@@ -40,6 +43,7 @@ from groundkit.task.task import Task
 from groundkit.training.weights import load_weights, read_manifest, read_tensors
 
 _LEARNABLE = "learnable."
+_KINDS = {str: "a text", int: "a whole number", dict: "a table", list: "a list"}
 
 
 def open_run(
@@ -88,13 +92,14 @@ def _facts(checkpoint: Path) -> dict[str, Any]:
         CheckpointError: Something is of another kind than `groundkit run` writes.
     """
     facts: dict[str, Any] = read_manifest(checkpoint)["facts"]
-    kinds: dict[str, type] = {"program": str, "seed": int, "networks": dict}
+    kinds: dict[str, type] = {"program": str, "seed": int, "networks": dict, "names": dict}
+    kinds |= {"ambiguity": dict, "labelled": list, "declared": list}
     for key, kind in kinds.items():
         if key in facts and type(facts[key]) is not kind:
             raise CheckpointError(
                 f"'{checkpoint / 'manifest.json'}' is damaged: {key} is "
                 f"{json.dumps(facts[key])[:80]}",
-                expected={str: "a text", int: "a whole number", dict: "a table"}[kind],
+                expected=_KINDS[kind],
                 remedy="copy the run folder again from where it was made",
             )
     for name, one in facts.get("networks", {}).items():
@@ -192,8 +197,55 @@ class Session:
             settings = self.spec.network(network)
             model = build_model(settings, shape, symbols, trust=self._trust)
             load_weights(self.folder / "checkpoint", {network: model})
+            if (names := self._names(network, symbols)) is not None:
+                model.permute_symbols(names)
             self._models[network] = model.to(self.device).eval()
         return self._models[network]
+
+    def _names(self, network: str, symbols: int) -> list[int] | None:
+        """Returns which symbol of the saved weights each one is, where labels came later.
+
+        Raises:
+            CheckpointError: The manifest says something else.
+        """
+        names = self._facts.get("names", {}).get(network)
+        if names is None:
+            return None
+        if not isinstance(names, list) or sorted(map(str, names)) != sorted(
+            map(str, range(symbols))
+        ):
+            raise CheckpointError(
+                f"'{self.folder / 'checkpoint' / 'manifest.json'}' is damaged: the names of "
+                f"network '{network}' are no order of its {symbols} symbols",
+                remedy="copy the run folder again from where it was made",
+            )
+        return [int(name) for name in names]
+
+    @cached_property
+    def doubt(self) -> Doubt | None:
+        """What the symbols may mean; ``None`` where that was not found out.
+
+        Raises:
+            CheckpointError: The manifest says something that is none.
+        """
+        known = self._facts.get("ambiguity")
+        if known is None:
+            return None
+        try:
+            readings = MapPosterior.from_dict(known)
+            domains = self.binding.domains
+            for group, domain in readings.domains.items():
+                if joint_domain(members(group), domains) != domain:
+                    raise ValueError(f"{group} has other symbols in the program")
+            if {n for group in readings.domains for n in members(group)} != set(self.networks):
+                raise ValueError("it is of other networks")
+        except (ValueError, KeyError) as error:
+            raise CheckpointError(
+                f"'{self.folder / 'checkpoint' / 'manifest.json'}' is damaged: {error}",
+                remedy="copy the run folder again from where it was made",
+            ) from None
+        averaging = self.spec.evaluate.ambiguity == "average"
+        return Doubt(readings, averaging, labelled=bool(self._facts.get("labelled")))
 
     def read(
         self,
@@ -226,16 +278,27 @@ class Session:
             prepare_image(Path(path), shape, known.dark_border, contents.get(str(path)))
             for path in paths
         ]
-        logits = self.logits(torch.cat([one.pixels for one in images])[None], network)
+        pixels = torch.cat([one.pixels for one in images])[None]
+        logits = self.logits(pixels, network)
+        predicted = log_probs(logits)
+        probabilities, doubt = predicted.exp(), ""
+        if self.doubt is not None:
+            group = members(self.doubt.group_of(network))
+            others = {n: log_probs(self.logits(pixels, n)) for n in group if n != network}
+            seen = {network: predicted, **others}
+            probabilities = self.doubt.symbols(network, seen)
+            doubt = self.doubt.words(network, seen)
         return ImageReading(
             path=", ".join(map(str, paths)),
             network=network,
             symbols=self.program.networks[network].domain,
-            probabilities=log_probs(logits)[0].exp().numpy(),
+            probabilities=probabilities[0].numpy(),
             energy=float(energy(logits)[0]),
             energy_limit=known.energy_limit,
             done=tuple(words for one in images for words in one.done),
             pixels=torch.cat([one.pixels for one in images], dim=2).numpy(),
+            predicted=predicted[0].exp().numpy(),
+            doubt=doubt,
         )
 
     @torch.no_grad()
@@ -272,7 +335,7 @@ class Session:
     @cached_property
     def questions(self) -> Questions:
         """What one may ask of the run."""
-        return Questions(self.binding, self._read)
+        return Questions(self.binding, self._read, self.doubt)
 
     def generate(
         self, per_symbol: int = 10, *, steps: int = 20, seed: int = 0
@@ -305,6 +368,8 @@ class Session:
         model, shape = self.model(name), self.familiar[name].shape
         start = SymbolStart(shape, model.symbols)
         load_weights(self.folder / "checkpoint", {f"{name}.start": start})
+        if (names := self._names(name, model.symbols)) is not None:
+            start.permute_symbols(names)
         generator = torch.Generator(self.device).manual_seed(seed)
         wanted = torch.arange(model.symbols, device=self.device).repeat_interleave(per_symbol)
         images = sample_images(
