@@ -18,6 +18,7 @@ from groundkit.cli.terminal import (
     interruptible,
     reported,
 )
+from groundkit.errors import DataError
 from groundkit.files import write_atomically
 
 runs = typer.Typer(rich_markup_mode=None)
@@ -27,6 +28,10 @@ GoalArgument = Annotated[
     str, typer.Argument(metavar="GOAL", help="A goal with image files in quotes.")
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+PickOption = Annotated[
+    bool,
+    typer.Option("--pick", help="Take the learnt meaning of the symbols, where several are left."),
+]
 
 
 @runs.command(
@@ -52,6 +57,7 @@ def query(
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Worlds of --task sample.")] = 1,
     seed: Annotated[int | None, typer.Option(help="Seed of --task sample and lfi.")] = None,
+    pick: PickOption = False,
     trust: TrustOption = False,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -62,8 +68,8 @@ def query(
         from groundkit.runs.commands import query as ask
 
         found = ask(
-            run, goal, task=task, examples=examples or (), count=count, seed=seed, trust=trust,
-            device=device,
+            run, goal, task=task, examples=examples or (), count=count, seed=seed, pick=pick,
+            trust=trust, device=device,
         )  # fmt: skip
         typer.echo(json.dumps(found.to_dict()) if as_json else str(found))
 
@@ -78,6 +84,7 @@ def explain(
     out: Annotated[
         Path | None, typer.Option(help="PNG of proofs and circuit; default: explanation.png.")
     ] = None,
+    pick: PickOption = False,
     trust: TrustOption = False,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -87,7 +94,7 @@ def explain(
     with reported(debug):
         from groundkit.runs.commands import explain as why
 
-        found = why(run, goal, count=proofs, trust=trust, device=device)
+        found = why(run, goal, count=proofs, pick=pick, trust=trust, device=device)
         drawn = None
         if found.answer is not None:
             drawn = found.draw(out or Path("explanation.png"))
@@ -147,6 +154,54 @@ def sample(
             return
         for name, file in files.items():
             typer.echo(f"{name}: {file}")
+
+
+@runs.command(epilog="Example: groundkit suggest runs/xor/2026-01-01-0")
+def suggest(
+    run: RunArgument,
+    trust: TrustOption = False,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Name the fewest images whose labels leave one meaning of the symbols."""
+    with reported(debug):
+        from groundkit.runs.labels import suggest as ask
+
+        found = ask(run, trust=trust, device=device)
+        typer.echo(json.dumps(found.to_dict()) if as_json else str(found))
+
+
+@runs.command(
+    epilog="Example: groundkit label runs/xor/2026-01-01-0 "
+    "runs/xor/2026-01-01-0/suggested/mnist-net-0.png 1"
+)
+def label(
+    run: RunArgument,
+    labels: Annotated[
+        list[str], typer.Argument(metavar="IMAGE SYMBOL...", help="Images, each with its symbol.")
+    ],
+    network: Annotated[
+        str | None, typer.Option(help="Whose symbols they are, where there are several networks.")
+    ] = None,
+    trust: TrustOption = False,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Take up labels of a few images in seconds, without training anew."""
+    with reported(debug):
+        from groundkit.runs.labels import label as take_up
+
+        if len(labels) % 2:
+            raise DataError(
+                f"'{labels[-1]}' stands alone",
+                expected="an image and its symbol, then perhaps others",
+                remedy=f"groundkit label {run} IMAGE SYMBOL",
+            )
+        pairs = list(zip(labels[::2], labels[1::2], strict=True))
+        found = take_up(run, pairs, network=network, trust=trust, device=device)
+        typer.echo(json.dumps(found.to_dict()) if as_json else str(found))
 
 
 @runs.command(epilog="Example: groundkit demo runs/addition/2026-01-01-0")

@@ -77,7 +77,8 @@ class MapPosterior:
 
     def place(self, network: str, symbol: int) -> int:
         """Returns the position of a network's symbol over all networks."""
-        return dict(self.slices())[network].start + symbol
+        start: int = dict(self.slices())[network].start
+        return start + symbol
 
     def meanings(self) -> dict[str, FloatArray]:
         """Returns network -> (K, K) probability that predicted symbol k stands for symbol s."""
@@ -311,7 +312,8 @@ class MapPosterior:
             if not (np.sort(self.maps[:, part], axis=1) == np.arange(size)).all():
                 raise ValueError("a map is no permutation")
             own = self.labels[part] - part.start
-            if not ((own >= 0) & (own <= np.arange(size)) & (own[own.clip(0)] == own)).all():
+            inside = (own >= 0) & (own <= np.arange(size))
+            if not inside.all() or (own[own] != own).any():
                 raise ValueError("the labels are not those of symbols")
 
 

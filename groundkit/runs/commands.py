@@ -42,6 +42,7 @@ def query(
     examples: Sequence[Path | str] = (),
     count: int = 1,
     seed: int | None = None,
+    pick: bool = False,
     trust: bool = False,
     device: str = "auto",
 ) -> Answers | ProgramAnswers | TaskResult:
@@ -55,6 +56,8 @@ def query(
         examples: For ``lfi``, files of interpretations.
         count: For ``sample``, how many worlds.
         seed: Seed of ``sample`` and ``lfi``.
+        pick: Take the learnt meaning of the symbols for granted, where several are left; answers
+            are averaged over them otherwise.
         trust: Allow the program to run Python code.
         device: ``auto``, ``cpu`` or ``cuda``.
 
@@ -74,7 +77,7 @@ def query(
             remedy=f"groundkit query FILE.pl --task {task}; of a run, `explain` tells the most "
             "probable explanation and `sample` draws images",
         )
-    session = open_run(path, trust=trust, device=device)
+    session = open_run(path, trust=trust, device=device, settings=_picking(pick))
     if goal is None:
         asked = session.spec.query[0].goal if session.spec.query else "addition('a.png','b.png',Z)"
         raise SpecError(
@@ -86,7 +89,13 @@ def query(
 
 
 def explain(
-    run: Path | str, goal: str, *, count: int = 5, trust: bool = False, device: str = "auto"
+    run: Path | str,
+    goal: str,
+    *,
+    count: int = 5,
+    pick: bool = False,
+    trust: bool = False,
+    device: str = "auto",
 ) -> Explanation:
     """Explains the most probable answer of a goal, or why it has none.
 
@@ -94,13 +103,20 @@ def explain(
         run: A run's folder.
         goal: A goal with image files in quotes.
         count: How many proofs to tell.
+        pick: Take the learnt meaning of the symbols for granted, where several are left.
         trust: Allow the program to run Python code.
         device: ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
         InputError: The run or the goal is wrong.
     """
-    return explain_in(open_run(run, trust=trust, device=device), goal, count)
+    session = open_run(run, trust=trust, device=device, settings=_picking(pick))
+    return explain_in(session, goal, count)
+
+
+def _picking(pick: bool) -> list[str]:
+    """Words the choice of a meaning as a setting."""
+    return ['evaluate.ambiguity="pick"'] if pick else []
 
 
 def evaluate(

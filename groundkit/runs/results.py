@@ -41,6 +41,7 @@ class Outcome:
         seconds: Stage -> seconds.
         device: Where it was trained.
         origin: Seed and command of the run.
+        ambiguity: What is left open of the symbols' meanings, ``None`` without a goal.
     """
 
     task: Task
@@ -52,6 +53,7 @@ class Outcome:
     seconds: Mapping[str, float]
     device: torch.device
     origin: Origin
+    ambiguity: dict[str, Any] | None = None
 
 
 def collect_metrics(outcome: Outcome) -> dict[str, Any]:
@@ -72,6 +74,7 @@ def collect_metrics(outcome: Outcome) -> dict[str, Any]:
         "grounding": first["grounding"] if len(networks) == 1 else _mean_grounding(networks),
         "query": outcome.queries,
         "identify": _identify_metrics(outcome),
+        "ambiguity": outcome.ambiguity,
         "ood": first["ood"],
         "generation": first["generation"],
         "networks": networks,

@@ -392,6 +392,10 @@ class Session:
     def _repr_html_(self) -> str:
         return f"<p>Run <code>{escape(str(self.folder))}</code>, networks {self.networks}</p>"
 
+    def predict(self, network: str, pixels: Tensor) -> Tensor:
+        """Returns log p(y|x) ``(N, K)`` of images as they are, by a network alone."""
+        return log_probs(self.logits(pixels, network))
+
     def facts(self) -> dict[str, Any]:
-        """Returns where the run came from: program and seed."""
-        return {key: self._facts.get(key) for key in ("program", "seed")}
+        """Returns what the run's manifest says: program, seed, readings of the symbols."""
+        return dict(self._facts)
