@@ -23,6 +23,8 @@ from groundkit.files import write_atomically
 
 runs = typer.Typer(rich_markup_mode=None)
 
+_ROWS_SHOWN = 10
+
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run.")]
 GoalArgument = Annotated[
     str, typer.Argument(metavar="GOAL", help="A goal with image files in quotes.")
@@ -57,6 +59,15 @@ def query(
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="Worlds of --task sample.")] = 1,
     seed: Annotated[int | None, typer.Option(help="Seed of --task sample and lfi.")] = None,
+    fixed: Annotated[
+        list[str] | None, typer.Option("--set", help="Set a symbol: \"digit('a.png')=3\".")
+    ] = None,
+    facts: Annotated[
+        list[str] | None, typer.Option(help='A fact for this question: "edge(a,b)".')
+    ] = None,
+    evidence: Annotated[
+        list[str] | None, typer.Option(help='What is known to hold: "lucky", "\\+lucky".')
+    ] = None,
     pick: PickOption = False,
     trust: TrustOption = False,
     device: DeviceOption = "auto",
@@ -69,7 +80,8 @@ def query(
 
         found = ask(
             run, goal, task=task, examples=examples or (), count=count, seed=seed, pick=pick,
-            trust=trust, device=device,
+            fixed=fixed or (), facts=facts or (), evidence=evidence or (), trust=trust,
+            device=device,
         )  # fmt: skip
         typer.echo(json.dumps(found.to_dict()) if as_json else str(found))
 
@@ -128,6 +140,12 @@ def evaluate(
             return
         for line in headlines(metrics):
             typer.echo(line)
+        wrong = metrics["contradictions"] or {"count": 0}
+        if wrong["count"]:
+            typer.echo(f"{wrong['count']} of {wrong['n']} examples contradict the networks:")
+        for row in (wrong.get("rows") or [])[:_ROWS_SHOWN]:
+            place = row["place"] or f"{row['split']} example"
+            typer.echo(f"  {place}: {row['given']}; it looks like {row['read']}")
 
 
 @runs.command(epilog="Example: groundkit sample runs/addition/2026-01-01-0 --count 8")

@@ -37,7 +37,7 @@ LEAST_ERRORS, MOST_ERRORS = 0.01, 0.5
 
 
 @dataclass(frozen=True)
-class _Read:
+class ReadExamples:
     """Examples of one shape with what the networks make of their images.
 
     Attributes:
@@ -78,7 +78,10 @@ class _Read:
 
 
 def weigh_readings(
-    task: Task, found: Identification | str | None, predict: Predict
+    task: Task,
+    found: Identification | str | None,
+    predict: Predict,
+    shapes: Sequence[Sequence[ReadExamples]] | None = None,
 ) -> MapPosterior | str | None:
     """Weighs the readings of a run's symbols that program and data leave.
 
@@ -86,13 +89,14 @@ def weigh_readings(
         task: The run's task.
         found: What the program admits.
         predict: The trained networks.
+        shapes: What :func:`read_examples` returned, where that is known.
 
     Returns:
         The readings; a text that says why there are none; ``None`` without a program.
     """
     if not isinstance(found, Identification) or found.maps is None:
         return found if isinstance(found, str) else None
-    shapes = _read_all(task, predict)
+    shapes = shapes or read_examples(task, predict)
     training = [shapes[0][number] for number in found.goals]
     observed = [
         _frequent(one, target, task)
@@ -132,7 +136,7 @@ def _unlisted(found: Identification, known: Knowledge, error: LimitError) -> str
     return f"{number}, {error.found}: answers are those of the learnt one"
 
 
-def _few(shapes: Sequence[_Read]) -> list[_Read]:
+def _few(shapes: Sequence[ReadExamples]) -> list[ReadExamples]:
     """Takes so many examples as weigh the readings."""
     left, found = MOST_EXAMPLES, []
     for one in shapes:
@@ -143,14 +147,14 @@ def _few(shapes: Sequence[_Read]) -> list[_Read]:
                 name: (group, {network: t[:count] for network, t in own.items()})
                 for name, (group, own) in one.logs.items()
             }
-            found.append(_Read(part, logs))
+            found.append(ReadExamples(part, logs))
             left -= count
     return found
 
 
-def _read_all(task: Task, predict: Predict) -> tuple[list[_Read], list[_Read]]:
+def read_examples(task: Task, predict: Predict) -> tuple[list[ReadExamples], list[ReadExamples]]:
     """Reads the images of all examples, each once: those of training and those held out."""
-    found: tuple[list[_Read], list[_Read]] = ([], [])
+    found: tuple[list[ReadExamples], list[ReadExamples]] = ([], [])
     for split, examples in enumerate((task.examples, task.held_out)):
         used: dict[str, set[int]] = {}
         for shaped in examples:
@@ -171,11 +175,11 @@ def _read_all(task: Task, predict: Predict) -> tuple[list[_Read], list[_Read]]:
                     name_of(group),
                     {n: seen[n][np.searchsorted(places[n], positions)] for n in group},
                 )
-            found[split].append(_Read(shaped, logs))
+            found[split].append(ReadExamples(shaped, logs))
     return found
 
 
-def _frequent(read: _Read, target: Relation, task: Task) -> Relation:
+def _frequent(read: ReadExamples, target: Relation, task: Task) -> Relation:
     """Returns the rows that the networks' predictions are of, those aside that are rare."""
     shaped = read.shaped
     columns: list[NDArray[np.int64]] = []

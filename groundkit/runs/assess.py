@@ -17,6 +17,7 @@ from groundkit.data.images import ImageSet
 from groundkit.errors import DataError
 from groundkit.evaluate import generation, ood
 from groundkit.evaluate.symbols import GroundingScores, score_grounding
+from groundkit.evaluate.symptoms import MOST_IMAGES, colour_agreement, embedding_accuracy
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import energy, log_probs
 from groundkit.perception.pixels import to_model
@@ -44,6 +45,7 @@ class NetworkAssessment:
         asked: Symbol ``(S,)`` each was generated for.
         nearest: The training image nearest to each shown sample ``(S, C, H, W)`` in [-1, 1].
         generation: Scores of the generated images.
+        symptoms: Why symbols may be wrong, beside the grounding scores.
     """
 
     images: ImageSet
@@ -58,11 +60,12 @@ class NetworkAssessment:
     generation: generation.GenerationScores = field(
         default_factory=lambda: generation.no_generation("nothing was generated")
     )
+    symptoms: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the scores under their names in ``metrics.json``."""
         return {
-            "grounding": self.scores.to_dict(),
+            "grounding": self.scores.to_dict() | self.symptoms,
             "ood": {foreign: report.to_dict() for foreign, report in self.ood.items()},
             "generation": self.generation.to_dict(),
         }
@@ -91,6 +94,11 @@ def assess_network(task: Task, name: str, learner: Learner, *, seed: int) -> Net
     truth = None if images.labels is None or (images.labels == UNKNOWN).all() else images.labels
     scores = score_grounding(truth, probs, task.domains[name])
     found = NetworkAssessment(images, probs, energies, scores)
+    found.symptoms = {
+        "colour_nmi": colour_agreement(images.pixels.numpy(), probs.argmax(1), probs.shape[1]),
+        "embedding_accuracy": _embedding_accuracy(learner, images.pixels, truth),
+        "prior": task.spec.network(name).perception.prior_probabilities,
+    }
     inside = foreign_scores(learner, images.pixels)
     settings = task.spec.evaluate
     for foreign in settings.ood:
@@ -165,6 +173,18 @@ def assess_generation(
 def foreign_scores(learner: Learner, pixels: Tensor) -> dict[str, Floats]:
     """Scores ``(N,)`` of images, higher = more foreign, under every detector the model has."""
     return ood.model_scores(learner.model, to_model(pixels.to(learner.pool.device)))
+
+
+@torch.no_grad()
+def _embedding_accuracy(
+    learner: Learner, pixels: Tensor, truth: NDArray[np.int64] | None
+) -> float | None:
+    """Tells how many symbols the embedding would let one tell with labels."""
+    if truth is None:
+        return None
+    some = to_model(pixels[:MOST_IMAGES].to(learner.pool.device))
+    embedded = torch.cat([learner.model.embed(part) for part in torch.split(some, 500)])
+    return embedding_accuracy(embedded.float().cpu().numpy(), truth[: len(some)])
 
 
 @torch.no_grad()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +19,7 @@ from groundkit.identifiability.images import members
 from groundkit.program.query import Question, pose
 from groundkit.runs.answers import Answer, Answers, ImageReading
 from groundkit.runs.doubt import Doubt, Seen
+from groundkit.runs.what_if import WhatIf
 from groundkit.symbols import Values
 from groundkit.task.binding import Binding
 from groundkit.task.shaped import EXCLUDED
@@ -50,6 +51,7 @@ class Case:
             networks.
         rows: Network -> ``(C, S, K)`` log-probabilities.
         seen: Input -> the networks that read the same images, and what they make of it.
+        fixed: Network and input -> position of the symbol that it is set to.
     """
 
     question: Question
@@ -60,6 +62,7 @@ class Case:
     combinations: list[tuple[tuple[str, ...], ...]]
     rows: dict[str, Tensor]
     seen: Seen
+    fixed: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def label(self, network: str, name: str) -> str:
         """Names an input of a network by its image files where it has been read."""
@@ -86,7 +89,10 @@ class Case:
             own = rows.expand(batch, *rows.shape).clone()
             for slot, call in enumerate(self.reasoner.slots[network]):
                 logs = seen.get(input_of(call), {})
-                if network in logs:
+                if (symbol := self.fixed.get((network, input_of(call)))) is not None:
+                    own[:, :, slot] = EXCLUDED
+                    own[:, :, slot, symbol] = 0.0
+                elif network in logs:
                     own[:, :, slot] = logs[network][:, None].clamp_min(EXCLUDED)
             found[network] = own.flatten(0, 1)
         return found
@@ -145,20 +151,25 @@ class Questions:
     def explained(self, case: Case, answer: Answer) -> Case:
         """Returns a case as it is read where an answer is likeliest, to explain the answer."""
         if self._doubt is None:
-            return case
+            return replace(case, rows=case.rows_with({}))
         row, column = answer.place
         seen = self._doubt.likeliest(case.seen, lambda one: case.chances(one)[:, row, column])
         return replace(case, rows=case.rows_with(seen))
 
-    def case(self, question: str | Question) -> Case:
+    def case(self, question: str | Question, what_if: WhatIf | None = None) -> Case:
         """Grounds a question, reads its images and arranges what the circuit needs.
+
+        Args:
+            question: The question.
+            what_if: What holds for this question only.
 
         Raises:
             InputError: The question cannot be read, has no solution, or an image is missing.
             LimitError: Too many symbols are open.
         """
         posed = pose(question, SUFFIXES)
-        reasoner, readers = self.compile(posed)
+        what_if = what_if or WhatIf()
+        reasoner, readers = self.compile(posed, what_if)
         readings = self._readings(posed, readers)
         read = {name for _, name in readings}
         unseen = tuple(n for n in posed.goal.variables if n in readers and n not in read)
@@ -177,7 +188,16 @@ class Questions:
             if calls
         }
         seen = self._seen(posed, readers, readings)
-        return Case(posed, reasoner, readers, readings, unseen, combinations, rows, seen)
+        fixed = what_if.symbols(self._binding.program, posed, readers, self._places(posed))
+        return Case(posed, reasoner, readers, readings, unseen, combinations, rows, seen, fixed)
+
+    def _places(self, posed: Question) -> dict[str, str]:
+        """Finds what stands in the question where the spec's goal has a variable."""
+        for query in self._binding.queries:
+            if query.goal.predicates == posed.goal.predicates:
+                pairs = zip(query.goal.term.args, posed.goal.term.args, strict=True)
+                return {str(ours): str(theirs) for ours, theirs in pairs}
+        return {}
 
     def _seen(
         self,
@@ -241,17 +261,24 @@ class Questions:
                 raise NetworkError(f"no network reads '{path}' in {posed.text}")
         return readings
 
-    def compile(self, posed: Question) -> tuple[Reasoner, dict[str, tuple[str, ...]]]:
+    def compile(
+        self, posed: Question, what_if: WhatIf | None = None
+    ) -> tuple[Reasoner, dict[str, tuple[str, ...]]]:
         """Compiles a question's goal with the learnt probabilities.
+
+        Args:
+            posed: The question.
+            what_if: Facts and evidence of this question only.
 
         Returns:
             The circuit, and the networks that read each of its inputs: image variables (several
             joined by commas where one call reads them), other variables and printed constants.
         """
         binding = self._binding
+        program = (what_if or WhatIf()).program(binding.program, binding.declared)
         try:
             reasoner = binding.reasoner(
-                binding.program, posed.goal, list(posed.images), self._listed(posed)
+                program, posed.goal, list(posed.images), self._listed(posed)
             )
         except InputError as error:
             error.found = posed.as_asked(error.found)

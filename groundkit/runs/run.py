@@ -24,13 +24,14 @@ from groundkit.perception.history import RollbackRow, Row
 from groundkit.perception.in_distribution import measure
 from groundkit.report.html import write_report
 from groundkit.report.verdict import Verdict, judge
-from groundkit.runs.ambiguity import weigh_readings
+from groundkit.runs.ambiguity import ReadExamples, read_examples, weigh_readings
 from groundkit.runs.assess import (
     assess_generation,
     assess_network,
     assess_queries,
     symbol_starts,
 )
+from groundkit.runs.contradictions import contradicted
 from groundkit.runs.folder import History, Origin, RunFolder, new_path
 from groundkit.runs.identify import identify_task
 from groundkit.runs.labels import predict_with, settled_scores
@@ -341,7 +342,8 @@ def _finish(
         for name, learner in learners.items()
     }
     queries = assess_queries(task, learners, task.held_out) if task.asks else None
-    ambiguity = _ambiguity(trainer, found, path)
+    shapes = read_examples(task, predict_with(learners)) if task.asks else None
+    ambiguity = _ambiguity(trainer, found, path, shapes)
     times.lap("evaluate")
     for name, learner in learners.items():
         assess_generation(task, name, learner, starts.get(name), assessed[name])
@@ -357,6 +359,7 @@ def _finish(
         trainer.device,
         origin,
         ambiguity,
+        None if shapes is None else contradicted(shapes),
     )
     metrics = collect_metrics(outcome)
     _check_there(folder, trainer, history, trainer.total_steps, state)
@@ -367,16 +370,20 @@ def _finish(
         {name: network["grounding"] for name, network in metrics["networks"].items()},
         metrics["identify"],
         metrics["query"],
+        signs=metrics,
     )
     return RunResult.of(path, metrics, verdict)
 
 
 def _ambiguity(
-    trainer: Trainer, found: Identification | str | None, path: Path
+    trainer: Trainer,
+    found: Identification | str | None,
+    path: Path,
+    shapes: Sequence[Sequence[ReadExamples]] | None,
 ) -> dict[str, Any] | None:
     """Weighs what the learnt symbols may stand for, and notes it beside the weights."""
     predict = predict_with(trainer.learners)
-    readings = weigh_readings(trainer.task, found, predict)
+    readings = weigh_readings(trainer.task, found, predict, shapes)
     if isinstance(readings, MapPosterior):
         facts = read_manifest(path / "checkpoint")["facts"]
         rewrite_facts(path / "checkpoint", {**facts, "ambiguity": readings.to_dict()})

@@ -36,6 +36,7 @@ from groundkit.program.source import load_program
 from groundkit.runs.answers import Answers, ImageReading
 from groundkit.runs.cases import Questions
 from groundkit.runs.doubt import Doubt
+from groundkit.runs.what_if import WhatIf
 from groundkit.task.binding import Binding, Learnt, Sources
 from groundkit.task.networks import build_model
 from groundkit.task.spec import load_spec
@@ -138,6 +139,7 @@ class Session:
             limits=Limits(),
             learnt=self._learnt(),
         )
+        self.binding.declare(map(str, self._facts.get("declared", ())))
         self._models: dict[str, SymbolModel] = {}
 
     @property
@@ -320,17 +322,31 @@ class Session:
             "the program has several networks", expected=f"one of {', '.join(self.networks)}"
         )
 
-    def query(self, question: str) -> Answers:
-        """Answers a question such as ``addition('a.png', 'b.png', Z)``.
+    def query(
+        self,
+        question: str,
+        *,
+        fixed: Sequence[str] = (),
+        facts: Sequence[str] = (),
+        evidence: Sequence[str] = (),
+    ) -> Answers:
+        r"""Answers a question such as ``addition('a.png', 'b.png', Z)``.
 
         A variable that the program hands to a network stands for an image nobody has seen: its
         answers are the symbols that image could show, and the probability of each is that of the
         goal if it does.
 
+        Args:
+            question: The question.
+            fixed: Symbols that are set for this question, such as ``digit('a.png') = 3``.
+            facts: Facts that hold for this question, such as ``edge(a, b)``.
+            evidence: What is known to hold, or not to: ``lucky``, ``\+lucky``.
+
         Raises:
             InputError: The question cannot be read, has no solution, or an image is missing.
         """
-        return self.questions.answer(self.questions.case(question))
+        what_if = WhatIf(fixed, facts, evidence)
+        return self.questions.answer(self.questions.case(question, what_if))
 
     @cached_property
     def questions(self) -> Questions:
