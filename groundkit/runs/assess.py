@@ -175,16 +175,14 @@ def foreign_scores(learner: Learner, pixels: Tensor) -> dict[str, Floats]:
     return ood.model_scores(learner.model, to_model(pixels.to(learner.pool.device)))
 
 
-@torch.no_grad()
 def _embedding_accuracy(
     learner: Learner, pixels: Tensor, truth: NDArray[np.int64] | None
 ) -> float | None:
     """Tells how many symbols the embedding would let one tell with labels."""
     if truth is None:
         return None
-    some = to_model(pixels[:MOST_IMAGES].to(learner.pool.device))
-    embedded = torch.cat([learner.model.embed(part) for part in torch.split(some, 500)])
-    return embedding_accuracy(embedded.float().cpu().numpy(), truth[: len(some)])
+    embedded = learner.embed(pixels[:MOST_IMAGES])
+    return embedding_accuracy(embedded.float().cpu().numpy(), truth[:MOST_IMAGES])
 
 
 @torch.no_grad()
