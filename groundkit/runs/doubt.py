@@ -84,7 +84,7 @@ class Doubt:
         if len(options) < 2:
             return ""
         shares = [float(row[k]) for k in options]
-        names = [domain[k] for k in options]
+        names = [f"({domain[k]})" if joint(group) else domain[k] for k in options]
         if len(names) > _SHOWN + 1:
             listed = f"{', '.join(names[:_SHOWN])} or one of {len(names) - _SHOWN} others"
         else:

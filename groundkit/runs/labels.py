@@ -177,6 +177,8 @@ def ask_for(task: Task, found: MapPosterior, predict: Predict, folder: Path) -> 
 def _most_certain(task: Task, group: str, split: int, predict: Predict) -> dict[int, Tensor]:
     """Returns the image of every (joint) symbol that is given it most certainly."""
     first = members(group)[0]
+    if any(len(call) > 1 for goal in task.goals for call in goal.reasoner.slots.get(first, ())):
+        return {}  # several images stacked, which no one file can hold
     pixels = held_out_images(task, first).pixels if split else task.pool(first)
     if pixels.shape[1] not in _WRITABLE:
         return {}

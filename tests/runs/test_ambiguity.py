@@ -156,6 +156,46 @@ def test_too_many_readings_are_said_and_not_cut_short(tmp_path):
     assert scores["maps"] is None and scores["reason"] == found
 
 
+TWO = """nn(first, [X], Y, [0,1]) :: a(X, Y).
+nn(second, [X], Y, [0,1]) :: b(X, Y).
+both(X, Z) :- a(X, A), b(X, B), Z is A+B.
+same(X, Z) :- a(X, A), b(X, A), Z is A+A.
+"""
+
+
+def test_networks_that_read_one_image_are_read_together(tmp_path):
+    (tmp_path / "p.pl").write_text(TWO)
+    spec = SPEC.replace("goal(X, Y, Z)", "both(X, Z)").replace('["X", "Y"]', '["X"]')
+    spec = spec.replace("[examples]", '[examples]\ngoal = "same(X, Z)"')
+    (tmp_path / "p.toml").write_text(spec.replace("networks.net", "networks.first"))
+    task = load_task(tmp_path / "p.pl")
+
+    def predict(network, pixels):
+        own = knowing_both[network]
+        return torch.from_numpy(np.array([own[one.numpy().tobytes()] for one in pixels]))
+
+    knowing_both = {name: {} for name in task.neural}
+    for split in (0, 1):
+        for name, bank in task.banks(split).items():
+            for pixels, truth in zip(bank.pixels, bank.labels.tolist(), strict=True):
+                probs = np.full(2, 0.01)
+                probs[truth] = 0.99
+                knowing_both[name][pixels.numpy().tobytes()] = np.log(probs)
+    found = weigh_readings(task, identify_task(task), predict)
+    # No image shows two different symbols, so that 0, 1 and 1, 0 could be each other.
+    assert list(found.domains) == ["first + second"] and found.total == 2
+    scores = settled_scores(task, found, predict, tmp_path)
+    assert scores["concept_ece"] < 0.05 and scores["suggested"] == []
+    doubt = Doubt(found)
+    logs = {"first": torch.tensor([[0.99, 0.01]]).log(), "second": torch.tensor([[0.9, 0.1]]).log()}
+    # P(0, 1) = 0.099 and P(1, 0) = 0.009 are averaged, P(0, 0) = 0.891 is not.
+    mixed = doubt.symbols("first", logs)
+    assert mixed[0].tolist() == pytest.approx([0.891 + 0.054, 0.055], abs=1e-6)
+    assert doubt.words("first", logs) == ""
+    logs["second"] = logs["second"].flip(1)
+    assert doubt.words("first", logs) == "(0, 1) or (1, 0), 0.5 each: the program cannot tell"
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("xor")
