@@ -33,6 +33,8 @@ MOST_EXAMPLES = 1000
 """Examples that weigh the readings: held-out ones first."""
 FREQUENT = 0.9
 """Share of the examples whose combinations a reading has to keep; the rest may be misread."""
+_AT_ONCE = 1000
+"""Examples that a circuit evaluates together."""
 LEAST_ERRORS, MOST_ERRORS = 0.01, 0.5
 
 
@@ -60,16 +62,33 @@ class ReadExamples:
                 rows[network] = torch.stack([seen[",".join(c)][network] for c in calls], 1)
         return rows
 
+    def part(self, start: int, stop: int) -> ReadExamples:
+        """Returns some of the examples."""
+        logs = {
+            name: (group, {network: t[start:stop] for network, t in own.items()})
+            for name, (group, own) in self.logs.items()
+        }
+        return ReadExamples(self.shaped.subset(np.arange(start, stop)), logs)
+
     def likelihood(self, reading: Mapping[str, Sequence[int]] | None) -> Tensor:
         """Returns ``(n,)`` log P(query), or of its opposite where it is not to hold."""
+        count = len(self.shaped)
+        parts = [
+            self.part(start, min(start + _AT_ONCE, count))._likelihood(reading)
+            for start in range(0, count, _AT_ONCE)
+        ]
+        return torch.cat([torch.zeros(0, dtype=torch.float64), *parts])
+
+    @torch.no_grad()
+    def _likelihood(self, reading: Mapping[str, Sequence[int]] | None) -> Tensor:
         reasoner = self.shaped.goal.reasoner
-        with torch.no_grad():
-            found = reasoner.log_likelihood(self.rows(reading), self.shaped.answers)
-        if self.shaped.examples.targets is not None:
-            against = torch.from_numpy(self.shaped.examples.targets < 0.5)
-            other = torch.log1p(-found.exp().clamp(max=1.0))
-            found = torch.where(against, other, found)
-        return found
+        device = reasoner.constants.device
+        rows = {name: one.to(device) for name, one in self.rows(reading).items()}
+        found = reasoner.log_likelihood(rows, self.shaped.answers.to(device)).double().cpu()
+        if self.shaped.examples.targets is None:
+            return found
+        against = torch.from_numpy(self.shaped.examples.targets < 0.5)
+        return torch.where(against, torch.log1p(-found.exp().clamp(max=1.0)), found)
 
     @property
     def answers(self) -> int:
@@ -142,12 +161,7 @@ def _few(shapes: Sequence[ReadExamples]) -> list[ReadExamples]:
     for one in shapes:
         count = min(left, len(one.shaped))
         if count:
-            part = one.shaped.subset(np.arange(count))
-            logs = {
-                name: (group, {network: t[:count] for network, t in own.items()})
-                for name, (group, own) in one.logs.items()
-            }
-            found.append(ReadExamples(part, logs))
+            found.append(one.part(0, count))
             left -= count
     return found
 
