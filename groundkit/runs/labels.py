@@ -19,7 +19,7 @@ from groundkit.evaluate.calibration import reliability
 from groundkit.evaluate.symbols import score_grounding
 from groundkit.files import make_folder, read_text, write_atomically
 from groundkit.identifiability.images import factored, members
-from groundkit.identifiability.posterior import MapPosterior
+from groundkit.identifiability.posterior import FloatArray, MapPosterior
 from groundkit.runs.ambiguity import Predict, meanings_of
 from groundkit.runs.assess import assess_queries, held_out_images
 from groundkit.runs.readings import average, joint_certainty, joint_symbols
@@ -30,6 +30,7 @@ from groundkit.training.weights import rewrite_facts
 
 _WRITABLE = (1, 3)
 _DIGITS = 6
+_TIE = 0.05
 FOLDER = "suggested"
 
 
@@ -123,8 +124,7 @@ def settled_scores(
             logs = {n: predict(n, images.pixels).double().cpu() for n in members(group)}
             mixed = average(logs, group, found.meanings()[group])[network].exp().numpy()
             known = truth >= 0
-            # Ties are ties: what is left of rounding would tell the learnt map.
-            errors[network] = reliability(truth[known], np.round(mixed[known], _DIGITS)).ece
+            errors[network] = reliability(truth[known], _without_ties(mixed[known])).ece
             plain[network] = reliability(truth[known], logs[network].exp().numpy()[known]).ece
     return {
         "maps": found.count,
@@ -134,6 +134,19 @@ def settled_scores(
         "meanings": _meanings(found),
         "suggested": [one.to_dict() for one in ask_for(task, found, predict, folder)],
     }
+
+
+def _without_ties(probs: FloatArray) -> FloatArray:
+    """Keeps the first of every image's likeliest symbols ``(N, K)``, the nearly equal ones too.
+
+    Which of two symbols is ahead by next to nothing says which map was learnt, not which symbol
+    is shown: all images would be right, or all wrong, where each is in doubt.
+    """
+    close = probs >= probs.max(axis=1, keepdims=True) - _TIE
+    first = close.argmax(axis=1)[:, None]
+    kept = np.zeros_like(probs)
+    np.put_along_axis(kept, first, np.take_along_axis(probs, first, axis=1), axis=1)
+    return kept
 
 
 def _meanings(found: MapPosterior) -> dict[str, dict[str, dict[str, float]]]:
