@@ -227,6 +227,9 @@ def copied(trained, tmp_path, monkeypatch):
 def test_a_run_says_that_it_cannot_tell_and_answers_queries_all_the_same(copied):
     metrics = json.loads((copied / "metrics.json").read_text())
     assert metrics["ambiguity"]["maps"] == 2 and metrics["ambiguity"]["concept_ece"] <= 0.05
+    report = (copied / "report.html").read_text()
+    assert "Labels of these images leave one meaning" in report
+    assert "An image that net reads as" in report
     found = query(copied, "goal('0.png', '1.png', Z)", device="cpu")
     assert found.best.text == "goal('0.png','1.png',1)" and found.best.probability > 0.95
     assert "averaged over the 2 readings" in str(found)
