@@ -22,15 +22,22 @@ from groundkit.cli.terminal import (
     reported,
     with_limits,
 )
+from groundkit.errors import DataError
 from groundkit.files import write_atomically
 
 runs = typer.Typer(rich_markup_mode=None)
+
+_ROWS_SHOWN = 10
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run.")]
 GoalArgument = Annotated[
     str, typer.Argument(metavar="GOAL", help="A goal with image files in quotes.")
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+PickOption = Annotated[
+    bool,
+    typer.Option("--pick", help="Take the learnt meaning of the symbols, where several are left."),
+]
 
 
 @runs.command(
@@ -59,6 +66,16 @@ def query(
     limit_seconds: SecondsOption = None,
     limit_memory: MemoryOption = None,
     mode: ModeOption = None,
+    fixed: Annotated[
+        list[str] | None, typer.Option("--set", help="Set a symbol: \"digit('a.png')=3\".")
+    ] = None,
+    facts: Annotated[
+        list[str] | None, typer.Option(help='A fact for this question: "edge(a,b)".')
+    ] = None,
+    evidence: Annotated[
+        list[str] | None, typer.Option(help='What is known to hold: "lucky", "\\+lucky".')
+    ] = None,
+    pick: PickOption = False,
     trust: TrustOption = False,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -70,8 +87,9 @@ def query(
 
         limits = with_limits(None, limit_seconds, limit_memory, mode)
         found = ask(
-            run, goal, task=task, examples=examples or (), count=count, seed=seed,
-            settings=limits, trust=trust, device=device,
+            run, goal, task=task, examples=examples or (), count=count, seed=seed, pick=pick,
+            fixed=fixed or (), facts=facts or (), evidence=evidence or (), settings=limits,
+            trust=trust, device=device,
         )  # fmt: skip
         typer.echo(json.dumps(found.to_dict()) if as_json else str(found))
 
@@ -86,6 +104,7 @@ def explain(
     out: Annotated[
         Path | None, typer.Option(help="PNG of proofs and circuit; default: explanation.png.")
     ] = None,
+    pick: PickOption = False,
     trust: TrustOption = False,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -95,7 +114,7 @@ def explain(
     with reported(debug):
         from groundkit.runs.commands import explain as why
 
-        found = why(run, goal, count=proofs, trust=trust, device=device)
+        found = why(run, goal, count=proofs, pick=pick, trust=trust, device=device)
         drawn = None
         if found.answer is not None:
             drawn = found.draw(out or Path("explanation.png"))
@@ -129,6 +148,12 @@ def evaluate(
             return
         for line in headlines(metrics):
             typer.echo(line)
+        wrong = metrics["contradictions"] or {"count": 0}
+        if wrong["count"]:
+            typer.echo(f"{wrong['count']} of {wrong['n']} examples contradict the networks:")
+        for row in (wrong.get("rows") or [])[:_ROWS_SHOWN]:
+            place = row["place"] or f"{row['split']} example"
+            typer.echo(f"  {place}: {row['given']}; it looks like {row['read']}")
 
 
 @runs.command(epilog="Example: groundkit sample runs/addition/2026-01-01-0 --count 8")
@@ -155,6 +180,54 @@ def sample(
             return
         for name, file in files.items():
             typer.echo(f"{name}: {file}")
+
+
+@runs.command(epilog="Example: groundkit suggest runs/xor/2026-01-01-0")
+def suggest(
+    run: RunArgument,
+    trust: TrustOption = False,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Name the fewest images whose labels leave one meaning of the symbols."""
+    with reported(debug):
+        from groundkit.runs.labels import suggest as ask
+
+        found = ask(run, trust=trust, device=device)
+        typer.echo(json.dumps(found.to_dict()) if as_json else str(found))
+
+
+@runs.command(
+    epilog="Example: groundkit label runs/xor/2026-01-01-0 "
+    "runs/xor/2026-01-01-0/suggested/mnist-net-0.png 1"
+)
+def label(
+    run: RunArgument,
+    labels: Annotated[
+        list[str], typer.Argument(metavar="IMAGE SYMBOL...", help="Images, each with its symbol.")
+    ],
+    network: Annotated[
+        str | None, typer.Option(help="Whose symbols they are, where there are several networks.")
+    ] = None,
+    trust: TrustOption = False,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Take up labels of a few images in seconds, without training anew."""
+    with reported(debug):
+        from groundkit.runs.labels import label as take_up
+
+        if len(labels) % 2:
+            raise DataError(
+                f"'{labels[-1]}' stands alone",
+                expected="an image and its symbol, then perhaps others",
+                remedy=f"groundkit label {run} IMAGE SYMBOL",
+            )
+        pairs = list(zip(labels[::2], labels[1::2], strict=True))
+        found = take_up(run, pairs, network=network, trust=trust, device=device)
+        typer.echo(json.dumps(found.to_dict()) if as_json else str(found))
 
 
 @runs.command(epilog="Example: groundkit demo runs/addition/2026-01-01-0")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from groundkit.errors import SpecError
+from groundkit.errors import LimitError, SpecError
 from groundkit.identifiability.constraints import (
     Variables,
     build_constraints,
@@ -76,6 +76,45 @@ class AdmittedMaps:
         """Yields the maps that agree with what is known, by the numbers they hold."""
         yield from self._counter(known, bijective=bijective).solutions()
 
+    def representatives(
+        self, known: Knowledge, *, limit: int, apart: Collection[str] = ()
+    ) -> tuple[IntArray, IntArray]:
+        """Lists permutations, one of all that differ by symbols that the goals treat alike.
+
+        Args:
+            known: What is known.
+            limit: Most maps that are listed.
+            apart: Networks of which no two symbols are taken to be alike.
+
+        Returns:
+            (M, V) maps, and (V,) a label for every symbol: within a network, the members of a
+            label may trade places in any of the maps.
+
+        Raises:
+            LimitError: There are more than ``limit``, or the search takes too long.
+        """
+        problem = self._problem(known, bijective=True)
+        labels: list[tuple[int, ...]] = []
+        for name, part in self.variables.slices():
+            domains = problem.domains[part]
+            alike: dict[tuple[object, ...], int] = {}
+            found = []
+            for value, label in enumerate(self._classes[name]):
+                held = tuple(domain >> value & 1 for domain in domains)
+                own = value if name in apart else label
+                found.append(alike.setdefault((own, held), value))
+            labels += [tuple(found)] * len(domains)
+        counter = MapCounter(replace(problem, value_classes=tuple(labels)), seconds=self._seconds)
+        listed = list(itertools.islice(counter.solutions(representatives=True), limit + 1))
+        if len(listed) > limit:
+            raise LimitError(
+                "too many maps to list them", expected=f"at most {limit} that differ in kind"
+            )
+        maps = np.array(listed, dtype=np.int64).reshape(len(listed), self.variables.count)
+        starts = {name: part.start for name, part in self.variables.slices()}
+        flat = [starts[name] + label for name in starts for label in labels[starts[name]]]
+        return maps, np.array(flat, dtype=np.int64)
+
     def listing(self, known: Knowledge, *, limit: int) -> IntArray:
         """Returns the first ``limit`` maps as (M, V) predicted symbols, in canonical order.
 
@@ -135,6 +174,9 @@ class AdmittedMaps:
         return joined
 
     def _counter(self, known: Knowledge, *, bijective: bool) -> MapCounter:
+        return MapCounter(self._problem(known, bijective=bijective), seconds=self._seconds)
+
+    def _problem(self, known: Knowledge, *, bijective: bool) -> Problem:
         domains = self._domains(known.labelled)
         different = self._groups() if bijective else []
         for network, frequencies in known.prior.items():
@@ -143,7 +185,7 @@ class AdmittedMaps:
                 different.append(group)
         kinds = self.variables.network_of()
         classes = [tuple(self._classes[name]) for name in self.variables.networks]
-        problem = Problem(
+        return Problem(
             domains=tuple(domains),
             constraints=tuple(
                 constraint
@@ -154,7 +196,6 @@ class AdmittedMaps:
             value_classes=tuple(classes[kind] for kind in kinds),
             kinds=kinds,
         )
-        return MapCounter(problem, seconds=self._seconds)
 
     def _domains(self, labelled: Mapping[str, Sequence[int]]) -> list[int]:
         domains: list[int] = []

@@ -47,12 +47,19 @@ class MapCounter:
             return 0
         return self._count_parts(domains, rows, self._spend(domains, {}))
 
-    def solutions(self) -> Iterator[tuple[int, ...]]:
-        """Yields every solution as a value per variable, in lexicographic order."""
+    def solutions(self, *, representatives: bool = False) -> Iterator[tuple[int, ...]]:
+        """Yields every solution as a value per variable, in lexicographic order.
+
+        Args:
+            representatives: Of solutions that differ in the names of interchangeable values only,
+                yield the one that uses them in rising order. Every solution has one where all
+                variables of a network differ and every domain holds all or none of the unused
+                values of a class.
+        """
         self._deadline = time.monotonic() + self._seconds
         domains, rows = self._problem.start()
         if self._propagator.settle(domains, rows):
-            yield from self._list(domains, rows, 0)
+            yield from self._list(domains, rows, 0, representatives=representatives)
 
     def _spend(self, domains: Domains, used: Mapping[int, int]) -> dict[int, int]:
         """Takes decided variables out of ``domains`` and returns the values used by network."""
@@ -93,16 +100,23 @@ class MapCounter:
         self._cache[key] = total
         return total
 
-    def _list(self, domains: Domains, rows: Rows, variable: int) -> Iterator[tuple[int, ...]]:
+    def _list(
+        self, domains: Domains, rows: Rows, variable: int, *, representatives: bool
+    ) -> Iterator[tuple[int, ...]]:
         self._check_time()
         if variable == len(domains):
             yield tuple(domains[v].bit_length() - 1 for v in range(len(domains)))
             return
+        met: set[int] = set()
         for value in bits(domains[variable]):
+            label = self._problem.value_classes[variable][value]
+            if representatives and label in met:
+                continue
+            met.add(label)
             branch, left = dict(domains), dict(rows)
             branch[variable] = 1 << value
             if self._propagator.settle(branch, left, variable):
-                yield from self._list(branch, left, variable + 1)
+                yield from self._list(branch, left, variable + 1, representatives=representatives)
 
     def _check_time(self) -> None:
         if time.monotonic() > self._deadline:

@@ -68,6 +68,7 @@ class Identification:
         basis: Where the combinations come from, in words.
         left_out: Shapes of goals with too many combinations to list: the counts are then upper
             bounds.
+        goals: Which shapes of the examples the counted relations are of, by their positions.
         seconds: Time taken.
     """
 
@@ -84,6 +85,7 @@ class Identification:
     examples: Identification | None = None
     basis: str = "all combinations"
     left_out: tuple[str, ...] = ()
+    goals: tuple[int, ...] = ()
     seconds: float = 0.0
     maps: AdmittedMaps | None = field(default=None, repr=False, compare=False)
     observed: tuple[Relation, ...] | None = field(default=None, repr=False, compare=False)

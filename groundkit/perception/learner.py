@@ -367,6 +367,13 @@ class Learner:
         return torch.cat(parts)
 
     @torch.no_grad()
+    def embed(self, pixels: Tensor) -> Tensor:
+        """Returns embeddings ``(N, F)`` of images as they are: bytes, or in [-1, 1]."""
+        device = self.pool.device
+        parts = [self.model.embed(to_model(p.to(device))) for p in torch.split(pixels, _CHUNK)]
+        return torch.cat(parts)
+
+    @torch.no_grad()
     def log_probs(self, pixels: Tensor) -> Tensor:
         """Returns log p(y|x) ``(N, K)`` of images as they are."""
         return log_probs(self.read(pixels))

@@ -9,6 +9,8 @@ energies that the data has. No label is needed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Generator, Tensor, nn
 
@@ -84,6 +86,13 @@ class SymbolStart(nn.Module):
             self.spreads[symbol] = vectors * values.clamp_min(0).sqrt()
             self.levels[symbol] = torch.quantile(-logits[mine, symbol].double(), parts)
         return self
+
+    @torch.no_grad()
+    def permute_symbols(self, permutation: Sequence[int]) -> None:
+        """Renames symbols: the new symbol k is the old ``permutation[k]``."""
+        order = torch.as_tensor(permutation, device=self.mean.device)
+        for tensor in (self.centres, self.spreads, self.levels, self.shares):
+            tensor.copy_(tensor[order])
 
     @torch.no_grad()
     def draw_symbols(self, count: int, generator: Generator | None = None) -> Tensor:

@@ -7,16 +7,18 @@ says so and why.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from numpy.typing import NDArray
 
-from groundkit.files import make_folder, write_atomically
+from groundkit.errors import RunError
+from groundkit.files import make_folder, read_bytes, write_atomically
 from groundkit.report import pictures, plots
 from groundkit.report.pictures import Picture
 from groundkit.report.verdict import judge, missing_symbols
@@ -110,6 +112,13 @@ class ReportData(_Needed, total=False):
     ``suggestions``: [{``kind``, ``items``: [str], ``left``, ``reason``}],
     ``learnt``: {``words``, ``admitted``: bool}.
     ``Identification.to_dict()`` fits, with ``LearntMap.to_dict()`` under ``learnt``."""
+    ambiguity: Mapping[str, Any] | None
+    """What the symbols may mean: ``maps``, ``concept_ece``, ``suggested``, as in
+    ``metrics.json``; the suggested images lie in the run's folder."""
+    contradictions: Mapping[str, Any] | None
+    """Examples that the networks contradict: ``count`` of ``n``, ``rows``."""
+    examples: int | None
+    """Number of training examples."""
     history: Sequence[Mapping[str, Any]]
     """Rows of ``history.jsonl``; the horizontal axis is ``step``."""
     curves: Mapping[str, str]
@@ -174,6 +183,7 @@ def write_report(data: ReportData, folder: Path) -> Path:
         {net["name"]: net["grounding"] for net in data["networks"]},
         data.get("identify"),
         data.get("query"),
+        signs=cast(Mapping[str, Any], data),
     )
     text = template("report.html.j2").render(
         title=data["title"],
@@ -182,6 +192,9 @@ def write_report(data: ReportData, folder: Path) -> Path:
         views=views,
         query=data.get("query"),
         identify=data.get("identify"),
+        ambiguity=data.get("ambiguity"),
+        suggested=_suggested(data.get("ambiguity"), folder),
+        contradictions=data.get("contradictions"),
         curves=curves,
         events=data.get("events", []),
         health=data.get("health", []),
@@ -195,6 +208,19 @@ def write_report(data: ReportData, folder: Path) -> Path:
     path = folder / "report.html"
     write_atomically(path, text.encode())
     return path
+
+
+def _suggested(ambiguity: Mapping[str, Any] | None, folder: Path) -> list[dict[str, str]]:
+    """The images to label, as the template shows them."""
+    found = []
+    for one in (ambiguity or {}).get("suggested") or []:
+        try:
+            content = read_bytes(folder / one["image"], error=RunError, within=folder)
+        except FileNotFoundError:
+            continue
+        uri = "data:image/png;base64," + base64.b64encode(content).decode()
+        found.append({**one, "uri": uri})
+    return found
 
 
 def template(name: str) -> Template:

@@ -4,41 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
+from groundkit.report.causes import (
+    GOOD,
+    Signs,
+    Status,
+    Verdict,
+    cause_of,
+    contradicted,
+    crossed,
+    hard,
+    labels_advice,
+)
 from groundkit.report.words import listing, percent
 
-Status = Literal["grounded", "ambiguous", "collapsed", "renamed", "not grounded", "unknown"]
+__all__ = ["GOOD", "MARGIN", "Verdict", "judge", "missing_symbols"]
 
-GOOD = 0.9
-"""Symbols count as grounded from this share of right ones."""
 MARGIN = 0.05
 """So much more accuracy after the best renaming means that names, not clusters, are wrong."""
 
 _SEVERITY: tuple[Status, ...] = (
-    "collapsed", "renamed", "ambiguous", "not grounded", "unknown", "grounded",
+    "collapsed", "contradicted", "shortcut", "renamed", "ambiguous", "imbalanced", "colour",
+    "too few examples", "hard clusters", "not grounded", "unknown", "grounded",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The outcome of a run.
-
-    Attributes:
-        status: One word or two.
-        found: What happened, one sentence.
-        advice: What to do next, one sentence.
-        network: The network it is about.
-    """
-
-    status: Status
-    found: str
-    advice: str
-    network: str
-
-    def __str__(self) -> str:
-        return f"{self.found} {self.advice}"
 
 
 def judge(
@@ -46,6 +36,8 @@ def judge(
     identify: Mapping[str, Any] | None = None,
     query: Mapping[str, Any] | None = None,
     reasoning: Mapping[str, Any] | None = None,
+    *,
+    signs: Mapping[str, Any] | None = None,
 ) -> Verdict:
     """Judges a run by the network that came out worst.
 
@@ -58,7 +50,9 @@ def judge(
             ``None`` without a program.
         query: ``accuracy`` and ``nll`` of held-out queries; ``None`` without a program.
         reasoning: ``mode`` and ``gap``, said where reasoning was not exact.
+        signs: What else ``metrics.json`` says: ``ambiguity``, ``contradictions``, ``examples``.
     """
+    run = signs or {}
     if not networks:
         return Verdict(
             "unknown",
@@ -66,7 +60,7 @@ def judge(
             "Name the image variables in the spec, [examples] images.",
             "",
         )
-    verdicts = [_judge_one(name, scores, identify, query) for name, scores in networks.items()]
+    verdicts = [_judge_one(name, own, identify, query, run) for name, own in networks.items()]
     verdict = min(verdicts, key=lambda v: _SEVERITY.index(v.status))
     if reasoning is None or reasoning["mode"] == "exact":
         return verdict
@@ -103,6 +97,7 @@ def _judge_one(
     scores: Mapping[str, Any],
     identify: Mapping[str, Any] | None,
     query: Mapping[str, Any] | None,
+    run: Mapping[str, Any],
 ) -> Verdict:
     accuracy, matched = scores.get("accuracy"), scores.get("accuracy_matched")
     if missing := missing_symbols(scores):
@@ -112,11 +107,14 @@ def _judge_one(
     if accuracy is None:
         return _without_truth(name, scores, identify, query)
     matched = accuracy if matched is None else matched
+    if identify is None and query is None:
+        return hard(Signs(name, scores, matched, matched, {}, {}, run)) or _clustered(name, matched)
     learnt = scores.get("learnt_map") or {}
     moved = [f"{true} as {given}" for true, given in learnt.items() if true != given]
     if accuracy >= GOOD and not (moved and _admitted(identify)):
-        return _grounded(name, accuracy, identify or {})
-    return _wrong(name, accuracy, matched, identify or {}, moved)
+        return _grounded(name, accuracy, identify or {}, run)
+    signs = Signs(name, scores, accuracy, matched, identify or {}, query or {}, run)
+    return _wrong(signs, moved)
 
 
 def _admitted(identify: Mapping[str, Any] | None) -> bool:
@@ -133,20 +131,20 @@ def _admitted(identify: Mapping[str, Any] | None) -> bool:
     return ((found.get("count") if permutations is None else permutations) or 1) > 1
 
 
-def _wrong(
-    name: str, accuracy: float, matched: float, identify: Mapping[str, Any], moved: Sequence[str]
-) -> Verdict:
-    """Too few symbols are right: says which of three causes it has."""
-    if moved and _admitted(identify):
+def _wrong(signs: Signs, moved: Sequence[str]) -> Verdict:
+    """Too few symbols are right: says which cause it has."""
+    name, accuracy, matched, identify = signs.name, signs.accuracy, signs.matched, signs.identify
+    if (found := crossed(signs)) is not None:
+        return found
+    if moved and _admitted(identify) and matched >= GOOD:
         return Verdict(
             "ambiguous",
             f"Ambiguous: the program admits {identify.get('count') or 2:,} groundings and {name} "
             f"learnt another than yours, reading {listing(moved)} ({percent(accuracy)} right).",
-            "Observe more or add a rule that tells these symbols apart; `groundkit identify` "
-            "lists the observations that would leave one grounding.",
+            labels_advice(signs.run),
             name,
         )
-    if matched - accuracy >= MARGIN:
+    if matched - accuracy >= MARGIN and matched >= GOOD:
         return Verdict(
             "renamed",
             f"Clusters right, names wrong: {percent(accuracy)} of the images get their symbol "
@@ -155,10 +153,12 @@ def _wrong(
             "(reground_every) or on more examples, and try another --seed.",
             name,
         )
+    if (found := cause_of(signs)) is not None:
+        return found
     return Verdict(
         "not grounded",
-        f"Not grounded yet: {percent(accuracy)} of the images get their symbol from {name}, and no "
-        f"renaming would help much ({percent(matched)}).",
+        f"Not grounded yet: {percent(accuracy)} of the images get their symbol from {name}, "
+        f"{percent(matched)} after the best renaming.",
         f"Train longer ([train] epochs, cluster_steps), with more examples, or raise "
         f"[networks.{name}.perception] contrastive and invariance.",
         name,
@@ -177,7 +177,12 @@ def _collapsed(name: str, missing: Sequence[str], total: int) -> Verdict:
     )
 
 
-def _grounded(name: str, accuracy: float, identify: Mapping[str, Any]) -> Verdict:
+def _grounded(
+    name: str, accuracy: float, identify: Mapping[str, Any], run: Mapping[str, Any]
+) -> Verdict:
+    rows = contradicted(Signs(name, {}, accuracy, accuracy, identify, {}, run))
+    if rows is not None:
+        return rows
     count, permutations = identify.get("count"), identify.get("permutations")
     if count is None:
         advice = "Whether another grounding satisfies the program too is not known."
@@ -190,8 +195,8 @@ def _grounded(name: str, accuracy: float, identify: Mapping[str, Any]) -> Verdic
         )
     else:
         advice = (
-            f"The program admits {count:,} groundings, so another seed may find another one: "
-            "observe more to be sure (`groundkit identify`)."
+            f"The program admits {count:,} groundings, so another seed may find another one. "
+            f"{labels_advice(run)}"
         )
     found = f"Grounded: {percent(accuracy)} of the held-out images get their symbol from {name}."
     return Verdict("grounded", found, advice, name)

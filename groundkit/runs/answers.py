@@ -34,6 +34,9 @@ class ImageReading:
         foreign_limit: What nearly all training images stay below in that.
         done: What was done to the image before it was read.
         pixels: What was read, ``(C, H, W)`` bytes.
+        predicted: The network's own p(y|x) ``(K,)``, before it was averaged over what its symbols
+            may stand for; the same where there is one meaning.
+        doubt: What the program cannot tell about the image, in words; empty when nothing.
     """
 
     path: str
@@ -46,6 +49,8 @@ class ImageReading:
     pixels: NDArray[np.uint8] = field(repr=False)
     foreign: float | None = None
     foreign_limit: float | None = None
+    predicted: NDArray[np.float64] | None = field(default=None, repr=False)
+    doubt: str = ""
 
     @property
     def symbol(self) -> str:
@@ -79,11 +84,12 @@ class ImageReading:
             "out_of_distribution": self.out_of_distribution,
             "network": self.network,
             "done": list(self.done),
+            "doubt": self.doubt,
         }
 
     def __str__(self) -> str:
         best = ", ".join(f"{s} {p:.1%}" for s, p in self.ranked()[:_SYMBOLS_SHOWN])
-        lines = [f"{self.path}: {best}", f"  energy {self.energy:.2f}"]
+        lines = [f"{self.path}: {self.doubt or best}", f"  energy {self.energy:.2f}"]
         if self.out_of_distribution:
             if self.foreign is None or self.foreign_limit is None:
                 value, limit = "", self.energy_limit
@@ -135,12 +141,14 @@ class Answers:
         answers: All answers.
         images: Path -> how it was read.
         unseen: Variables that stand for an image that was not given.
+        note: What the probabilities are an average over; empty when there is one meaning.
     """
 
     question: str
     answers: tuple[Answer, ...]
     images: dict[str, ImageReading] = field(default_factory=dict)
     unseen: tuple[str, ...] = ()
+    note: str = ""
 
     @property
     def best(self) -> Answer:
@@ -153,6 +161,7 @@ class Answers:
             "query": self.question,
             "answers": {answer.text: answer.probability for answer in self.answers},
             "images": {path: reading.to_dict() for path, reading in self.images.items()},
+            "note": self.note,
         }
 
     def __str__(self) -> str:
@@ -167,6 +176,8 @@ class Answers:
                 f"no image was given for {names}: a probability is that of the goal if {names} "
                 "showed these symbols"
             )
+        if self.note:
+            lines.append(self.note)
         lines += [str(reading) for reading in self.images.values()]
         return "\n".join(lines)
 

@@ -17,6 +17,7 @@ from groundkit.data.images import ImageSet
 from groundkit.errors import DataError
 from groundkit.evaluate import generation, ood
 from groundkit.evaluate.symbols import GroundingScores, score_grounding
+from groundkit.evaluate.symptoms import MOST_IMAGES, colour_agreement, embedding_accuracy
 from groundkit.perception.foreign import ForeignScore
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import energy, log_probs
@@ -45,6 +46,7 @@ class NetworkAssessment:
         asked: Symbol ``(S,)`` each was generated for.
         nearest: The training image nearest to each shown sample ``(S, C, H, W)`` in [-1, 1].
         generation: Scores of the generated images.
+        symptoms: Why symbols may be wrong, beside the grounding scores.
     """
 
     images: ImageSet
@@ -59,11 +61,12 @@ class NetworkAssessment:
     generation: generation.GenerationScores = field(
         default_factory=lambda: generation.no_generation("nothing was generated")
     )
+    symptoms: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the scores under their names in ``metrics.json``."""
         return {
-            "grounding": self.scores.to_dict(),
+            "grounding": self.scores.to_dict() | self.symptoms,
             "ood": {foreign: report.to_dict() for foreign, report in self.ood.items()},
             "generation": self.generation.to_dict(),
         }
@@ -93,6 +96,11 @@ def assess_network(task: Task, name: str, learner: Learner, *, seed: int) -> Net
     named = task.asks or name in task.labelled
     scores = score_grounding(truth, probs, task.domains[name], named=named)
     found = NetworkAssessment(images, probs, energies, scores)
+    found.symptoms = {
+        "colour_nmi": colour_agreement(images.pixels.numpy(), probs.argmax(1), probs.shape[1]),
+        "embedding_accuracy": _embedding_accuracy(learner, images.pixels, truth),
+        "prior": task.spec.network(name).perception.given_shares,
+    }
     score, _ = ForeignScore.fit(learner.model, learner.pool)
     inside = foreign_scores(learner, images.pixels, score)
     settings = task.spec.evaluate
@@ -172,6 +180,16 @@ def foreign_scores(learner: Learner, pixels: Tensor, score: ForeignScore) -> dic
     images = to_model(pixels.to(learner.pool.device))
     together = score(learner.model, images).double().cpu().numpy()
     return ood.model_scores(learner.model, images) | {"foreign": together}
+
+
+def _embedding_accuracy(
+    learner: Learner, pixels: Tensor, truth: NDArray[np.int64] | None
+) -> float | None:
+    """Tells how many symbols the embedding would let one tell with labels."""
+    if truth is None:
+        return None
+    embedded = learner.embed(pixels[:MOST_IMAGES])
+    return embedding_accuracy(embedded.float().cpu().numpy(), truth[:MOST_IMAGES])
 
 
 @torch.no_grad()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -15,8 +15,11 @@ from groundkit.circuit.reasoner import Reasoner
 from groundkit.data.examples import input_of, parts_of
 from groundkit.data.files import SUFFIXES
 from groundkit.errors import DataError, InputError, LimitError, NetworkError, choose_from
+from groundkit.identifiability.images import members
 from groundkit.program.query import Question, pose
 from groundkit.runs.answers import Answer, Answers, ImageReading
+from groundkit.runs.doubt import Doubt, Seen
+from groundkit.runs.what_if import WhatIf
 from groundkit.symbols import Values
 from groundkit.task.binding import Binding
 from groundkit.task.shaped import EXCLUDED
@@ -47,6 +50,8 @@ class Case:
         combinations: ``C`` assignments of symbols to ``unseen``, one symbol for each of its
             networks.
         rows: Network -> ``(C, S, K)`` log-probabilities.
+        seen: Input -> the networks that read the same images, and what they make of it.
+        fixed: Network and input -> position of the symbol that it is set to.
     """
 
     question: Question
@@ -56,6 +61,8 @@ class Case:
     unseen: tuple[str, ...]
     combinations: list[tuple[tuple[str, ...], ...]]
     rows: dict[str, Tensor]
+    seen: Seen
+    fixed: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def label(self, network: str, name: str) -> str:
         """Names an input of a network by its image files where it has been read."""
@@ -67,6 +74,38 @@ class Case:
         """Returns the readings by the images' names."""
         return {self.label(*key): reading for key, reading in self.readings.items()}
 
+    def rows_with(self, seen: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """Arranges the circuit's inputs with other predictions for the images.
+
+        Args:
+            seen: Input -> network -> ``(B, K)`` log-probabilities.
+
+        Returns:
+            Network -> ``(B * C, S, K)``.
+        """
+        batch = max((len(t) for logs in seen.values() for t in logs.values()), default=1)
+        found = {}
+        for network, rows in self.rows.items():
+            own = rows.expand(batch, *rows.shape).clone()
+            for slot, call in enumerate(self.reasoner.slots[network]):
+                logs = seen.get(input_of(call), {})
+                if (symbol := self.fixed.get((network, input_of(call)))) is not None:
+                    own[:, :, slot] = EXCLUDED
+                    own[:, :, slot, symbol] = 0.0
+                elif network in logs:
+                    own[:, :, slot] = logs[network][:, None].clamp_min(EXCLUDED)
+            found[network] = own.flatten(0, 1)
+        return found
+
+    def chances(self, seen: Mapping[str, Mapping[str, Tensor]]) -> Tensor:
+        """Returns ``(B, C, R)`` probabilities of the answers with such predictions."""
+        with torch.no_grad():
+            found: Tensor = self.reasoner(self.rows_with(seen)).exp()
+        count = len(self.combinations)
+        if len(found) % count:  # a goal that reads nothing has one row
+            found = found.expand(count, -1)
+        return found.reshape(-1, count, found.shape[1])
+
 
 class Questions:
     """What one may ask of a trained program.
@@ -74,16 +113,21 @@ class Questions:
     Args:
         binding: Program and spec, with the learnt probabilities.
         read: Reads images.
+        doubt: The readings of the symbols that answers are averaged over; ``None`` for one.
     """
 
-    def __init__(self, binding: Binding, read: Reader) -> None:
+    def __init__(self, binding: Binding, read: Reader, doubt: Doubt | None = None) -> None:
         self._binding = binding
         self._read = read
+        self._doubt = doubt
 
     def answer(self, case: Case) -> Answers:
         """Answers a question that :meth:`case` made ready."""
-        with torch.no_grad():
-            likelihood = case.reasoner(case.rows).exp().numpy()
+        if self._doubt is None:
+            found, note = case.chances({})[0], ""
+        else:
+            found, note = self._doubt.answer(case.seen, case.chances)
+        likelihood = found.numpy()
         answers = []
         for row, symbols in enumerate(case.combinations):
             shown = {
@@ -101,17 +145,31 @@ class Questions:
             answers=tuple(possible or answers),
             images=case.images(),
             unseen=case.unseen,
+            note=note,
         )
 
-    def case(self, question: str | Question) -> Case:
+    def explained(self, case: Case, answer: Answer) -> Case:
+        """Returns a case as it is read where an answer is likeliest, to explain the answer."""
+        if self._doubt is None:
+            return replace(case, rows=case.rows_with({}))
+        row, column = answer.place
+        seen = self._doubt.likeliest(case.seen, lambda one: case.chances(one)[:, row, column])
+        return replace(case, rows=case.rows_with(seen))
+
+    def case(self, question: str | Question, what_if: WhatIf | None = None) -> Case:
         """Grounds a question, reads its images and arranges what the circuit needs.
+
+        Args:
+            question: The question.
+            what_if: What holds for this question only.
 
         Raises:
             InputError: The question cannot be read, has no solution, or an image is missing.
             LimitError: Too many symbols are open.
         """
         posed = pose(question, SUFFIXES)
-        reasoner, readers = self.compile(posed)
+        what_if = what_if or WhatIf()
+        reasoner, readers = self.compile(posed, what_if)
         readings = self._readings(posed, readers)
         read = {name for _, name in readings}
         unseen = tuple(n for n in posed.goal.variables if n in readers and n not in read)
@@ -129,7 +187,39 @@ class Questions:
             for network, calls in reasoner.slots.items()
             if calls
         }
-        return Case(posed, reasoner, readers, readings, unseen, combinations, rows)
+        seen = self._seen(posed, readers, readings)
+        fixed = what_if.symbols(self._binding.program, posed, readers, self._places(posed))
+        return Case(posed, reasoner, readers, readings, unseen, combinations, rows, seen, fixed)
+
+    def _places(self, posed: Question) -> dict[str, str]:
+        """Finds what stands in the question where the spec's goal has a variable."""
+        for query in self._binding.queries:
+            if query.goal.predicates == posed.goal.predicates:
+                pairs = zip(query.goal.term.args, posed.goal.term.args, strict=True)
+                return {str(ours): str(theirs) for ours, theirs in pairs}
+        return {}
+
+    def _seen(
+        self,
+        posed: Question,
+        readers: Mapping[str, Sequence[str]],
+        readings: Mapping[tuple[str, str], ImageReading],
+    ) -> Seen:
+        """Collects what all networks make of the question's images, those not asked too."""
+        found: dict[str, tuple[str, dict[str, Tensor]]] = {}
+        if self._doubt is None:
+            return found
+        for name in dict.fromkeys(name for _, name in readings):
+            group = self._doubt.group_of(readers[name][0])
+            logs = {}
+            for network in members(group):
+                reading = readings.get((network, name))
+                if reading is None:
+                    paths = [posed.images[part] for part in parts_of(name)]
+                    reading = self._read(paths, network, posed.contents)
+                logs[network] = _logs(reading)[None]
+            found[name] = (group, logs)
+        return found
 
     def _combinations(
         self, unseen: Sequence[str], readers: Mapping[str, Sequence[str]]
@@ -171,17 +261,24 @@ class Questions:
                 raise NetworkError(f"no network reads '{path}' in {posed.text}")
         return readings
 
-    def compile(self, posed: Question) -> tuple[Reasoner, dict[str, tuple[str, ...]]]:
+    def compile(
+        self, posed: Question, what_if: WhatIf | None = None
+    ) -> tuple[Reasoner, dict[str, tuple[str, ...]]]:
         """Compiles a question's goal with the learnt probabilities.
+
+        Args:
+            posed: The question.
+            what_if: Facts and evidence of this question only.
 
         Returns:
             The circuit, and the networks that read each of its inputs: image variables (several
             joined by commas where one call reads them), other variables and printed constants.
         """
         binding = self._binding
+        program = (what_if or WhatIf()).program(binding.program, binding.declared)
         try:
             reasoner = binding.reasoner(
-                binding.program, posed.goal, list(posed.images), self._listed(posed)
+                program, posed.goal, list(posed.images), self._listed(posed)
             )
         except InputError as error:
             error.found = posed.as_asked(error.found)
@@ -225,9 +322,7 @@ class Questions:
         rows = torch.full((len(shown), len(inputs), len(domain)), EXCLUDED).double()
         for slot, name in enumerate(inputs):
             if (network, name) in readings:
-                with np.errstate(divide="ignore"):
-                    seen = np.log(readings[network, name].probabilities).clip(EXCLUDED)
-                rows[:, slot] = torch.from_numpy(seen)
+                rows[:, slot] = _logs(readings[network, name])
             elif (network, name) in shown[0]:
                 symbols = [domain.index(one[network, name]) for one in shown]
                 rows[range(len(symbols)), slot, symbols] = 0.0
@@ -240,3 +335,10 @@ class Questions:
                     remedy=choose_from(name, domain),
                 )
         return rows
+
+
+def _logs(reading: ImageReading) -> Tensor:
+    """Returns ``(K,)`` log-probabilities of an image as its network predicts it."""
+    own = reading.probabilities if reading.predicted is None else reading.predicted
+    with np.errstate(divide="ignore"):
+        return torch.from_numpy(np.log(own).clip(EXCLUDED))

@@ -19,6 +19,7 @@ from groundkit.program.source import load_program
 from groundkit.report import plots
 from groundkit.report.compare import Comparison, load_runs
 from groundkit.report.compare import compare as compare_runs
+from groundkit.runs.ambiguity import read_examples
 from groundkit.runs.answers import Answers, ProgramAnswers
 from groundkit.runs.assess import (
     assess_generation,
@@ -26,6 +27,7 @@ from groundkit.runs.assess import (
     assess_queries,
     symbol_starts,
 )
+from groundkit.runs.contradictions import contradicted
 from groundkit.runs.explain import Explanation
 from groundkit.runs.explain import explain as explain_in
 from groundkit.runs.identify import identify_task
@@ -43,6 +45,10 @@ def query(
     count: int = 1,
     seed: int | None = None,
     settings: Sequence[str] = (),
+    pick: bool = False,
+    fixed: Sequence[str] = (),
+    facts: Sequence[str] = (),
+    evidence: Sequence[str] = (),
     trust: bool = False,
     device: str = "auto",
 ) -> Answers | ProgramAnswers | TaskResult:
@@ -57,6 +63,11 @@ def query(
         count: For ``sample``, how many worlds.
         seed: Seed of ``sample`` and ``lfi``.
         settings: ``--set`` texts; for a ``.pl`` file, such as ``reasoning.limit_seconds=60``.
+        pick: Take the learnt meaning of the symbols for granted, where several are left; answers
+            are averaged over them otherwise.
+        fixed: Of a run, symbols that are set for this question, such as ``digit('a.png') = 3``.
+        facts: Of a run, facts that hold for this question.
+        evidence: Of a run, what is known to hold for this question.
         trust: Allow the program to run Python code.
         device: ``auto``, ``cpu`` or ``cuda``.
 
@@ -65,6 +76,11 @@ def query(
     """
     path = Path(run)
     if path.suffix == ".pl" or path.is_file():
+        if fixed or facts or evidence:
+            raise InputError(
+                "symbols, facts and evidence are set for a question to a run",
+                remedy="write facts and evidence(...) into the program",
+            )
         program = load_program(path, trust=trust)
         if task is not None:
             files = [Path(file) for file in examples]
@@ -78,7 +94,8 @@ def query(
             remedy=f"groundkit query FILE.pl --task {task}; of a run, `explain` tells the most "
             "probable explanation and `sample` draws images",
         )
-    session = open_run(path, trust=trust, device=device, settings=settings)
+    picked = (*settings, *_picking(pick))
+    session = open_run(path, trust=trust, device=device, settings=picked)
     if goal is None:
         asked = session.spec.query[0].goal if session.spec.query else "addition('a.png','b.png',Z)"
         raise SpecError(
@@ -86,11 +103,17 @@ def query(
             expected=f"groundkit query {run} GOAL",
             remedy=f"ask such as {asked}, an image file in quotes for each image",
         )
-    return session.query(goal)
+    return session.query(goal, fixed=fixed, facts=facts, evidence=evidence)
 
 
 def explain(
-    run: Path | str, goal: str, *, count: int = 5, trust: bool = False, device: str = "auto"
+    run: Path | str,
+    goal: str,
+    *,
+    count: int = 5,
+    pick: bool = False,
+    trust: bool = False,
+    device: str = "auto",
 ) -> Explanation:
     """Explains the most probable answer of a goal, or why it has none.
 
@@ -98,13 +121,20 @@ def explain(
         run: A run's folder.
         goal: A goal with image files in quotes.
         count: How many proofs to tell.
+        pick: Take the learnt meaning of the symbols for granted, where several are left.
         trust: Allow the program to run Python code.
         device: ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
         InputError: The run or the goal is wrong.
     """
-    return explain_in(open_run(run, trust=trust, device=device), goal, count)
+    session = open_run(run, trust=trust, device=device, settings=_picking(pick))
+    return explain_in(session, goal, count)
+
+
+def _picking(pick: bool) -> list[str]:
+    """Words the choice of a meaning as a setting."""
+    return ['evaluate.ambiguity="pick"'] if pick else []
 
 
 def evaluate(
@@ -125,8 +155,9 @@ def evaluate(
         device: ``auto``, ``cpu`` or ``cuda``.
 
     Returns:
-        ``networks``, with ``grounding``, ``ood`` and ``generation`` of each, and ``query``, as in
-        ``metrics.json``; of a single network the three stand on top as well.
+        ``networks``, with ``grounding``, ``ood`` and ``generation`` of each, ``query``, and
+        ``contradictions``, the examples that the networks contradict, as in ``metrics.json``; of a
+        single network the three stand on top as well.
 
     Raises:
         InputError: The run is wrong, or its data is gone.
@@ -139,9 +170,11 @@ def evaluate(
         found = assess_network(task, name, learner, seed=seed)
         assess_generation(task, name, learner, starts.get(name), found)
         networks[name] = found.to_dict()
+    shapes = read_examples(task, session.predict) if task.asks else None
     metrics: dict[str, Any] = {
         "networks": networks,
         "query": assess_queries(task, learners, task.held_out) if task.asks else None,
+        "contradictions": None if shapes is None else contradicted(shapes),
     }
     return {**metrics, **next(iter(networks.values()))} if len(networks) == 1 else metrics
 

@@ -68,6 +68,7 @@ class Explanation:
         images: Path -> how it was read.
         failure: Where the proof ends, for a question without solution.
         diagram: The circuit's part that the proofs use.
+        note: What the probability is an average over; empty where the symbols have one meaning.
     """
 
     question: str
@@ -77,6 +78,7 @@ class Explanation:
     images: dict[str, ImageReading] = field(default_factory=dict)
     failure: Failure | None = None
     diagram: Diagram | None = field(default=None, repr=False)
+    note: str = ""
 
     def disagreements(self) -> list[str]:
         """Words the images that the best proof takes for another symbol than they look like."""
@@ -102,7 +104,8 @@ class Explanation:
                 {"probability": p.probability, "symbols": p.symbols, "facts": list(p.facts)}
                 for p in self.proofs
             ],
-            "disagreements": self.disagreements(),
+            "disagreements": [] if self.note else self.disagreements(),
+            "note": self.note,
             "images": {path: reading.to_dict() for path, reading in self.images.items()},
             "failed": None
             if failure is None
@@ -121,8 +124,11 @@ class Explanation:
         for number, proof in enumerate(self.proofs, start=1):
             lines.append(f"  proof {number}, {chance(proof.probability)}: {proof}")
         rest = self.probability - sum(proof.probability for proof in self.proofs)
-        if rest > 1e-6:
+        if rest > 1e-6 and not self.note:
             lines.append(f"  other proofs, {rest:.4f}")
+        if self.note:
+            lines.append(f"  {self.note}")
+            return "\n".join(lines + [str(reading) for reading in self.images.values()])
         lines += [f"  {words}" for words in self.disagreements()]
         return "\n".join(lines + [str(reading) for reading in self.images.values()])
 
@@ -177,6 +183,7 @@ def explain(session: Session, question: str, count: int = 5) -> Explanation:
     try:
         case = session.questions.case(question)
         found = session.questions.answer(case)
+        case = session.questions.explained(case, found.best)
     except ProgramError as error:
         if _NO_SOLUTION not in error.found:
             raise
@@ -209,6 +216,8 @@ def explain_case(case: Case, found: Answers, count: int = 5) -> Explanation:
         proofs=tuple(_told(case, proof, best.values, given) for proof in proofs),
         images=found.images,
         diagram=_diagram(case, explorer, int(roots[answer]), proofs),
+        note=found.note
+        and f"{found.note}; the proofs are told in the likeliest one for this answer",
     )
 
 

@@ -44,8 +44,15 @@ def identify_task(task: Task, *, seconds: float = 20.0) -> Identification:
     left_out: list[str] = []
     failed: LimitError | None = None
     bases: set[str] = set()
-    reading = [shaped for shaped in task.examples if shaped.slots]  # an empty list says nothing
-    for shaped in sorted(reading, key=lambda one: one.goal.reasoner.ground_program.worlds()):
+    listed: list[int] = []
+    # An empty list of images says nothing.
+    reading = [number for number, shaped in enumerate(task.examples) if shaped.slots]
+
+    def worlds(number: int) -> float:
+        return task.examples[number].goal.reasoner.ground_program.worlds()
+
+    for number in sorted(reading, key=worlds):
+        shaped = task.examples[number]
         name = shaped.goal.template.words() or shaped.goal.goal.text
         if len(goals) == MOST_SHAPES:
             left_out.append(name)
@@ -59,6 +66,7 @@ def identify_task(task: Task, *, seconds: float = 20.0) -> Identification:
         examples, basis = _observed(shaped, support, task.neural)
         bases.add(basis)
         goals.append(_observable(shaped.goal, support, examples))
+        listed.append(number)
     if not goals and failed is not None:
         raise failed
     found = identify(
@@ -71,7 +79,7 @@ def identify_task(task: Task, *, seconds: float = 20.0) -> Identification:
         labelled={name: known.symbols() for name, known in task.labelled.items()},
         seconds=seconds,
     )
-    return replace(found, left_out=tuple(left_out))
+    return replace(found, left_out=tuple(left_out), goals=tuple(listed))
 
 
 def _observable(goal: BoundGoal, support: SupportLike, examples: SupportLike) -> Observable:
@@ -81,11 +89,11 @@ def _observable(goal: BoundGoal, support: SupportLike, examples: SupportLike) ->
         examples,
         slots=reasoner.slots,
         answers=reasoner.answers,
-        log_likelihood=reasoner.log_likelihood if _has_chances(reasoner) else None,
+        log_likelihood=reasoner.log_likelihood if has_chances(reasoner) else None,
     )
 
 
-def _has_chances(reasoner: Reasoner) -> bool:
+def has_chances(reasoner: Reasoner) -> bool:
     """Whether the program has random facts of its own beside the networks' outputs."""
     choices = reasoner.ground_program.choices
     return any(not isinstance(choice.source, NeuralSource) for choice in choices)

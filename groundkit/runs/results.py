@@ -41,6 +41,8 @@ class Outcome:
         seconds: Stage -> seconds.
         device: Where it was trained.
         origin: Seed and command of the run.
+        ambiguity: What is left open of the symbols' meanings, ``None`` without a goal.
+        contradictions: The examples that the trained networks contradict, ``None`` without a goal.
     """
 
     task: Task
@@ -52,6 +54,8 @@ class Outcome:
     seconds: Mapping[str, float]
     device: torch.device
     origin: Origin
+    ambiguity: dict[str, Any] | None = None
+    contradictions: dict[str, Any] | None = None
 
 
 def collect_metrics(outcome: Outcome) -> dict[str, Any]:
@@ -75,6 +79,9 @@ def collect_metrics(outcome: Outcome) -> dict[str, Any]:
         "grounding": first["grounding"] if len(networks) == 1 else _mean_grounding(networks),
         "query": outcome.queries,
         "identify": _identify_metrics(outcome),
+        "ambiguity": outcome.ambiguity,
+        "contradictions": outcome.contradictions,
+        "examples": task.count if task.asks else None,
         "ood": first["ood"],
         "generation": first["generation"],
         "networks": networks,
@@ -194,6 +201,9 @@ def report_data(outcome: Outcome, metrics: dict[str, Any]) -> ReportData:
         ],
         "query": metrics["query"],
         "identify": metrics["identify"],
+        "ambiguity": metrics["ambiguity"],
+        "contradictions": metrics["contradictions"],
+        "examples": metrics["examples"],
         "history": [_flat(row) for row in history if isinstance(row, StepRow)],
         "events": _events(history),
         "health": _health(history),

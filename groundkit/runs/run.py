@@ -18,26 +18,30 @@ from groundkit.errors import LimitError, RunError, SpecError, StoppedError
 from groundkit.files import write_atomically
 from groundkit.identifiability.identification import Identification
 from groundkit.identifiability.images import factored
+from groundkit.identifiability.posterior import MapPosterior
 from groundkit.perception.distributed import ProcessGroup
 from groundkit.perception.history import RollbackRow, Row
 from groundkit.perception.in_distribution import measure
 from groundkit.report.html import write_report
 from groundkit.report.verdict import Verdict, judge
+from groundkit.runs.ambiguity import ReadExamples, read_examples, weigh_readings
 from groundkit.runs.assess import (
     assess_generation,
     assess_network,
     assess_queries,
     symbol_starts,
 )
+from groundkit.runs.contradictions import contradicted
 from groundkit.runs.folder import History, Origin, RunFolder, new_path
 from groundkit.runs.identify import identify_task
+from groundkit.runs.labels import predict_with, settled_scores
 from groundkit.runs.results import Outcome, collect_metrics, report_data
 from groundkit.task.anchor import anchored
 from groundkit.task.load import read_task
 from groundkit.task.task import Task
 from groundkit.training.history import RenameRow, SplitRow
 from groundkit.training.trainer import Trainer
-from groundkit.training.weights import save_weights
+from groundkit.training.weights import read_manifest, rewrite_facts, save_weights
 
 
 class Progress(Protocol):
@@ -339,6 +343,7 @@ def _finish(
             "program": str(task.sources.program),
             "seed": origin.seed,
             "networks": {name: known.to_dict() for name, (known, _) in measured.items()},
+            "declared": sorted(task.binding.declared),
         },
     )
     progress.say("evaluating on held-out images")
@@ -348,12 +353,24 @@ def _finish(
         for name, learner in learners.items()
     }
     queries = assess_queries(task, learners, task.held_out) if task.asks else None
+    shapes = read_examples(task, predict_with(learners)) if task.asks else None
+    ambiguity = _ambiguity(trainer, found, path, shapes)
     times.lap("evaluate")
     for name, learner in learners.items():
         assess_generation(task, name, learner, starts.get(name), assessed[name])
     times.lap("generate")
     outcome = Outcome(
-        task, trainer, history.rows, assessed, queries, found, times.seconds, trainer.device, origin
+        task,
+        trainer,
+        history.rows,
+        assessed,
+        queries,
+        found,
+        times.seconds,
+        trainer.device,
+        origin,
+        ambiguity,
+        None if shapes is None else contradicted(shapes),
     )
     metrics = collect_metrics(outcome)
     _check_there(folder, trainer, history, trainer.total_steps, state)
@@ -365,8 +382,24 @@ def _finish(
         metrics["identify"],
         metrics["query"],
         metrics["reasoning"],
+        signs=metrics,
     )
     return RunResult.of(path, metrics, verdict)
+
+
+def _ambiguity(
+    trainer: Trainer,
+    found: Identification | str | None,
+    path: Path,
+    shapes: Sequence[Sequence[ReadExamples]] | None,
+) -> dict[str, Any] | None:
+    """Weighs what the learnt symbols may stand for, and notes it beside the weights."""
+    predict = predict_with(trainer.learners)
+    readings = weigh_readings(trainer.task, found, predict, shapes)
+    if isinstance(readings, MapPosterior):
+        facts = read_manifest(path / "checkpoint")["facts"]
+        rewrite_facts(path / "checkpoint", {**facts, "ambiguity": readings.to_dict()})
+    return settled_scores(trainer.task, readings, predict, path)
 
 
 def _identify(task: Task, progress: Progress) -> Identification | str | None:

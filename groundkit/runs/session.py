@@ -22,6 +22,8 @@ from groundkit.errors import (
     NetworkError,
     choose_from,
 )
+from groundkit.identifiability.images import joint_domain, members
+from groundkit.identifiability.posterior import MapPosterior
 from groundkit.perception.foreign import ForeignScore
 from groundkit.perception.generate import sample_images
 from groundkit.perception.in_distribution import Familiar, measure
@@ -33,6 +35,8 @@ from groundkit.perception.symbol_start import SymbolStart
 from groundkit.program.source import load_program
 from groundkit.runs.answers import Answers, ImageReading
 from groundkit.runs.cases import Questions
+from groundkit.runs.doubt import Doubt
+from groundkit.runs.what_if import WhatIf
 from groundkit.task.binding import Binding, Learnt, Sources
 from groundkit.task.networks import build_model
 from groundkit.task.spec import load_spec
@@ -40,6 +44,7 @@ from groundkit.task.task import Task
 from groundkit.training.weights import load_weights, read_manifest, read_tensors
 
 _LEARNABLE = "learnable."
+_KINDS = {str: "a text", int: "a whole number", dict: "a table", list: "a list"}
 
 
 def open_run(
@@ -88,13 +93,14 @@ def _facts(checkpoint: Path) -> dict[str, Any]:
         CheckpointError: Something is of another kind than `groundkit run` writes.
     """
     facts: dict[str, Any] = read_manifest(checkpoint)["facts"]
-    kinds: dict[str, type] = {"program": str, "seed": int, "networks": dict}
+    kinds: dict[str, type] = {"program": str, "seed": int, "networks": dict, "names": dict}
+    kinds |= {"ambiguity": dict, "labelled": list, "declared": list}
     for key, kind in kinds.items():
         if key in facts and type(facts[key]) is not kind:
             raise CheckpointError(
                 f"'{checkpoint / 'manifest.json'}' is damaged: {key} is "
                 f"{json.dumps(facts[key])[:80]}",
-                expected={str: "a text", int: "a whole number", dict: "a table"}[kind],
+                expected=_KINDS[kind],
                 remedy="copy the run folder again from where it was made",
             )
     for name, one in facts.get("networks", {}).items():
@@ -133,6 +139,7 @@ class Session:
             limits=self.spec.reasoning.limits,
             learnt=self._learnt(),
         )
+        self.binding.declare(map(str, self._facts.get("declared", ())))
         self._models: dict[str, SymbolModel] = {}
         self._foreign: dict[str, ForeignScore] = {}
 
@@ -196,8 +203,55 @@ class Session:
             trunk = None if shared is None else self._load(shared, shape).backbone
             model = build_model(settings, shape, symbols, trust=self._trust, trunk=trunk)
             load_weights(self.folder / "checkpoint", {network: model})
+            if (names := self._names(network, symbols)) is not None:
+                model.permute_symbols(names)
             self._models[network] = model.to(self.device).eval()
         return self._models[network]
+
+    def _names(self, network: str, symbols: int) -> list[int] | None:
+        """Returns which symbol of the saved weights each one is, where labels came later.
+
+        Raises:
+            CheckpointError: The manifest says something else.
+        """
+        names = self._facts.get("names", {}).get(network)
+        if names is None:
+            return None
+        if not isinstance(names, list) or sorted(map(str, names)) != sorted(
+            map(str, range(symbols))
+        ):
+            raise CheckpointError(
+                f"'{self.folder / 'checkpoint' / 'manifest.json'}' is damaged: the names of "
+                f"network '{network}' are no order of its {symbols} symbols",
+                remedy="copy the run folder again from where it was made",
+            )
+        return [int(name) for name in names]
+
+    @cached_property
+    def doubt(self) -> Doubt | None:
+        """What the symbols may mean; ``None`` where that was not found out.
+
+        Raises:
+            CheckpointError: The manifest says something that is none.
+        """
+        known = self._facts.get("ambiguity")
+        if known is None:
+            return None
+        try:
+            readings = MapPosterior.from_dict(known)
+            domains = self.binding.domains
+            for group, domain in readings.domains.items():
+                if joint_domain(members(group), domains) != domain:
+                    raise ValueError(f"{group} has other symbols in the program")
+            if {n for group in readings.domains for n in members(group)} != set(self.networks):
+                raise ValueError("it is of other networks")
+        except (ValueError, KeyError) as error:
+            raise CheckpointError(
+                f"'{self.folder / 'checkpoint' / 'manifest.json'}' is damaged: {error}",
+                remedy="copy the run folder again from where it was made",
+            ) from None
+        averaging = self.spec.evaluate.ambiguity == "average"
+        return Doubt(readings, averaging, labelled=bool(self._facts.get("labelled")))
 
     def read(
         self,
@@ -232,17 +286,27 @@ class Session:
         ]
         pixels = torch.cat([one.pixels for one in images])[None]
         logits = self.logits(pixels, network)
+        predicted = log_probs(logits)
+        probabilities, doubt = predicted.exp(), ""
+        if self.doubt is not None:
+            group = members(self.doubt.group_of(network))
+            others = {n: log_probs(self.logits(pixels, n)) for n in group if n != network}
+            seen = {network: predicted, **others}
+            probabilities = self.doubt.symbols(network, seen)
+            doubt = self.doubt.words(network, seen)
         return ImageReading(
             path=", ".join(map(str, paths)),
             network=network,
             symbols=self.program.networks[network].domain,
-            probabilities=log_probs(logits)[0].exp().numpy(),
+            probabilities=probabilities[0].numpy(),
             energy=float(energy(logits)[0]),
             energy_limit=known.energy_limit,
             foreign=self._foreignness(pixels, network),
             foreign_limit=known.foreign_limit,
             done=tuple(words for one in images for words in one.done),
             pixels=torch.cat([one.pixels for one in images], dim=2).numpy(),
+            predicted=predicted[0].exp().numpy(),
+            doubt=doubt,
         )
 
     def _foreignness(self, pixels: Tensor, network: str) -> float | None:
@@ -276,22 +340,36 @@ class Session:
             "the program has several networks", expected=f"one of {', '.join(self.networks)}"
         )
 
-    def query(self, question: str) -> Answers:
-        """Answers a question such as ``addition('a.png', 'b.png', Z)``.
+    def query(
+        self,
+        question: str,
+        *,
+        fixed: Sequence[str] = (),
+        facts: Sequence[str] = (),
+        evidence: Sequence[str] = (),
+    ) -> Answers:
+        r"""Answers a question such as ``addition('a.png', 'b.png', Z)``.
 
         A variable that the program hands to a network stands for an image nobody has seen: its
         answers are the symbols that image could show, and the probability of each is that of the
         goal if it does.
 
+        Args:
+            question: The question.
+            fixed: Symbols that are set for this question, such as ``digit('a.png') = 3``.
+            facts: Facts that hold for this question, such as ``edge(a, b)``.
+            evidence: What is known to hold, or not to: ``lucky``, ``\+lucky``.
+
         Raises:
             InputError: The question cannot be read, has no solution, or an image is missing.
         """
-        return self.questions.answer(self.questions.case(question))
+        what_if = WhatIf(fixed, facts, evidence)
+        return self.questions.answer(self.questions.case(question, what_if))
 
     @cached_property
     def questions(self) -> Questions:
         """What one may ask of the run."""
-        return Questions(self.binding, self._read)
+        return Questions(self.binding, self._read, self.doubt)
 
     def generate(
         self, per_symbol: int = 10, *, steps: int = 20, seed: int = 0
@@ -324,6 +402,8 @@ class Session:
         model, shape = self.model(name), self.familiar[name].shape
         start = SymbolStart(shape, model.symbols)
         load_weights(self.folder / "checkpoint", {f"{name}.start": start})
+        if (names := self._names(name, model.symbols)) is not None:
+            start.permute_symbols(names)
         generator = torch.Generator(self.device).manual_seed(seed)
         wanted = torch.arange(model.symbols, device=self.device).repeat_interleave(per_symbol)
         images = sample_images(
@@ -346,6 +426,10 @@ class Session:
     def _repr_html_(self) -> str:
         return f"<p>Run <code>{escape(str(self.folder))}</code>, networks {self.networks}</p>"
 
+    def predict(self, network: str, pixels: Tensor) -> Tensor:
+        """Returns log p(y|x) ``(N, K)`` of images as they are, by a network alone."""
+        return log_probs(self.logits(pixels, network))
+
     def facts(self) -> dict[str, Any]:
-        """Returns where the run came from: program and seed."""
-        return {key: self._facts.get(key) for key in ("program", "seed")}
+        """Returns what the run's manifest says: program, seed, readings of the symbols."""
+        return dict(self._facts)

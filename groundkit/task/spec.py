@@ -241,6 +241,9 @@ class EvaluateSpec(Section):
     """Generated images per symbol; 0 leaves generation out."""
     sample_steps: Steps = 20
     """Largest number of SGLD steps of a generated image; it stops at an energy of real images."""
+    ambiguity: Literal["average", "pick"] = "average"
+    """Where program and data leave several meanings of the symbols: answers are averaged over all
+    of them, or take the learnt one for granted."""
 
 
 class Spec(Section):

@@ -61,6 +61,17 @@ def save_tensors(
     write_atomically(folder / _MANIFEST, json.dumps(manifest, indent=2).encode())
 
 
+def rewrite_facts(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Replaces the facts of a checkpoint, whose weights stay as they are.
+
+    Raises:
+        CheckpointError: There is no checkpoint, or it is damaged.
+        RunError: The file cannot be written.
+    """
+    manifest = {**read_manifest(folder), "facts": dict(facts)}
+    write_atomically(folder / _MANIFEST, json.dumps(manifest, indent=2).encode())
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Reads a checkpoint's facts.
 

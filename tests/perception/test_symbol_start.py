@@ -63,3 +63,13 @@ def test_it_is_restored_from_its_state():
     symbols = torch.tensor([0, 1, 2])
     for ours, theirs in zip(start.draw(symbols, rng()), other.draw(symbols, rng()), strict=True):
         assert torch.equal(ours, theirs)
+
+
+def test_renamed_starts_are_those_of_the_renamed_symbols():
+    images, logits = two_groups()
+    order = [2, 0, 1]
+    moved = SymbolStart(SHAPE, 3).fit(images, logits)
+    moved.permute_symbols(order)
+    fitted = SymbolStart(SHAPE, 3).fit(images, logits[:, order])
+    for name, tensor in fitted.state_dict().items():
+        torch.testing.assert_close(moved.state_dict()[name].abs(), tensor.abs())

@@ -102,3 +102,98 @@ def test_a_verdict_says_that_reasoning_was_not_exact() -> None:
     bounds = judge({"net": scores()}, reasoning={"mode": "bounds", "gap": 0.034})
     assert exact == judge({"net": scores()})
     assert "lower bounds, up to 0.034 below" in bounds.found and bounds.status == exact.status
+
+
+def confusion(*totals):
+    """Counts with so many images of each symbol, all of them in the first clusters."""
+    return [[total // 2, total - total // 2] + [0] * (len(totals) - 2) for total in totals]
+
+
+TWO_NETS = {
+    "count": 4,
+    "permutations": 4,
+    "learnt": {
+        "admitted": True,
+        "words": "red, no obstacle->green, obstacle",
+        "maps": {"red_net + obstacle_net": [0, 2, 1, 3]},
+    },
+}
+ROWS = {
+    "count": 9,
+    "n": 100,
+    "typical": 0.97,
+    "rows": [{"place": f"sums.csv:{line}", "log_prob": -9.0} for line in range(2, 11)],
+}
+SUGGESTED = {"suggested": [{"image": "suggested/net-1.png", "network": "net", "symbol": "1"}]}
+WRONG = {
+    "shortcut across networks": (
+        scores(0.5, 0.6), TWO_NETS, {"accuracy": 1.0}, {},
+        "shortcut", "red_net and obstacle_net satisfy the program", "net alone",
+    ),
+    "ambiguous, with the label that settles it": (
+        scores(0.0, 0.97, {"1": "2", "2": "1"}), {"count": 2, "permutations": 2}, {},
+        {"ambiguity": SUGGESTED},
+        "ambiguous", "1 as 2, 2 as 1", "A label of 1 image leaves one reading: `groundkit suggest`",
+    ),
+    "grounded by luck, with the label that settles it": (
+        scores(), {"count": 2, "permutations": 2}, {}, {"ambiguity": SUGGESTED},
+        "grounded", "97.0 %", "`groundkit label` takes it up",
+    ),
+    "names wrong": (
+        scores(0.4, 0.95, {"3": "5", "5": "3"}), PROGRAM, {}, {},
+        "renamed", "names wrong", "reground",
+    ),
+    "collapsed": (
+        scores(0.5, shares={"7": 0.0}), PROGRAM, {}, {}, "collapsed", "(7)", "prior",
+    ),
+    "imbalanced": (
+        scores(0.6, 0.65, confusion=confusion(80, 10, *[10] * 8)), PROGRAM, {}, {},
+        "imbalanced", "0 is 8 times as frequent as 1",
+        "prior_probabilities = [0.471, 0.0588, 0.0588, 0.0588, 0.0588, 0.0588, 0.0588, 0.0588, "
+        "0.0588, 0.0588]",
+    ),
+    "imbalance that was said is none": (
+        scores(0.6, 0.65, confusion=confusion(80, *[10] * 9), prior=[0.5] + [0.05] * 9),
+        PROGRAM, {}, {}, "not grounded", "Not grounded", "Train longer",
+    ),
+    "colour": (
+        scores(0.3, 0.4, colour_nmi=0.93, nmi=0.2), PROGRAM, {}, {},
+        "colour", "agreement 0.93", "image_shape = [1, HEIGHT, WIDTH]",
+    ),
+    "hard clusters": (
+        scores(0.5, 0.55, embedding_accuracy=0.6), PROGRAM, {}, {},
+        "hard clusters", "60.0 % of the symbols", "backbone",
+    ),
+    "clusters that labels could tell apart": (
+        scores(0.5, 0.55, embedding_accuracy=0.97), PROGRAM, {}, {},
+        "not grounded", "Not grounded", "Train longer",
+    ),
+    "queries right while symbols are at chance": (
+        scores(0.1, 0.2), PROGRAM, {"accuracy": 0.98}, {},
+        "shortcut", "Queries right, symbols not", "[[query]]",
+    ),
+    "few examples": (
+        scores(0.4, 0.5), PROGRAM, {"accuracy": 0.3}, {"examples": 30},
+        "too few examples", "30 for 10 symbols", "Give 200 or more",
+    ),
+    "contradictory rows": (
+        scores(0.8, 0.8), PROGRAM, {"accuracy": 0.7}, {"contradictions": ROWS},
+        "contradicted", "9 of 100", "sums.csv:2, sums.csv:3, sums.csv:4 first",
+    ),
+    "contradictory rows that did no harm": (
+        scores(), PROGRAM, {}, {"contradictions": ROWS}, "contradicted", "9 of 100", "correct",
+    ),
+    "an untrained network contradicts everything, which says nothing of the rows": (
+        scores(0.1, 0.12), PROGRAM, {"accuracy": 0.1},
+        {"contradictions": ROWS | {"count": 90, "typical": 0.01}},
+        "not grounded", "Not grounded", "Train longer",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_every_way_to_be_wrong_has_its_own_verdict(case):
+    own, identify, query, signs, status, found, advice = WRONG[case]
+    v = judge({"net": own}, identify, query, signs=signs)
+    assert v.status == status
+    assert found in v.found and advice in v.advice

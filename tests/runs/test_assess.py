@@ -42,6 +42,9 @@ class Perfect:
             row[self.known.get(image.numpy().tobytes(), 0)] = 50.0
         return rows
 
+    def embed(self, pixels):
+        return self.read(pixels)
+
     def log_probs(self, pixels):
         return self.read(pixels).log_softmax(-1)
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from groundkit.errors import CheckpointError
-from groundkit.training.weights import load_weights, read_manifest, save_weights
+from groundkit.training.weights import load_weights, read_manifest, rewrite_facts, save_weights
 
 
 def net(seed):
@@ -68,3 +68,11 @@ def test_names_of_networks_cannot_leave_the_folder(tmp_path):
     save_weights(tmp_path / "c", {"../evil": net(0)}, {})
     assert sorted(p.name for p in tmp_path.iterdir()) == ["c"]
     load_weights(tmp_path / "c", {"../evil": net(1)})
+
+
+def test_facts_are_replaced_and_weights_stay(saved):
+    before = read_manifest(saved)
+    rewrite_facts(saved, {"seed": 7})
+    after = read_manifest(saved)
+    assert after["facts"] == {"seed": 7} and after["files"] == before["files"]
+    load_weights(saved, {"net": net(1)})

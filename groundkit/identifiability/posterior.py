@@ -1,0 +1,376 @@
+"""What the symbols of trained networks may mean: the maps that are left, each with its weight.
+
+A *reading* maps every symbol that a network predicts to the symbol that it stands for. A program
+with its observations leaves several readings where it has reasoning shortcuts (Marconato et al.,
+"BEARS Make Neuro-Symbolic Models Aware of their Reasoning Shortcuts", UAI 2024, approximates the
+doubt between them by an ensemble). Here the readings are counted and weighed exactly: those that
+differ only in symbols which the goals treat alike have one weight and are kept as one, times the
+number of ways to trade these symbols.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundkit.errors import DataError, LimitError
+from groundkit.identifiability.admitted import AdmittedMaps, Knowledge
+from groundkit.identifiability.relations import IntArray
+
+FloatArray = NDArray[np.float64]
+
+MOST_LISTED = 1000
+"""Readings that are listed and weighed one by one, at most."""
+LIGHTEST = 1e-3
+"""A reading counts as left when it weighs at least this share of the heaviest one."""
+_TIE = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class MapPosterior:
+    """Readings with their weights, factored by the symbols that may trade places.
+
+    Attributes:
+        domains: Network (or several that read the same images) -> its symbols.
+        maps: (M, V) what every predicted symbol stands for, network after network; every row
+            stands for all readings that differ from it by symbols of equal label.
+        weights: (M,) weight of all these readings together; they sum to 1.
+        labels: (V,) a label for every symbol: members of a label may trade places.
+    """
+
+    domains: Mapping[str, tuple[str, ...]]
+    maps: IntArray
+    weights: FloatArray
+    labels: IntArray
+
+    @property
+    def orbit(self) -> int:
+        """Number of readings that a row stands for."""
+        _, sizes = np.unique(self.labels, return_counts=True)
+        ways: int = math.prod(math.factorial(int(size)) for size in sizes)
+        return ways
+
+    @property
+    def total(self) -> int:
+        """Number of readings that program and data do not rule out."""
+        return len(self.maps) * self.orbit
+
+    @property
+    def count(self) -> int:
+        """Number of readings left, those aside that weigh next to nothing."""
+        heavy: int = int((self.weights >= LIGHTEST * self.weights.max()).sum())
+        left: int = heavy * self.orbit
+        return left
+
+    def slices(self) -> Iterator[tuple[str, slice]]:
+        """Yields every network with the range of its symbols."""
+        start = 0
+        for network, domain in self.domains.items():
+            yield network, slice(start, start + len(domain))
+            start += len(domain)
+
+    def place(self, network: str, symbol: int) -> int:
+        """Returns the position of a network's symbol over all networks."""
+        start: int = dict(self.slices())[network].start
+        return start + symbol
+
+    def meanings(self) -> dict[str, FloatArray]:
+        """Returns network -> (K, K) probability that predicted symbol k stands for symbol s."""
+        found = {}
+        for network, part in self.slices():
+            own = self.labels[part]
+            alike = own[:, None] == own[None, :]
+            share = alike / alike.sum(axis=1, keepdims=True)
+            found[network] = np.einsum("m,mks->ks", self.weights, share[self.maps[:, part]])
+        return found
+
+    def best(self) -> dict[str, tuple[int, ...]]:
+        """Returns the heaviest reading; of several, one that leaves the most symbols in place."""
+        heaviest = np.flatnonzero(self.weights >= self.weights.max() * (1 - _TIE))
+        nearest = [self._nearest(self.maps[row]) for row in heaviest]
+        fixed = [int((one == self._identity()).sum()) for one in nearest]
+        return self.split(nearest[int(np.argmax(fixed))])
+
+    def split(self, flat: IntArray) -> dict[str, tuple[int, ...]]:
+        """Splits (V,) symbols by network."""
+        return {network: tuple(flat[part].tolist()) for network, part in self.slices()}
+
+    def _identity(self) -> IntArray:
+        return np.concatenate([np.arange(part.stop - part.start) for _, part in self.slices()])
+
+    def _starts(self) -> IntArray:
+        return np.concatenate(
+            [np.full(part.stop - part.start, part.start) for _, part in self.slices()]
+        )
+
+    def _nearest(self, row: IntArray) -> IntArray:
+        """Trades alike symbols so that as many as possible stand for themselves."""
+        starts = self._starts()
+        met = self.labels[starts + row]
+        found = np.full(len(row), -1)
+        stay = met == self.labels
+        found[stay] = self._identity()[stay]
+        for label in np.unique(met[~stay]):
+            open_ = np.flatnonzero(~stay & (met == label))
+            members = np.flatnonzero((self.labels == label) & ~stay)
+            found[open_] = members - starts[members]
+        return found
+
+    def every(self, limit: int) -> tuple[IntArray, FloatArray] | None:
+        """Lists all readings (N, V) with their weights; ``None`` where there are more."""
+        if self.total > limit:
+            return None
+        starts = self._starts()
+        rows: list[IntArray] = []
+        for row in self.maps:
+            met = self.labels[starts + row]
+            places = [np.flatnonzero(met == label) for label in np.unique(met)]
+            orders = [list(itertools.permutations(row[own].tolist())) for own in places]
+            for chosen in itertools.product(*orders):
+                moved = row.copy()
+                for own, values in zip(places, chosen, strict=True):
+                    moved[own] = values
+                rows.append(moved)
+        return np.array(rows), np.repeat(self.weights / self.orbit, self.orbit)
+
+    def sample(self, count: int, rng: np.random.Generator) -> IntArray:
+        """Draws readings (count, V) by their weights."""
+        starts = self._starts()
+        rows = self.maps[rng.choice(len(self.maps), size=count, p=self.weights)].copy()
+        for row in rows:
+            met = self.labels[starts + row]
+            for label in np.unique(met):
+                own = np.flatnonzero(met == label)
+                row[own] = rng.permutation(row[own])
+        return rows
+
+    def swaps(self) -> Iterator[tuple[str, int, int]]:
+        """Yields trades of two alike symbols that generate all of them."""
+        for network, part in self.slices():
+            own = self.labels[part]
+            for label in np.unique(own):
+                members = np.flatnonzero(own == label).tolist()
+                yield from ((network, a, b) for a, b in itertools.pairwise(members))
+
+    def given(self, network: str, symbol: int, meant: Collection[int]) -> MapPosterior:
+        """Returns what is left once it is known what a predicted symbol stands for.
+
+        Args:
+            network: The network.
+            symbol: The symbol that it predicts.
+            meant: The symbols of which one is meant.
+
+        Raises:
+            DataError: No reading is left.
+            LimitError: There are too many to list.
+        """
+        place, start = self.place(network, symbol), self.place(network, 0)
+        wanted = {start + one for one in meant}
+        labels = self.labels.copy()
+        parts: dict[int, tuple[list[int], list[int]]] = {}
+        for label in np.unique(self.labels).tolist():
+            members = np.flatnonzero(self.labels == label).tolist()
+            inside = [one for one in members if one in wanted]
+            outside = [one for one in members if one not in wanted]
+            if inside and outside:
+                parts[label] = (inside, outside)
+                labels[inside], labels[outside] = inside[0], outside[0]
+        rows: list[IntArray] = []
+        weights: list[float] = []
+        starts = self._starts()
+        for row, weight in zip(self.maps, self.weights.tolist(), strict=True):
+            if weight > 0:
+                for moved, share in _refined(row, self.labels[starts + row], parts, starts):
+                    if start + moved[place] in wanted:
+                        rows.append(moved)
+                        weights.append(weight * share)
+                        if len(rows) > 20 * MOST_LISTED:
+                            raise LimitError("too many readings of the symbols to list them")
+        if not rows:
+            domain = self.domains[network]
+            raise DataError(
+                f"no reading is left in which the networks' '{domain[symbol]}' stands for "
+                f"{' or '.join(domain[one] for one in meant)}",
+                expected="labels that agree with the program and with each other",
+                remedy="check the label; if it is right, the network mistakes this image: label "
+                "another image of the symbol",
+            )
+        total = np.array(weights)
+        return MapPosterior(self.domains, np.array(rows), total / total.sum(), labels)
+
+    def entropy(self, places: Sequence[int] | None = None) -> float:
+        """Returns how much is unknown, in nats, of what some predicted symbols stand for.
+
+        Args:
+            places: Their positions over all networks; all by default.
+        """
+        chosen = list(range(len(self.labels))) if places is None else list(places)
+        met = self.labels[self._starts() + self.maps][:, chosen]
+        patterns, which = np.unique(met, axis=0, return_inverse=True)
+        weights = np.bincount(which.reshape(-1), self.weights, minlength=len(patterns))
+        size = dict(zip(*np.unique(self.labels, return_counts=True), strict=True))
+        total = 0.0
+        for pattern, weight in zip(patterns, weights.tolist(), strict=True):
+            if weight <= 0:
+                continue
+            ways = sum(
+                math.lgamma(size[label] + 1) - math.lgamma(size[label] - met_times + 1)
+                for label, met_times in zip(*np.unique(pattern, return_counts=True), strict=True)
+            )
+            total += weight * (ways - math.log(weight))
+        return total
+
+    def ask(self, among: Collection[int] | None = None) -> list[tuple[str, int]]:
+        """Finds few predicted symbols of which one has to know what they stand for.
+
+        Greedy by expected information, then without those that the others made needless.
+
+        Args:
+            among: Positions, over all networks, of the symbols to choose from; all by default.
+
+        Returns:
+            Network and symbol of each; once all are known, one reading is left (as far as these
+            symbols can tell).
+        """
+        open_ = list(range(len(self.labels)) if among is None else sorted(among))
+        settled = self.entropy(open_) - 1e-9
+        if settled <= 0:
+            return []
+        chosen: list[int] = []
+        known = 0.0
+        while known < settled:
+            rest = [place for place in open_ if place not in chosen]
+            gains = [self.entropy([*chosen, place]) for place in rest]
+            chosen.append(rest[int(np.argmax(np.round(gains, 9)))])
+            known = max(gains)
+        for place in list(chosen[:-1]):
+            fewer = [other for other in chosen if other != place]
+            if self.entropy(fewer) >= settled:
+                chosen = fewer
+        where = [
+            (network, symbol)
+            for network, domain in self.domains.items()
+            for symbol in range(len(domain))
+        ]
+        return [where[place] for place in chosen]
+
+    def renamed(self, moved: Mapping[str, Sequence[int]]) -> MapPosterior:
+        """Returns the same readings once predicted symbols go by other names.
+
+        Args:
+            moved: Network -> the new name of every predicted symbol.
+        """
+        order = np.concatenate(
+            [part.start + np.argsort(moved[network]) for network, part in self.slices()]
+        )
+        return replace(self, maps=self.maps[:, order])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything as JSON-able values."""
+        return {
+            "networks": {network: list(domain) for network, domain in self.domains.items()},
+            "maps": self.maps.tolist(),
+            "weights": self.weights.tolist(),
+            "labels": self.labels.tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> MapPosterior:
+        """Reads what :meth:`to_dict` returned.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        try:
+            domains = {str(name): tuple(map(str, own)) for name, own in values["networks"].items()}
+            found = cls(
+                domains,
+                np.array(values["maps"], dtype=np.int64),
+                np.array(values["weights"], dtype=np.float64),
+                np.array(values["labels"], dtype=np.int64),
+            )
+        except (KeyError, TypeError, AttributeError, OverflowError) as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from None
+        found._check()
+        return found
+
+    def _check(self) -> None:
+        width = sum(map(len, self.domains.values()))
+        count = len(self.weights)
+        if self.maps.shape != (count, width) or self.labels.shape != (width,) or not count:
+            raise ValueError("maps, weights and labels do not fit the networks")
+        if not (self.weights >= 0).all() or abs(self.weights.sum() - 1) > _TIE:
+            raise ValueError("the weights are no distribution")
+        for _, part in self.slices():
+            size = part.stop - part.start
+            if not (np.sort(self.maps[:, part], axis=1) == np.arange(size)).all():
+                raise ValueError("a map is no permutation")
+            own = self.labels[part] - part.start
+            inside = (own >= 0) & (own <= np.arange(size))
+            if not inside.all() or (own[own] != own).any():
+                raise ValueError("the labels are not those of symbols")
+
+
+def _refined(
+    row: IntArray,
+    met: IntArray,
+    parts: Mapping[int, tuple[list[int], list[int]]],
+    starts: IntArray,
+) -> Iterator[tuple[IntArray, float]]:
+    """Yields a row by which of its places take which part of a label, each with its share."""
+    places = {label: np.flatnonzero(met == label).tolist() for label in parts}
+    choices = [
+        itertools.combinations(places[label], len(inside)) for label, (inside, _) in parts.items()
+    ]
+    ways = math.prod(math.comb(len(places[label]), len(parts[label][0])) for label in parts)
+    for chosen in itertools.product(*choices):
+        moved = row.copy()
+        for own, (label, (inside, outside)) in zip(chosen, parts.items(), strict=True):
+            rest = [place for place in places[label] if place not in own]
+            for open_, values in ((list(own), inside), (rest, outside)):
+                moved[open_] = np.array(values) - starts[open_]
+        yield moved, 1.0 / ways
+
+
+def weigh_maps(
+    maps: AdmittedMaps,
+    known: Knowledge,
+    log_likelihood: Callable[[Mapping[str, tuple[int, ...]]], float] | None = None,
+    *,
+    apart: Collection[str] = (),
+    limit: int = MOST_LISTED,
+) -> MapPosterior:
+    """Weighs the readings that agree with what is known, all alike before the data is seen.
+
+    Args:
+        maps: The maps that some goals admit.
+        known: Combinations of predicted symbols that have to keep their answers.
+        log_likelihood: Log-likelihood of the data under a reading by network; it has to be the
+            same for readings that differ by interchangeable symbols. Absent, all weigh the same.
+        apart: Networks of which no two symbols are taken to be interchangeable.
+        limit: Most readings that are weighed one by one.
+
+    Raises:
+        LimitError: There are more.
+    """
+    rows, labels = maps.representatives(known, limit=limit, apart=apart)
+    free = np.concatenate(
+        [
+            np.full(part.stop - part.start, name in maps.free)
+            for name, part in maps.variables.slices()
+        ]
+    )
+    domains = {name: tuple(maps.domains[name]) for name in maps.free}
+    moved = np.cumsum(free) - 1  # labels are positions: they move as observed networks are left out
+    whole = MapPosterior(domains, rows[:, free], np.ones(len(rows)), moved[labels[free]])
+    scores = np.zeros(len(rows))
+    if log_likelihood is not None and len(rows) > 1:
+        scores = np.array([log_likelihood(whole.split(row)) for row in whole.maps])
+    weights = np.exp(scores - scores.max())
+    return MapPosterior(domains, whole.maps, weights / weights.sum(), whole.labels)

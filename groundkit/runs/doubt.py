@@ -1,0 +1,184 @@
+"""Answers under every reading of the symbols that program and data leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from groundkit.identifiability.images import joint, members
+from groundkit.identifiability.posterior import FloatArray, MapPosterior
+from groundkit.identifiability.relations import IntArray
+from groundkit.runs.readings import average, joint_symbols, reread
+
+MOST_READINGS = 2000
+"""Readings that an answer is averaged over; of more, so many are drawn."""
+_SAME = 1e-9
+_SHOWN = 3
+_MENTIONED = 0.01
+
+Evaluate = Callable[[Mapping[str, Mapping[str, Tensor]]], Tensor]
+"""Maps input -> network -> (B, K) log-probabilities to (B, ...) probabilities of answers."""
+Seen = Mapping[str, tuple[str, Mapping[str, Tensor]]]
+"""Input -> name of the networks that read it, and their (1, K) log-probabilities."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """The readings of a run's symbols, to answer under.
+
+    Attributes:
+        readings: The readings with their weights.
+        averaging: Whether answers are averaged over them, or the learnt one is taken.
+        labelled: Whether labels came after training: the heaviest reading is then taken for the
+            learnt one.
+    """
+
+    readings: MapPosterior
+    averaging: bool = True
+    labelled: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Whether answers are averaged over several readings."""
+        return self.averaging and self.readings.count > 1
+
+    @cached_property
+    def _meanings(self) -> dict[str, FloatArray]:
+        return self.readings.meanings()
+
+    @cached_property
+    def _picked(self) -> Mapping[str, Sequence[int]]:
+        if self.labelled:
+            return self.readings.best()
+        return {name: range(len(domain)) for name, domain in self.readings.domains.items()}
+
+    def group_of(self, network: str) -> str:
+        """Returns the name of the networks that read the same images as this one."""
+        return next(name for name in self.readings.domains if network in members(name))
+
+    def symbols(self, network: str, logs: Mapping[str, Tensor]) -> Tensor:
+        """Returns ``(N, K)`` probabilities of a network's symbols.
+
+        Args:
+            network: The network.
+            logs: Predictions of all networks that read the same images.
+        """
+        group = self.group_of(network)
+        if self.open:
+            return average(logs, group, self._meanings[group])[network].exp()
+        return reread(logs, group, self._picked[group])[network].exp()
+
+    def words(self, network: str, logs: Mapping[str, Tensor]) -> str:
+        """Says what the program cannot tell about one image; empty where it can."""
+        group = self.group_of(network)
+        if not self.open:
+            return ""
+        row = self._meanings[group][int(joint_symbols(logs, group)[0])]
+        domain = self.readings.domains[group]
+        options = [k for k in np.argsort(-row, kind="stable").tolist() if row[k] >= _MENTIONED]
+        if len(options) < 2:
+            return ""
+        shares = [float(row[k]) for k in options]
+        names = [f"({domain[k]})" if joint(group) else domain[k] for k in options]
+        if len(names) > _SHOWN + 1:
+            listed = f"{', '.join(names[:_SHOWN])} or one of {len(names) - _SHOWN} others"
+        else:
+            listed = f"{', '.join(names[:-1])} or {names[-1]}"
+        if max(shares) - min(shares) < _MENTIONED:
+            return f"{listed}, {shares[0]:.2g} each: the program cannot tell"
+        return f"{listed} ({shares[0]:.0%} the first): the program cannot tell"
+
+    def answer(self, seen: Seen, evaluate: Evaluate) -> tuple[Tensor, str]:
+        """Answers a question jointly for all its images.
+
+        Args:
+            seen: The question's images as the networks predict them.
+            evaluate: Answers it for batches of predictions.
+
+        Returns:
+            The probabilities of the answers, averaged, and over what in words.
+        """
+        if not self.open or not seen:
+            return evaluate(_under(seen, self._picked))[0], ""
+        maps, weights, how = self._listed(seen, evaluate)
+        total: Tensor | None = None
+        for row, weight in zip(maps, weights.tolist(), strict=True):
+            found = weight * evaluate(_under(seen, self.readings.split(row)))[0]
+            total = found if total is None else total + found
+        assert total is not None  # there is a reading
+        return total, f"averaged over {how} of the symbols that program and data leave"
+
+    def likeliest(self, seen: Seen, chance: Evaluate) -> dict[str, Mapping[str, Tensor]]:
+        """Reads a question's images as the reading says that does most for an answer.
+
+        Args:
+            seen: The images.
+            chance: Gives the probability of the answer, ``(B,)``.
+        """
+        if not self.open or not seen:
+            return _under(seen, self._picked)
+        maps, weights, _ = self._listed(seen, chance)
+        shares = [
+            float(weight * chance(_under(seen, self.readings.split(row)))[0])
+            for row, weight in zip(maps, weights.tolist(), strict=True)
+        ]
+        return _under(seen, self.readings.split(maps[int(np.argmax(shares))]))
+
+    def _listed(self, seen: Seen, evaluate: Evaluate) -> tuple[IntArray, FloatArray, str]:
+        """Chooses the readings that have to be asked."""
+        readings, number = self.readings, self.readings.count
+        all_of = f"the {number:,} readings"
+        if readings.orbit == 1 or self._indifferent(seen, evaluate):
+            kept = readings.weights > 0
+            return readings.maps[kept], readings.weights[kept], all_of
+        every = readings.every(MOST_READINGS)
+        if every is not None:
+            return *every, all_of
+        drawn = readings.sample(MOST_READINGS, np.random.default_rng(0))
+        weights = np.full(len(drawn), 1 / len(drawn))
+        return drawn, weights, f"{len(drawn):,} readings drawn from the {number:,}"
+
+    def _indifferent(self, seen: Seen, evaluate: Evaluate) -> bool:
+        """Whether the question is answered alike whichever alike symbols trade places.
+
+        An answer is a polynomial in the probabilities of the symbols, linear in those of each
+        image: two such are the same when they agree at random points.
+        """
+        if any(joint(group) for group, _ in seen.values()):
+            return False
+        rng = np.random.default_rng(0)
+        points = {
+            name: (
+                group,
+                {
+                    n: torch.from_numpy(np.log(rng.dirichlet(np.ones(t.shape[1]), 3)))
+                    for n, t in logs.items()
+                },
+            )
+            for name, (group, logs) in seen.items()
+        }
+        plain = evaluate(_under(points, None))
+        groups = {group for group, _ in seen.values()}
+        for network, first, second in self.readings.swaps():
+            if network not in groups:
+                continue
+            moved = {g: list(range(len(d))) for g, d in self.readings.domains.items()}
+            moved[network][first], moved[network][second] = second, first
+            if not torch.allclose(evaluate(_under(points, moved)), plain, rtol=_SAME, atol=_SAME):
+                return False
+        return True
+
+
+def _under(
+    seen: Seen, reading: Mapping[str, Sequence[int]] | None
+) -> dict[str, Mapping[str, Tensor]]:
+    """Reads a question's images under one reading."""
+    return {
+        name: logs if reading is None else reread(logs, group, reading[group])
+        for name, (group, logs) in seen.items()
+    }

@@ -1,0 +1,374 @@
+"""Few labels that settle what a run's symbols stand for: which to ask for, and taking them up."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from groundkit.errors import CheckpointError, DataError, InputError, NetworkError, choose_from
+from groundkit.evaluate.calibration import reliability
+from groundkit.evaluate.symbols import score_grounding
+from groundkit.files import make_folder, read_text, write_atomically
+from groundkit.identifiability.images import factored, members
+from groundkit.identifiability.posterior import FloatArray, MapPosterior
+from groundkit.runs.ambiguity import Predict, meanings_of
+from groundkit.runs.assess import assess_queries, held_out_images
+from groundkit.runs.readings import average, joint_certainty, joint_symbols
+from groundkit.runs.session import Session, open_run
+from groundkit.symbols import Values
+from groundkit.task.task import Task
+from groundkit.training.weights import rewrite_facts
+
+_WRITABLE = (1, 3)
+_DIGITS = 6
+_TIE = 0.05
+FOLDER = "suggested"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An image to label.
+
+    Attributes:
+        image: Its file in the run's folder.
+        network: The networks that read it.
+        symbol: The symbol that they give it, a name that may be wrong.
+    """
+
+    image: str
+    network: str
+    symbol: str
+
+    def to_dict(self) -> dict[str, str]:
+        """Returns it as JSON-able values."""
+        return {"image": self.image, "network": self.network, "symbol": self.symbol}
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What `suggest` and `label` say of a run.
+
+    Attributes:
+        run: The run's folder.
+        maps: Number of readings left; ``None`` where that is not known.
+        asked: Images whose labels leave one.
+        accuracy: Network -> share of held-out images that are right, after labels.
+        reason: Why nothing is known.
+    """
+
+    run: Path
+    maps: int | None
+    asked: tuple[Asked, ...] = ()
+    accuracy: dict[str, float | None] = field(default_factory=dict)
+    reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything as JSON-able values."""
+        return {
+            "maps": self.maps,
+            "suggested": [one.to_dict() for one in self.asked],
+            "accuracy": self.accuracy,
+            "reason": self.reason,
+        }
+
+    def __str__(self) -> str:
+        lines = [
+            f"{name}: {share:.1%} of the held-out images get their symbol"
+            for name, share in self.accuracy.items()
+            if share is not None
+        ]
+        if self.maps is None:
+            return "\n".join([*lines, f"nothing to suggest: {self.reason}"])
+        if self.maps == 1:
+            return "\n".join([*lines, "one reading of the symbols is left: no label is needed"])
+        lines.append(f"{self.maps:,} readings of the symbols are left")
+        if not self.asked:
+            return "\n".join([*lines, "no image tells them apart"])
+        lines.append("labels of these images leave one:")
+        lines += [f"  {self.run / one.image} ({one.network})" for one in self.asked]
+        pairs = " ".join(f"{self.run / one.image} SYMBOL" for one in self.asked)
+        return "\n".join([*lines, f"next: groundkit label {self.run} {pairs}"])
+
+
+def settled_scores(
+    task: Task, found: MapPosterior | str | None, predict: Predict, folder: Path
+) -> dict[str, Any] | None:
+    """Returns ``ambiguity`` of ``metrics.json``; writes the images to label into a folder.
+
+    Args:
+        task: The run's task.
+        found: The readings that are left, or why they are not known.
+        predict: The trained networks.
+        folder: The run's folder.
+    """
+    if found is None:
+        return None
+    if isinstance(found, str):
+        return {"maps": None, "concept_ece": None, "suggested": [], "reason": found}
+    errors, plain = {}, {}
+    for group in found.domains:
+        for network in members(group):
+            images = held_out_images(task, network)
+            truth = images.labels
+            if truth is None or (truth < 0).all():
+                continue
+            logs = {n: predict(n, images.pixels).double().cpu() for n in members(group)}
+            mixed = average(logs, group, found.meanings()[group])[network].exp().numpy()
+            known = truth >= 0
+            errors[network] = reliability(truth[known], _without_ties(mixed[known])).ece
+            plain[network] = reliability(truth[known], logs[network].exp().numpy()[known]).ece
+    return {
+        "maps": found.count,
+        "admitted": found.total,
+        "concept_ece": float(np.mean(list(errors.values()))) if errors else None,
+        "concept_ece_pick": float(np.mean(list(plain.values()))) if plain else None,
+        "meanings": _meanings(found),
+        "suggested": [one.to_dict() for one in ask_for(task, found, predict, folder)],
+    }
+
+
+def _without_ties(probs: FloatArray) -> FloatArray:
+    """Keeps the first of every image's likeliest symbols ``(N, K)``, the nearly equal ones too.
+
+    Which of two symbols is ahead by next to nothing says which map was learnt, not which symbol
+    is shown: all images would be right, or all wrong, where each is in doubt.
+    """
+    close = probs >= probs.max(axis=1, keepdims=True) - _TIE
+    first = close.argmax(axis=1)[:, None]
+    kept = np.zeros_like(probs)
+    np.put_along_axis(kept, first, np.take_along_axis(probs, first, axis=1), axis=1)
+    return kept
+
+
+def _meanings(found: MapPosterior) -> dict[str, dict[str, dict[str, float]]]:
+    """Returns network -> predicted symbol -> the symbols that it may stand for."""
+    return {
+        group: {
+            domain[k]: {
+                domain[s]: round(float(share), _DIGITS)
+                for s, share in enumerate(row)
+                if share >= 10**-_DIGITS
+            }
+            for k, row in enumerate(found.meanings()[group])
+        }
+        for group, domain in found.domains.items()
+    }
+
+
+def ask_for(task: Task, found: MapPosterior, predict: Predict, folder: Path) -> tuple[Asked, ...]:
+    """Chooses the images whose labels leave one reading and writes them into a folder.
+
+    For each symbol whose meaning has to be known, the image is the held-out one that is given it
+    most certainly.
+    """
+    if found.total == 1:
+        return ()
+    shown: dict[int, Tensor] = {}
+    for group in found.domains:
+        for split in (1, 0):
+            for symbol, pixels in _most_certain(task, group, split, predict).items():
+                shown.setdefault(found.place(group, symbol), pixels)
+    asked = []
+    for group, symbol in found.ask(shown):
+        name = found.domains[group][symbol]
+        file = Path(FOLDER) / f"{_plain(group)}-{_plain(name)}.png"
+        make_folder(folder / FOLDER)
+        _write(shown[found.place(group, symbol)], folder / file)
+        asked.append(Asked(str(file), group, name))
+    return tuple(asked)
+
+
+def _most_certain(task: Task, group: str, split: int, predict: Predict) -> dict[int, Tensor]:
+    """Returns the image of every (joint) symbol that is given it most certainly."""
+    first = members(group)[0]
+    if any(len(call) > 1 for goal in task.goals for call in goal.reasoner.slots.get(first, ())):
+        return {}  # several images stacked, which no one file can hold
+    pixels = held_out_images(task, first).pixels if split else task.pool(first)
+    if pixels.shape[1] not in _WRITABLE:
+        return {}
+    logs = {n: predict(n, pixels).double().cpu() for n in members(group)}
+    certain = joint_certainty(logs, group)
+    given = certain.argmax(1)
+    return {
+        k: pixels[int(torch.where(given == k, certain[:, k], -np.inf).argmax())]
+        for k in sorted(set(given.tolist()))
+    }
+
+
+def _write(pixels: Tensor, path: Path) -> None:
+    array = pixels.numpy()
+    picture = Image.fromarray(array[0] if len(array) == 1 else np.moveaxis(array, 0, -1))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    write_atomically(path, buffer.getvalue())
+
+
+def _plain(name: str) -> str:
+    return "".join(c if c.isascii() and c.isalnum() else "-" for c in name)
+
+
+def suggest(run: Path | str, *, trust: bool = False, device: str = "auto") -> Settled:
+    """Names the fewest images of a run whose labels leave one reading of its symbols.
+
+    Args:
+        run: The run's folder.
+        trust: Allow the program to run Python code.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        InputError: It is no finished run.
+    """
+    session = open_run(run, trust=trust, device=device)
+    if session.doubt is None:
+        reason = (_metrics(session.folder).get("ambiguity") or {}).get("reason")
+        return Settled(session.folder, None, reason=reason or "the run has no program")
+    readings = session.doubt.readings
+    asked: tuple[Asked, ...] = ()
+    if readings.count > 1:
+        asked = ask_for(session.task, readings, session.predict, session.folder)
+    return Settled(session.folder, readings.count, asked)
+
+
+def label(
+    run: Path | str,
+    labels: Sequence[tuple[Path | str, str]],
+    *,
+    network: str | None = None,
+    trust: bool = False,
+    device: str = "auto",
+) -> Settled:
+    """Takes up labels of a few images: networks are renamed, and nothing is trained.
+
+    Args:
+        run: The run's folder.
+        labels: Image files with their symbols.
+        network: The network whose symbols they are; several networks that read one image have
+            joint symbols, such as ``"red, no obstacle"``.
+        trust: Allow the program to run Python code.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        DataError: An image or a symbol is wrong, or the labels contradict program or each other.
+        CheckpointError: It is no finished run, or its readings are not known.
+    """
+    session = open_run(run, trust=trust, device=device)
+    if session.doubt is None:
+        raise CheckpointError(
+            f"the meanings of the symbols of '{session.folder}' are not known",
+            expected="a run of a program whose readings could be listed",
+            remedy="train with labels: [networks.NAME.labels] file",
+        )
+    readings = session.doubt.readings
+    noted: list[dict[str, str]] = list(session.facts().get("labelled") or [])
+    for image, symbol in labels:
+        group, known = _known(session, readings, network, symbol)
+        predicted = _predicted(session, group, image)
+        try:
+            readings = readings.given(group, predicted, known)
+        except DataError as error:
+            error.found = f"the label {symbol} of '{image}' cannot be: {error.found}"
+            raise
+        noted.append({"image": str(image), "network": group, "symbol": symbol})
+    names, readings = _renamed(session, readings)
+    facts = {**session.facts(), "ambiguity": readings.to_dict(), "labelled": noted}
+    rewrite_facts(session.folder / "checkpoint", {**facts, "names": names})
+    return _measured(open_run(run, trust=trust, device=device))
+
+
+def _known(
+    session: Session, readings: MapPosterior, network: str | None, symbol: str
+) -> tuple[str, list[int]]:
+    """Finds the networks of a label, and the (joint) symbols that it may mean."""
+    groups = list(readings.domains)
+    if network is None and len(groups) > 1:
+        raise NetworkError(
+            "the program has several networks",
+            expected=f"--network, one of {', '.join(groups)}",
+        )
+    name = network or groups[0]
+    if name in readings.domains:
+        domain = readings.domains[name]
+        return name, [Values(domain).position(symbol, f"symbol of network '{name}'")]
+    if name not in session.networks:
+        raise NetworkError(
+            f"the run has no network '{name}'", remedy=choose_from(name, session.networks)
+        )
+    domains = session.binding.domains
+    place = Values(domains[name]).position(symbol, f"symbol of network '{name}'")
+    group = next(group for group in groups if name in members(group))
+    return group, meanings_of(domains, group, {name: place})
+
+
+def _predicted(session: Session, group: str, image: Path | str) -> int:
+    """Returns the (joint) symbol that networks give an image, whatever it stands for."""
+    logs = {}
+    for name in members(group):
+        (reading,) = session.read([image], name)
+        assert reading.predicted is not None  # what a session reads has it
+        logs[name] = torch.from_numpy(np.log(reading.predicted.clip(1e-300)))[None]
+    return int(joint_symbols(logs, group)[0])
+
+
+def _renamed(session: Session, readings: MapPosterior) -> tuple[dict[str, list[int]], MapPosterior]:
+    """Renames symbols by the heaviest reading, where it is one of each network by itself."""
+    names: dict[str, list[int]] = dict(session.facts().get("names") or {})
+    best = readings.best()
+    moved = factored(best, session.binding.domains)
+    if moved is None:
+        return names, readings
+    for network, own in moved.items():
+        before = names.get(network, list(range(len(own))))
+        names[network] = [before[old] for old in np.argsort(own).tolist()]
+    return names, readings.renamed(best)
+
+
+def _measured(session: Session) -> Settled:
+    """Measures a run's symbols and queries anew, where its data is there, and notes them."""
+    assert session.doubt is not None  # label has looked
+    readings, folder = session.doubt.readings, session.folder
+    metrics = _metrics(folder)
+    accuracy: dict[str, float | None] = {}
+    asked: tuple[Asked, ...] = ()
+    try:
+        task = session.task
+        found = settled_scores(task, readings, session.predict, folder)
+        for name in session.networks:
+            images = held_out_images(task, name)
+            probs = session.predict(name, images.pixels).double().exp().cpu().numpy()
+            scores = score_grounding(images.labels, probs, task.domains[name])
+            accuracy[name] = scores.accuracy
+            metrics.setdefault("networks", {}).setdefault(name, {})["grounding"] = scores.to_dict()
+        learners = {name: session.learner(name) for name in session.networks}
+        metrics["query"] = assess_queries(task, learners, task.held_out)
+        assert found is not None  # there are readings
+        asked = tuple(Asked(**one) for one in found["suggested"])
+    except InputError:  # the data is gone: the labels stand, and nothing is measured
+        found = {"maps": readings.count, "admitted": readings.total, "suggested": []}
+    metrics["ambiguity"] = {**found, "labelled": session.facts().get("labelled")}
+    if len(session.networks) == 1 and accuracy:
+        metrics["grounding"] = metrics["networks"][session.networks[0]]["grounding"]
+    write_atomically(folder / "metrics.json", json.dumps(metrics, indent=2).encode())
+    return Settled(folder, readings.count, asked, accuracy)
+
+
+def _metrics(folder: Path) -> dict[str, Any]:
+    """Reads a run's metrics; what cannot be read counts as empty."""
+    try:
+        found = json.loads(read_text(folder / "metrics.json", error=CheckpointError, within=folder))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def predict_with(learners: Mapping[str, Any]) -> Predict:
+    """Returns what trained networks make of images."""
+    return lambda name, pixels: learners[name].log_probs(pixels)
