@@ -68,6 +68,7 @@ class _Entry(_Strict):
     evidence: Number
     evidence_parts: Many[_Part]
     seconds: float
+    shared: Many[str] = []
     circuit: _Arrays
     compiled: _How
 
