@@ -21,8 +21,8 @@ from groundkit.errors import GroundkitError
 from groundkit.identifiability.identification import Identification
 from groundkit.identifiability.identify import identify
 from groundkit.identifiability.relations import Relation
-from groundkit.runs.assess import identify_task
 from groundkit.runs.check import read_task
+from groundkit.runs.identify import identify_task
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE.parent / "programs"
@@ -63,7 +63,7 @@ def program_rows() -> str:
         start = time.perf_counter()
         try:
             task = read_task(path.with_suffix(".pl"))
-            task.reasoner.support()
+            task.goals[0].reasoner.support()
             before = time.perf_counter() - start
             found = identify_task(task)
         except GroundkitError as error:

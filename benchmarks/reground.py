@@ -22,6 +22,7 @@ from torch import Tensor
 
 from groundkit.circuit.reasoner import Reasoner, build_reasoner
 from groundkit.naming.relabelling import Regrounder
+from groundkit.naming.scorers import Queries
 from groundkit.program.goal import parse_goal
 from groundkit.program.source import parse_program
 from groundkit.runs.check import read_task
@@ -42,7 +43,8 @@ class Case:
 def written(name: str) -> Case:
     """A program of programs/."""
     task = read_task(PROGRAMS / f"{name}.pl")
-    return Case(name, task.reasoner, {n: task.roles.domains[n] for n in task.reasoner.slots})
+    reasoner = task.goals[0].reasoner
+    return Case(name, reasoner, {n: task.domains[n] for n in reasoner.slots})
 
 
 def wide(size: int, calls: int) -> Case:
@@ -101,17 +103,17 @@ def predictions(
 
 def row(case: Case, seeds: int, accuracy: float) -> str:
     """A row of the table."""
-    search = Regrounder(case.reasoner, case.domains)
+    search = Regrounder([case.reasoner], case.domains)
     seconds, right, likelier, method = [], 0, 0, ""
     for seed in range(seeds):
         rng = np.random.default_rng(seed)
         log_probs, answers, back = predictions(case, 1000, accuracy, rng)
         start = time.perf_counter()
-        found = search(log_probs, answers, rng=rng)
+        found = search([Queries(log_probs, answers)], rng=rng)
         seconds.append(time.perf_counter() - start)
         right += dict(found.permutations) == back
         renamed = {n: values[..., list(back[n])] for n, values in log_probs.items()}
-        true = search(renamed, answers, rng=rng, budget=1).before
+        true = search([Queries(renamed, answers)], rng=rng, budget=1).before
         likelier += found.after >= true - 1e-9
         method = found.method
     print(case.name, accuracy, right, f"{np.median(seconds):.2f} s", flush=True)

@@ -14,7 +14,7 @@ Before training:
     :func:`plan_program` says what training will cost, as ``groundkit plan``;
     :func:`identify` counts the groundings that the program admits;
     :func:`load_data` gives the images of a data set of ``groundkit datasets``, and
-    :func:`load_ood` images that lie outside of one.
+    :func:`load_ood` images that lie outside of one; :func:`register_source` adds one's own.
 
 A run and what one asks it:
     :func:`run` trains, evaluates and writes the run's folder;
@@ -22,6 +22,10 @@ A run and what one asks it:
     :func:`query` answers a goal on image files, :func:`explain` says why;
     :func:`evaluate` measures a run again, :func:`sample` generates images by symbol;
     :func:`compare` puts runs side by side.
+
+In one's own torch code:
+    :class:`NeuralProgram` is a goal with one's own networks: a loss, and answers;
+    :class:`ProgramLayer` is a goal over log-probabilities: answers, evidence, posteriors.
 
 On arrays, in the manner of scikit-learn:
     :class:`Grounder` trains on images and observed symbols and predicts symbols;

@@ -4,10 +4,13 @@ from . import errors as errors
 from .cli.starters import write_starter as write_starter
 from .data.sources import load_data as load_data
 from .data.sources import load_ood as load_ood
+from .data.sources import register_source as register_source
 from .deepproblog.tensors import TensorProgram as TensorProgram
 from .demo.page import demo as demo
 from .estimators.grounder import Grounder as Grounder
 from .estimators.symbol_perception import SymbolPerception as SymbolPerception
+from .layer.neural_program import NeuralProgram as NeuralProgram
+from .layer.program_layer import ProgramLayer as ProgramLayer
 from .runs.check import check_program as check_program
 from .runs.commands import compare as compare
 from .runs.commands import evaluate as evaluate

@@ -201,7 +201,7 @@ def datasets(
         for card in cards:
             typer.echo(f"{card['name']} ({'there' if card['available'] else 'not there'})")
             typer.echo(f"  {card['summary']}")
-            typer.echo(f"  from {card['origin']}")
+            typer.echo(f"  source: {card['origin']}")
             if not card["available"]:
                 typer.echo(f"  get it: {card['get']}")
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from groundkit.data.images import ImageSet, labelling
+from groundkit.data.images import Attribute, ImageSet, labelling
 from groundkit.errors import DataError, Location, NetworkError, choose_from
 from groundkit.symbols import Values
 from groundkit.symbols import plain as plain_text
@@ -167,7 +167,11 @@ def restrict(
                 f"'{images.name}' has no labels to draw examples of network '{network}' from",
                 remedy="name a labelled data set, or give examples in [examples] file = ...",
             )
-        own = labelling(images, domain, (attributes or {}).get(network))
+        wanted = (attributes or {}).get(network)
+        if images.labels is None or images.attributes or wanted is not None:
+            own = labelling(images, domain, wanted)
+        else:
+            own = Attribute(images.labels, images.classes)
         classes = domain_classes(network, domain, own.classes, images.name)
         position = np.full(len(own.classes), UNKNOWN, dtype=np.int64)
         position[classes] = np.arange(len(domain))

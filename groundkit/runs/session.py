@@ -190,7 +190,9 @@ class Session:
         if network not in self._models:
             symbols = len(self.program.networks[network].domain)
             settings = self.spec.network(network)
-            model = build_model(settings, shape, symbols, trust=self._trust)
+            shared = self.binding.trunk_of(network)
+            trunk = None if shared is None else self._load(shared, shape).backbone
+            model = build_model(settings, shape, symbols, trust=self._trust, trunk=trunk)
             load_weights(self.folder / "checkpoint", {network: model})
             self._models[network] = model.to(self.device).eval()
         return self._models[network]

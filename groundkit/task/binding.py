@@ -30,6 +30,7 @@ from groundkit.task.roles import (
     check_variables,
     find_roles,
     given_variables,
+    shared_trunk,
 )
 from groundkit.task.spec import ExamplesSpec, QuerySpec, Spec, line_of
 from groundkit.task.templates import Template, flatten, shaped_program
@@ -208,6 +209,10 @@ class Binding:
                 )
         given = given_variables(self.program, self.spec, goal, examples.inputs, query.answers)
         return BoundQuery(number, query, examples, goal, drawn, given, key)
+
+    def trunk_of(self, network: str) -> str | None:
+        """Returns the network whose backbone a network shares, ``None`` where it has its own."""
+        return shared_trunk(self.spec.network(network).backbone)
 
     def declare(self, signatures: Iterable[str]) -> None:
         """Says which predicates examples give facts of, before any shape is compiled."""

@@ -12,6 +12,8 @@ from groundkit.program.goal import Goal
 from groundkit.program.source import Program
 from groundkit.task.spec import Spec
 
+SHARED = "shared:"
+"""What a backbone begins with that is another network's."""
 OBSERVED = "observed"
 """The backbone of a network that reads observed symbols."""
 
@@ -46,6 +48,7 @@ def check_networks(program: Program, spec: Spec, file: Path, at: Locate) -> None
                 remedy=choose_from(name, networks),
                 at=at("networks", name),
             )
+        _check_trunk(name, program, spec, at)
         prior = settings.perception.prior_probabilities
         if prior is not None and len(prior) != len(networks[name].domain):
             raise SpecError(
@@ -54,6 +57,33 @@ def check_networks(program: Program, spec: Spec, file: Path, at: Locate) -> None
                 f"{networks[name].location}",
                 at=at("networks", name, "perception", "prior_probabilities"),
             )
+
+
+def shared_trunk(backbone: str) -> str | None:
+    """Returns the network whose backbone is meant by ``shared:NAME``."""
+    return backbone.removeprefix(SHARED) if backbone.startswith(SHARED) else None
+
+
+def _check_trunk(name: str, program: Program, spec: Spec, at: Locate) -> None:
+    """A network shares the backbone of another one that has its own."""
+    other = shared_trunk(spec.network(name).backbone)
+    if other is None:
+        return
+    own = [
+        one
+        for one in program.networks
+        if one != name
+        and shared_trunk(spec.network(one).backbone) is None
+        and spec.network(one).backbone != OBSERVED
+    ]
+    if other not in own:
+        raise SpecError(
+            f"networks.{name}.backbone is 'shared:{other}', and '{other}' has no backbone of its "
+            "own to share",
+            expected="a network of the program with a backbone such as convnet",
+            remedy=choose_from(other, own),
+            at=at("networks", name, "backbone"),
+        )
 
 
 def check_variables(

@@ -127,6 +127,9 @@ class NetworkSpec(Section):
     fast where the hardware has it."""
     data: str | None = None
     """Data set of this network's images, when not that of ``[examples]``."""
+    attribute: str | None = None
+    """Which labels of the images this network's symbols are, where the data set has several: their
+    ``shape``, say. By default those that have all its symbols."""
     image_shape: tuple[Channels, Side, Side] | None = None
     """Channels (1 grey, 3 colour; 2 and 4 with opacity), height and width that images are brought
     to, those of a data set and the user's own; by default those of the data set."""

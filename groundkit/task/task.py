@@ -327,7 +327,11 @@ class Task:
         images = source.train if split == _TRAIN else source.test
         if query is None and images.labels is None and not images.attributes:
             return dict.fromkeys(group, images)
-        return restrict({name: self.domains[name] for name in group}, images)
+        return restrict(
+            {name: self.domains[name] for name in group},
+            images,
+            {name: self.spec.network(name).attribute for name in group},
+        )
 
     def pool(self, network: str) -> Tensor:
         """Returns the unlabelled training images of a network, ``(N, C, H, W)`` bytes.

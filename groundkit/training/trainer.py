@@ -17,7 +17,6 @@ from groundkit.errors import CheckpointError, StoppedError
 from groundkit.naming.relabelling import Relabelling
 from groundkit.perception.distributed import World
 from groundkit.perception.history import ClusterRow, Row
-from groundkit.perception.learner import Learner
 from groundkit.perception.phases import (
     REPORT_EVERY,
     Clock,
@@ -27,7 +26,7 @@ from groundkit.perception.phases import (
     Views,
 )
 from groundkit.perception.terms import Term
-from groundkit.task.networks import build_learner
+from groundkit.task.networks import build_learners
 from groundkit.task.task import Task
 from groundkit.training.name_updates import Namer, name_by_labels
 from groundkit.training.symbolic import SymbolicTerm, moment
@@ -81,14 +80,12 @@ class Trainer:
         self._rng = np.random.default_rng(seed)
         torch.manual_seed(seed)
         self.generator = Generator(device).manual_seed(seed)
-        self.learners: dict[str, Learner] = {
-            name: build_learner(task, name, device, seed, trust=trust, world=self.world)
-            for name in task.neural
-        }
+        self.learners = build_learners(task, device, seed, trust=trust, world=self.world)
+        self._families = self._find_families()
         self._symbolic = SymbolicTerm(task, device, self.world) if task.asks else None
         self._namer = self._make_namer(rivals)
         self._named: list[str] = []
-        self._embedding: EmbeddingPhase | None = None
+        self._embedding: dict[str, EmbeddingPhase] = {}
         self._joint = self._joint_phase()
 
     def _make_namer(self, rivals: Sequence[Mapping[str, Sequence[int]]]) -> Namer | None:
@@ -106,6 +103,13 @@ class Trainer:
             world=self.world,
             on_row=self._on_row,
         )
+
+    def _find_families(self) -> list[tuple[str, ...]]:
+        """Groups networks that share a backbone: those are clustered together."""
+        found: dict[str, list[str]] = {}
+        for name in self.learners:
+            found.setdefault(self.task.binding.trunk_of(name) or name, []).append(name)
+        return [tuple(names) for names in found.values()]
 
     def _joint_phase(self) -> JointPhase:
         train = self.task.spec.train
@@ -155,26 +159,30 @@ class Trainer:
         """
         with self.clock("train"):
             if self.task.spec.train.cluster_steps:
-                for name in self.learners:
-                    if name not in self._named:
-                        self._cluster(name)
+                for family in self._families:
+                    if family[0] not in self._named:
+                        self._cluster(family)
             self._join()
 
-    def _cluster(self, name: str) -> None:
-        """Clusters one network's images; with the last network, names all clusters."""
-        train, learner = self.task.spec.train, self.learners[name]
-        phase = self._embedding or self._embedding_phase(name)
-        self._embedding = phase
-        before = len(self._named) * train.cluster_steps
-        while phase.done < phase.steps:
+    def _cluster(self, family: Sequence[str]) -> None:
+        """Clusters the images of networks that share a backbone; after the last, names clusters."""
+        steps = self.task.spec.train.cluster_steps
+        phases = self._embedding or {name: self._embedding_phase(name) for name in family}
+        self._embedding = phases
+        before = len(self._named) * steps
+        while any(phase.done < steps for phase in phases.values()):
+            name = min(phases, key=lambda one: phases[one].done)  # in turn, the first one first
+            phase = phases[name]
             value = phase.step()
             if phase.done % REPORT_EVERY == 0:
                 terms = {"contrastive": value}
                 self._on_row(ClusterRow(step=phase.done, network=name, terms=terms))
-            self._pause(before + phase.done, f"clustering {name}")
-        learner.start_symbols()
-        self._named.append(name)
-        self._embedding = None
+            done = sum(one.done for one in phases.values())
+            self._pause(before + done, f"clustering {name}")
+        for name in family:
+            self.learners[name].start_symbols()
+        self._named += family
+        self._embedding = {}
         if len(self._named) == len(self.learners):
             self._name()
 
@@ -250,7 +258,7 @@ class Trainer:
             "learners": {name: one.state_dict() for name, one in self.learners.items()},
             "reasoner": self._symbolic.learnt.state_dict() if self._symbolic else None,
             "joint": self._joint.state_dict(),
-            "embedding": None if self._embedding is None else self._embedding.state_dict(),
+            "embedding": {name: one.state_dict() for name, one in self._embedding.items()},
             "named": list(self._named),
             "generator": self.generator.get_state(),
             "search": self._rng.bit_generator.state,
@@ -283,9 +291,9 @@ class Trainer:
             self._symbolic.learnt.load_state_dict(state["reasoner"])
         self._joint.load_state_dict(state["joint"])
         self._named = list(state["named"])
-        if state["embedding"] is not None:
-            self._embedding = self._embedding_phase(list(self.learners)[len(self._named)])
-            self._embedding.load_state_dict(state["embedding"])
+        for name, one in state["embedding"].items():
+            self._embedding[name] = self._embedding_phase(name)
+            self._embedding[name].load_state_dict(one)
         self.generator.set_state(state["generator"])
         self._rng.bit_generator.state = state["search"]
         if self._namer is not None:

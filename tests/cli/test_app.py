@@ -9,7 +9,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from groundkit.cli.app import app, terminal
+from groundkit.cli import terminal
+from groundkit.cli.app import app
 from tests.small import PROGRAM, SPEC, write_task
 
 runner = CliRunner()

@@ -1,13 +1,18 @@
 """Data sets by name: fixed splits, real formats, and what to do about absent ones."""
 
 import gzip
+import hashlib
+import importlib.util
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn
 import torch
 
 from groundkit.data import sources
+from groundkit.data.images import DataSource, ImageSet
 from groundkit.errors import DataError
 
 
@@ -82,3 +87,74 @@ def test_foreign_sets_are_always_there_in_the_right_shape(name):
 def test_a_foreign_data_set_takes_the_shape_of_the_inside():
     inside = sources.load_data("digits8").test
     assert sources.load_ood("mnist5k", inside, 20, 0).pixels.shape == (20, 1, 8, 8)
+
+
+def two_points():
+    pixels = torch.zeros(4, 1, 2, 2, dtype=torch.uint8)
+    images = ImageSet("mine", pixels, np.array([0, 1, 0, 1]), ("a", "b"))
+    return DataSource("mine", images, images)
+
+
+def test_a_data_set_of_ones_own_is_registered_once_and_loaded_when_used(monkeypatch):
+    monkeypatch.setattr(sources, "CARDS", dict(sources.CARDS))
+    calls = []
+    sources.register_source("mine", lambda: calls.append(1) or two_points(), "four black images")
+    assert not calls and sources.CARDS["mine"].summary == "four black images"
+    assert sources.load_data("mine") is sources.load_data("mine")
+    assert calls == [1]
+    sources.register_source("mine", two_points)
+    assert len(sources.load_data("mine").train) == 4 and calls == [1]
+    for name, wrong in (("mnist5k", "there is a data set"), ("a/b", "is no name"), ("", "no name")):
+        with pytest.raises(DataError, match=wrong):
+            sources.register_source(name, two_points)
+    sources.register_source("wrong", lambda: [1, 2])
+    with pytest.raises(DataError, match="returned a list"):
+        sources.load_data("wrong")
+
+
+def test_pages_are_what_the_cards_say():
+    root = Path(__file__).parents[2] / "datasets"
+    spec = importlib.util.spec_from_file_location("generate_datasets", root / "generate.py")
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    pages = generate.pages()
+    for name, page in pages.items():
+        written = (root / name).read_text(encoding="utf-8") if (root / name).exists() else None
+        assert written == page, f"run python datasets/generate.py: {name} is out of date"
+    assert {path.name for path in root.glob("*.md")} == set(pages)
+    assert {path.suffix for path in root.iterdir() if path.is_file()} == {".md", ".py"}
+
+
+def test_checksums_are_those_of_the_files():
+    from torchvision import datasets
+
+    packages = Path(sklearn.__file__).parents[1]
+    for name in ("mnist5k", "digits8"):
+        for file, number in sources.CARDS[name].checksums.items():
+            found = hashlib.sha256((packages / file).read_bytes()).hexdigest()
+            assert number == f"sha256:{found}"
+    known = dict(datasets.MNIST.resources)
+    known_fashion = dict(datasets.FashionMNIST.resources)
+    svhn = {row[1]: row[2] for key, row in datasets.SVHN.split_list.items() if key != "extra"}
+    cifar = [{one.filename: one.tgz_md5} for one in (datasets.CIFAR10, datasets.CIFAR100)]
+    for name, files in zip(
+        ("mnist", "fashion-mnist", "svhn", "cifar10", "cifar100"),
+        (known, known_fashion, svhn, *cifar),
+        strict=True,
+    ):
+        written = sources.CARDS[name].checksums.items()
+        assert {f: n.removeprefix("md5:") for f, n in written if n.startswith("md5:")} == files
+
+
+@pytest.mark.skipif(not sources.DEBIAN_FASHION.exists(), reason="dataset-fashion-mnist is absent")
+def test_checksums_are_those_of_debians_files():
+    for file, number in sources.CARDS["fashion-mnist"].checksums.items():
+        if file.startswith("Debian's "):
+            content = (sources.DEBIAN_FASHION / file.removeprefix("Debian's ")).read_bytes()
+            assert number == f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def test_what_is_drawn_is_there_without_drawing_it():
+    for card in sources.CARDS.values():
+        if card.always:
+            assert card.available()

@@ -26,7 +26,6 @@ from torch import nn
 
 from groundkit.circuit import cache as shapes
 from groundkit.circuit.prepare import prepare
-from groundkit.data.examples import Roles, read_examples
 from groundkit.data.files import SUFFIXES, load_npz, read_image
 from groundkit.data.photos import prepare_image
 from groundkit.data.sources import read_idx
@@ -41,12 +40,12 @@ from groundkit.runs.folder import RunFolder
 from groundkit.task.spec import load_spec, parse_spec
 from groundkit.training.states import States
 from groundkit.training.weights import load_weights, read_manifest, read_tensors
+from tests.written import read_written
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """nn(net, [X], Y, [0,1]) :: digit(X, Y).
 sum(X, Y, Z) :- digit(X, A), digit(Y, B), Z is A+B.
 """
-ROLES = Roles({"X": "net"}, ("Z",), {"net": ("0", "1")}, {})
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def _examples(path: Path) -> None:
     image = path.parent / "a.png"
     if not image.exists():
         image.write_bytes(_picture("PNG"))
-    read_examples(path, ROLES, {"net": (1, 8, 8)})
+    read_written(path)
 
 
 def _image(path: Path) -> None:

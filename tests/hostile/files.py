@@ -20,7 +20,6 @@ from PIL import Image
 from torch import nn
 
 from groundkit.circuit import cache
-from groundkit.data.examples import Roles, read_examples
 from groundkit.data.files import load_folder, load_npz, read_image
 from groundkit.data.sources import read_idx
 from groundkit.errors import CheckpointError, DataError, NetworkError, SpecError
@@ -30,8 +29,7 @@ from groundkit.report.compare import load_runs
 from groundkit.task.spec import load_spec
 from groundkit.training.weights import load_weights, read_manifest
 from tests.hostile.harness import MARK, Case
-
-ROLES = Roles({"X": "net"}, ("Z",), {"net": ("0", "1")}, {})
+from tests.written import read_written
 
 
 class Trap:
@@ -108,7 +106,7 @@ def _table(name: str, content: bytes | str, words: str, line: int | None) -> Cas
         (folder / "data" / "a.csv").write_bytes(raw)
 
     def attempt(folder: Path) -> object:
-        return read_examples(folder / "data" / "a.csv", ROLES, {"net": (1, 8, 8)})
+        return read_written(folder / "data" / "a.csv")
 
     return Case(f"table: {name}", attempt, DataError, words, line, prepare)
 

@@ -16,11 +16,10 @@ import pytest
 from PIL import Image
 
 from groundkit.circuit import cache
-from groundkit.data.examples import Roles, read_examples
 from groundkit.data.files import load_folder, load_npz, read_image, read_image_size, read_table
 from groundkit.data.labels import read_labelled
 from groundkit.data.photos import prepare_image
-from groundkit.data.sources import load, read_idx
+from groundkit.data.sources import load_data, read_idx
 from groundkit.errors import CheckpointError, DataError, GroundkitError, ProgramError, SpecError
 from groundkit.files import read_rows
 from groundkit.program.source import load_program
@@ -30,8 +29,8 @@ from groundkit.runs.session import open_run
 from groundkit.task.spec import load_spec
 from groundkit.training.weights import read_manifest, read_tensors
 from tests.circuit.test_entry import SHAPE
+from tests.written import read_written
 
-ROLES = Roles({"X": "net"}, ("Z",), {"net": ("0", "1")}, {})
 SECONDS, MEGABYTES = 2.0, 300
 
 
@@ -53,7 +52,7 @@ def _manifest(path):
 
 def _listed(path):
     (path.parent / "t.csv").write_text(f"X,Z\n{path.name},1\n")
-    return read_examples(path.parent / "t.csv", ROLES, {"net": (1, 8, 8)})
+    return read_written(path.parent / "t.csv")
 
 
 READERS = {
@@ -62,10 +61,10 @@ READERS = {
     "photo": ("a.png", lambda path: prepare_image(path, (1, 8, 8), 1.0)),
     "image of a table": ("a.png", _listed),
     "npz": ("a.npz", load_npz),
-    "data set": ("a.npz", lambda path: load("a.npz", path.parent)),
+    "data set": ("a.npz", lambda path: load_data("a.npz", path.parent)),
     "idx": ("a-idx", read_idx),
     "table": ("a.csv", read_table),
-    "examples": ("a.csv", lambda path: read_examples(path, ROLES, {"net": (1, 8, 8)})),
+    "examples": ("a.csv", read_written),
     "labels": ("a.csv", lambda path: read_labelled(path, ["0", "1"], (1, 8, 8))),
     "program": ("a.pl", load_program),
     "spec": ("a.toml", load_spec),

@@ -18,11 +18,18 @@ PROGRAMS = Path(__file__).parents[2] / "programs"
 DISTRIBUTIONS = ["multi_addition", "noisy_addition", "coins", "poker", "forth_sort", "forth_add"]
 
 
+# What DeepProbLog's own form of a program asks, where the spec asks for lists.
+OWN_FORMS = {"hwf": ("formula([A,P,B], V)", ["A", "P", "B"])}
+
+
 @cache
 def reasoner_of(name: str) -> Reasoner:
-    spec = tomllib.loads((PROGRAMS / f"{name}.toml").read_text())
-    goal = parse_goal(spec["query"]["goal"])
-    return build_reasoner(load_program(PROGRAMS / f"{name}.pl"), goal, spec["examples"]["images"])
+    if name in OWN_FORMS:
+        goal, images = OWN_FORMS[name]
+    else:
+        spec = tomllib.loads((PROGRAMS / f"{name}.toml").read_text())
+        goal, images = spec["query"]["goal"], spec["examples"]["images"]
+    return build_reasoner(load_program(PROGRAMS / f"{name}.pl"), parse_goal(goal), images)
 
 
 def sharp(reasoner: Reasoner, symbols: dict[str, str]) -> dict[str, torch.Tensor]:

@@ -1,0 +1,1 @@
+"""Programs as torch modules, for one's own networks, loaders and loops."""
