@@ -22,7 +22,7 @@ from groundkit.task.spec import NetworkSpec, TrainSpec
 from groundkit.task.task import load_task
 from groundkit.training.trainer import Trainer
 
-OF_DATA = {"preset", "data", "image_shape", "labels", "perception"}
+OF_DATA = {"preset", "data", "attribute", "image_shape", "labels", "perception"}
 OF_THE_PROGRAM = {
     "preset",
     "batch",
