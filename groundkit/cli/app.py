@@ -75,7 +75,8 @@ def run(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Go on with the run in DIR, which was stopped or killed; spec and seed are its.",
+            help="Go on with the run in DIR, which was stopped or killed; "
+            "its spec and seed are reused.",
         ),
     ] = None,
     trust: TrustOption = False,
@@ -140,7 +141,7 @@ def check(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Hold program, spec, data and networks against each other, without training."""
+    """Check that program, spec, data and networks are consistent, without training."""
     with reported(debug):
         from groundkit.runs.check import check_program
 

@@ -20,7 +20,7 @@ _LARGEST = 1 << 16
 
 
 @dataclass(frozen=True)
-class Familiar:
+class InDistribution:
     """Facts of the unlabelled training images of one network.
 
     Attributes:
@@ -40,7 +40,7 @@ class Familiar:
         return asdict(self)
 
     @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> Familiar:
+    def from_dict(values: Mapping[str, Any]) -> InDistribution:
         """Reads what :meth:`to_dict` returned.
 
         Raises:
@@ -53,7 +53,7 @@ class Familiar:
                 raise ValueError("the shape of the images is no shape")
             if not all(type(x) in (int, float) and math.isfinite(x) for x in (limit, dark)):
                 raise ValueError("a number is missing or not finite")
-            return Familiar((channels, height, width), float(limit), float(dark))
+            return InDistribution((channels, height, width), float(limit), float(dark))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise CheckpointError(
                 f"the checkpoint's facts of its images are damaged: {error}",
@@ -63,7 +63,7 @@ class Familiar:
 
 
 @torch.no_grad()
-def measure(model: nn.Module, pool: Tensor) -> Familiar:
+def measure(model: nn.Module, pool: Tensor) -> InDistribution:
     """Measures the training images of a trained network.
 
     Args:
@@ -72,7 +72,7 @@ def measure(model: nn.Module, pool: Tensor) -> Familiar:
     """
     energies = torch.cat([energy(model(to_model(part))) for part in torch.split(pool, _CHUNK)])
     channels, height, width = pool.shape[1:]
-    return Familiar(
+    return InDistribution(
         (channels, height, width),
         float(torch.quantile(energies.double(), QUANTILE)),
         float(has_dark_border(pool).double().mean()),

@@ -176,9 +176,9 @@ class Learner:
             self.clusters = torch.argsort(order)[self.clusters]
         self._queue = self._queue[:, list(permutation)]
 
-    def split_symbol(self, dead: int, source: int) -> None:
+    def split_symbol(self, unused: int, source: int) -> None:
         """Lets a symbol that is never predicted take half of another's cluster."""
-        self.model.split_symbol(dead, source)
+        self.model.split_symbol(unused, source)
         self._average = None
 
     def handed_over(self) -> dict[str, Any]:

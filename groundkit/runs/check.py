@@ -12,7 +12,7 @@ import torch
 from groundkit.errors import NetworkError
 from groundkit.perception.model import SymbolModel
 from groundkit.program.remarks import remarks
-from groundkit.report.words import ShownAsPrinted
+from groundkit.report.words import ShownAsPrinted, counted
 from groundkit.task.networks import build_model
 from groundkit.task.task import Task, read_task
 
@@ -60,7 +60,8 @@ class Checked(ShownAsPrinted):
             observed = f"; observed {', '.join(self.observed)}" if self.observed else ""
             readers = [f"{v} by {' and '.join(n)}" for v, n in self.images.items()]
             lines += [
-                f"  goal {self.goal}: {self.answers} answer(s), {self.circuit_nodes} circuit nodes"
+                f"  goal {self.goal}: {counted(self.answers, 'answer')}, "
+                f"{self.circuit_nodes} circuit nodes"
                 + (f" in {self.shapes} shapes" if self.shapes > 1 else ""),
                 f"  images {', '.join(readers)}{observed}",
                 f"  {self.examples} training examples",

@@ -16,7 +16,7 @@ from groundkit.circuit.plan import Plan
 from groundkit.circuit.plan import plan as time_circuit
 from groundkit.perception.learner import Learner
 from groundkit.perception.terms import add_up
-from groundkit.report.words import ShownAsPrinted, seconds
+from groundkit.report.words import ShownAsPrinted, counted, seconds
 from groundkit.task.networks import build_model
 from groundkit.task.task import Task, read_task
 
@@ -85,7 +85,7 @@ class Planned(ShownAsPrinted):
             f"  {several}{largest.choices} random choices ({calls} per example), "
             f"{_count(largest.worlds)} worlds",
             f"  circuit of {largest.circuit_nodes} nodes and {largest.circuit_edges} edges for "
-            f"{largest.answers} answer(s): {largest.reason}",
+            f"{counted(largest.answers, 'answer')}: {largest.reason}",
             f"  {largest.queries_per_second:,.0f} queries a second, forward and backward",
         ]
 

@@ -23,7 +23,7 @@ from groundkit.errors import (
     choose_from,
 )
 from groundkit.perception.generate import sample_images
-from groundkit.perception.in_distribution import Familiar, measure
+from groundkit.perception.in_distribution import InDistribution, measure
 from groundkit.perception.langevin import Langevin
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel, energy, log_probs
@@ -160,13 +160,13 @@ class Session:
         return learnt
 
     @cached_property
-    def familiar(self) -> dict[str, Familiar]:
+    def in_distribution(self) -> dict[str, InDistribution]:
         """What every network's training images look like."""
         known = self._facts.get("networks")
         found = {}
         for name in self.networks:
             if known is not None:
-                found[name] = Familiar.from_dict(known.get(name) or {})
+                found[name] = InDistribution.from_dict(known.get(name) or {})
                 continue
             pool = self.task.pool(name).to(self.device)
             channels, height, width = pool.shape[1:]
@@ -183,7 +183,7 @@ class Session:
             raise NetworkError(
                 f"the run has no network '{network}'", remedy=choose_from(network, self.networks)
             )
-        return self._load(network, self.familiar[network].shape)
+        return self._load(network, self.in_distribution[network].shape)
 
     def _load(self, network: str, shape: tuple[int, int, int]) -> SymbolModel:
         """Builds a network and loads its weights, once."""
@@ -221,7 +221,7 @@ class Session:
         self, paths: Sequence[Path | str], network: str, contents: Mapping[str, bytes]
     ) -> ImageReading:
         """Reads the images of one neural call, stacked along channels when there are several."""
-        known = self.familiar[network]
+        known = self.in_distribution[network]
         channels, height, width = known.shape
         shape = (channels // len(paths), height, width)
         images = [
@@ -304,7 +304,7 @@ class Session:
         return found
 
     def _generate(self, name: str, per_symbol: int, steps: int, seed: int) -> NDArray[np.float32]:
-        model, shape = self.model(name), self.familiar[name].shape
+        model, shape = self.model(name), self.in_distribution[name].shape
         start = SymbolStart(shape, model.symbols)
         load_weights(self.folder / "checkpoint", {f"{name}.start": start})
         generator = torch.Generator(self.device).manual_seed(seed)
