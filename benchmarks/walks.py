@@ -1,9 +1,9 @@
 """The files that four things pass: the program's text, the spec, an image batch, a question.
 
 ``python -m benchmarks.walks`` trains a small run and watches every call of a function of the
-package: the text or the spec passes a file where one of its functions is handed it, a batch where it
-works during a joint step, a question where it works while a finished run answers. It runs from any
-checkout, so that two layouts can be compared: PYTHONPATH chooses which.
+package: the text or the spec passes a file where one of its functions is handed it, a batch where
+it works during a joint step, a question where it works while a finished run answers. It runs from
+any checkout, so that two layouts can be compared: PYTHONPATH chooses which.
 """
 
 from __future__ import annotations

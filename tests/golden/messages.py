@@ -81,7 +81,7 @@ def _refused(name: str, folder: Path, attempt: object) -> str:
 
 
 def _neutral(text: str, folder: Path) -> str:
-    """A message without what differs by machine, or with every data set and program that is added."""
+    """A message without what differs by machine, or with each data set that is added."""
     text = re.sub(r"0x[0-9a-f]{6,}", "ADDRESS", text.replace(str(folder), "FOLDER"))
     return re.sub(
         r"valid: ((?:[\w-]+, ){19,})[\w-]+$", "valid: MANY NAMES", text, flags=re.MULTILINE

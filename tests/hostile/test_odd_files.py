@@ -171,7 +171,7 @@ def test_names_that_can_be_no_path_are_refused(tmp_path):
                 read(Path(name))
             assert len(str(info.value)) < 600
         with pytest.raises(DataError, match="unknown data set"):
-            load(name, tmp_path)
+            load_data(name, tmp_path)
 
 
 def test_archives_of_flat_images_are_read_and_bombs_are_not(tmp_path):
