@@ -17,6 +17,7 @@ SLOW = (
     "test_notebooks.py",
     "test_faults.py",
     "test_formats.py",
+    "circuit/",
     "cli/",
     "demo/",
     "estimators/",
@@ -26,9 +27,15 @@ SLOW = (
     "hostile/",
     "runs/",
     "training/",
-    "identifiability/test_zoo.py",
+    "data/test_drawn.py",
+    "identifiability/",
+    "layer/",
+    "naming/test_relabelling.py",
+    "perception/",
+    "program/test_against",
+    "program/test_parser.py",
     "program/test_shipped",
-    "perception/test_distributed.py",
+    "report/test_html.py",
 )
 PEERS = ("deepproblog/", "evaluate/test_baselines.py")
 

@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from groundkit.errors import SpecError, choose_from
-from groundkit.files import make_folder, write_atomically
+from groundkit.errors import RunError, SpecError, choose_from
+from groundkit.files import make_folder, read_text, write_atomically
 
 LIKE = {
     "addition": "three digits, the first two add up to the third; nothing is observed",
@@ -139,7 +139,7 @@ def _shipped() -> Path:
 
 def _headline(note: Path) -> str:
     """What a program shows: the title of its note, without its name."""
-    title = note.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+    title = read_text(note, error=RunError).partition("\n")[0].removeprefix("# ")
     return title.rpartition(f"{note.stem}: ")[2]
 
 
@@ -149,7 +149,7 @@ def _read_start(like: str) -> _Start:
         return _STARTS[like]
     stem = _shipped() / like
     program, spec, note = (
-        stem.with_suffix(ending).read_text(encoding="utf-8") for ending in (".pl", ".toml", ".md")
+        read_text(stem.with_suffix(ending), error=RunError) for ending in (".pl", ".toml", ".md")
     )
     return _Start(program, spec, note.replace(f"programs/{like}.", "NAME."))
 
