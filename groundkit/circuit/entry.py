@@ -47,6 +47,7 @@ class _FixedFields(_Strict):
 
 class _LearnedFields(_Strict):
     group: Annotated[Number, Field(ge=0)]
+    keys: Many[str] = []
 
 
 class _Arrays(_Strict):
