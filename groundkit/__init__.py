@@ -10,7 +10,7 @@ The commands are functions, and return what they print::
 
 Before training:
     :func:`write_starter` writes a program and its spec, as ``groundkit new``;
-    :func:`check_program` holds program, spec and data against each other, as ``groundkit check``;
+    :func:`check_program` checks that program, spec and data are consistent, as ``groundkit check``;
     :func:`plan_program` says what training will cost, as ``groundkit plan``;
     :func:`identify` counts the groundings that the program admits;
     :func:`load_data` gives the images of a data set of ``groundkit datasets``, and

@@ -2,12 +2,54 @@
 
 import os
 import shutil
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
 pytest_plugins = ["tests.small_task", "tests.trained"]
+
+HERE = Path(__file__).parent
+# Whole files that train, ground under limits, build pages or start processes, and so take long.
+SLOW = (
+    "test_docs.py",
+    "test_notebooks.py",
+    "test_faults.py",
+    "test_formats.py",
+    "circuit/",
+    "cli/",
+    "demo/",
+    "estimators/",
+    "examples/",
+    "fuzz/",
+    "golden/",
+    "hostile/",
+    "runs/",
+    "training/",
+    "data/test_drawn.py",
+    "identifiability/",
+    "layer/",
+    "naming/test_relabelling.py",
+    "perception/",
+    "program/test_against",
+    "program/test_parser.py",
+    "program/test_shipped",
+    "report/test_html.py",
+)
+PEERS = ("deepproblog/", "evaluate/test_baselines.py")
+
+
+def pytest_collection_modifyitems(items):
+    """Marks tests by where they stand and by what they open."""
+    for item in items:
+        place = item.path.relative_to(HERE).as_posix() if HERE in item.path.parents else ""
+        if place.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
+        if place.startswith(PEERS):
+            item.add_marker(pytest.mark.peers)
+        if "browser" in item.fixturenames:
+            item.add_marker(pytest.mark.browser)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,6 +1,7 @@
 """The rooms of the package: every module imports only from rooms on floors below its own."""
 
 import ast
+import re
 from pathlib import Path
 
 import networkx as nx
@@ -110,3 +111,10 @@ def test_a_room_keeps_out_of_the_others_business(room, banned):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not {name.split(".")[0] for name in names} & banned, f"{module} imports {names}"
+
+
+def test_the_page_on_architecture_names_every_room_and_only_files_that_are_there():
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert {room for room in FLOOR_OF if room != "__main__"} <= set(re.findall(r"\w+", page))
+    for name in re.findall(r"`((?:\w+/)+\w+\.py)`", page):
+        assert (PACKAGE / name).exists() or (PACKAGE.parent / name).exists(), name

@@ -82,7 +82,7 @@ def _decode(data: dict[str, Any]) -> tuple[GroundProgram, Compiled]:
         evidence=data["evidence"],
         evidence_parts=tuple((name, ref) for name, ref in data["evidence_parts"]),
         seconds=data["seconds"],
-        shared=tuple(data["shared"]),
+        shared=tuple(data.get("shared", ())),
     )
     arrays = {name: np.array(values, np.int64) for name, values in data["circuit"].items()}
     return program, Compiled(Circuit(**arrays), *data["compiled"])

@@ -47,7 +47,7 @@ class _FixedFields(_Strict):
 
 class _LearnedFields(_Strict):
     group: Annotated[Number, Field(ge=0)]
-    keys: Many[str]
+    keys: Many[str] = []
 
 
 class _Arrays(_Strict):
@@ -69,7 +69,7 @@ class _Entry(_Strict):
     evidence: Number
     evidence_parts: Many[_Part]
     seconds: float
-    shared: Many[str]
+    shared: Many[str] = []
     circuit: _Arrays
     compiled: _How
 

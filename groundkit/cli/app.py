@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from groundkit.cli.finished import runs
-from groundkit.cli.starters import LIKE
+from groundkit.cli.starters import LIKE, starts
 from groundkit.cli.terminal import (
     DebugOption,
     JsonOption,
@@ -32,12 +32,33 @@ from groundkit.errors import SpecError
 
 app = typer.Typer(
     name="groundkit",
-    help="Images become the symbols of a ProbLog program, without labels.",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 app.add_typer(runs)
+
+
+def _tell_version(asked: bool) -> None:
+    """Prints the version and ends, before any command is looked for."""
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"groundkit {version('groundkit')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_tell_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Images become the symbols of a ProbLog program, without labels."""
 
 
 @app.command(epilog="Example: groundkit run programs/addition.pl --seed 1 --set train.epochs=40")
@@ -61,7 +82,8 @@ def run(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Go on with the run in DIR, which was stopped or killed; spec and seed are its.",
+            help="Go on with the run in DIR, which was stopped or killed; "
+            "its spec and seed are reused.",
         ),
     ] = None,
     limit_seconds: SecondsOption = None,
@@ -136,7 +158,7 @@ def check(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Hold program, spec, data and networks against each other, without training."""
+    """Check that program, spec, data and networks are consistent, without training."""
     with reported(debug):
         from groundkit.runs.check import check_program
 
@@ -231,7 +253,8 @@ def plan(
 def new(
     name: Annotated[str, typer.Argument(help="Name of the program.")],
     like: Annotated[
-        str | None, typer.Option(help=f"The start: {', '.join(LIKE)}; asked for when absent.")
+        str | None,
+        typer.Option(help=f"The start: {', '.join(starts())}; asked for when absent."),
     ] = None,
     folder: Annotated[Path, typer.Option("--in", help="Folder to write to.")] = Path(),
     as_json: JsonOption = False,
@@ -254,7 +277,7 @@ def _ask_start() -> str:
     """Asks which start is wanted, on a terminal; takes the first one elsewhere."""
     if not sys.stdin.isatty():
         return next(iter(LIKE))
-    for name, words in LIKE.items():
+    for name, words in starts().items():
         typer.echo(f"  {name}: {words}", err=True)
     answer: str = typer.prompt("Start from", default=next(iter(LIKE)), err=True)
     return answer

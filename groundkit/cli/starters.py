@@ -1,4 +1,7 @@
-"""Starts of one's own: a program, a spec and a note that run at once, written from templates."""
+"""Starts of one's own: a program, a spec and a note that run at once.
+
+Three are templates with a remark at every line; the others are the programs that the package ships.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,17 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from groundkit.errors import SpecError, choose_from
-from groundkit.files import make_folder, write_atomically
+from groundkit.errors import RunError, SpecError, choose_from
+from groundkit.files import make_folder, read_text, write_atomically
 
 LIKE = {
     "addition": "three digits, the first two add up to the third; nothing is observed",
     "sum": "two digits whose sum is observed",
     "own": "your own images, named in a table",
 }
-"""The starts, with what each shows."""
+"""The templates, with what each shows."""
+
+_PACKAGE = Path(__file__).parent.parent
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _IMAGES = 120
@@ -120,12 +125,41 @@ them, score the result and are never trained on.
 }
 
 
+def starts() -> dict[str, str]:
+    """Lists every start with what it shows: the templates first, then the shipped programs."""
+    shipped = {note.stem: _headline(note) for note in sorted(_shipped().glob("*.md"))}
+    return {**LIKE, **{name: words for name, words in shipped.items() if name not in LIKE}}
+
+
+def _shipped() -> Path:
+    """The folder of programs: inside of an installed package, beside the package in a checkout."""
+    installed = _PACKAGE / "programs"
+    return installed if installed.is_dir() else _PACKAGE.parent / "programs"
+
+
+def _headline(note: Path) -> str:
+    """What a program shows: the title of its note, without its name."""
+    title = read_text(note, error=RunError).partition("\n")[0].removeprefix("# ")
+    return title.rpartition(f"{note.stem}: ")[2]
+
+
+def _read_start(like: str) -> _Start:
+    """The texts of a start; a shipped program's note calls the copy by its own name and place."""
+    if like in _STARTS:
+        return _STARTS[like]
+    stem = _shipped() / like
+    program, spec, note = (
+        read_text(stem.with_suffix(ending), error=RunError) for ending in (".pl", ".toml", ".md")
+    )
+    return _Start(program, spec, note.replace(f"programs/{like}.", "NAME."))
+
+
 def write_starter(name: str, like: str, folder: Path | str = ".") -> list[Path]:
     """Writes a program, its spec and a note; for ``own`` also images and their table.
 
     Args:
         name: Name of the program, for its files.
-        like: A start, one of :data:`LIKE`.
+        like: A start, one of :func:`starts`.
         folder: Where to write; made when absent.
 
     Returns:
@@ -140,9 +174,9 @@ def write_starter(name: str, like: str, folder: Path | str = ".") -> list[Path]:
             f"'{name}' is not a name for a program",
             expected="letters, digits, - and _, a letter first",
         )
-    if like not in _STARTS:
-        raise SpecError(f"there is no start '{like}'", remedy=choose_from(like, _STARTS))
-    start, folder = _STARTS[like], Path(folder)
+    if like not in starts():
+        raise SpecError(f"there is no start '{like}'", remedy=choose_from(like, starts()))
+    start, folder = _read_start(like), Path(folder)
     texts = {"pl": start.program, "toml": start.spec, "md": start.note}
     files = [folder / f"{name}.{ending}" for ending in texts]
     own = [folder / f"{name}.csv", folder / f"{name}-images"] if like == "own" else []

@@ -233,7 +233,7 @@ def headlines(metrics: dict[str, Any]) -> Iterator[str]:
     grounding = metrics["grounding"]
     if grounding["accuracy"] is not None:
         yield (
-            f"symbols right {grounding['accuracy']:.1%} (after the best renaming "
+            f"symbol accuracy {grounding['accuracy']:.1%} (after the best renaming "
             f"{grounding['accuracy_matched']:.1%}), collapse {grounding['collapse']:.2f}"
         )
     elif grounding["accuracy_matched"] is not None:
@@ -242,7 +242,7 @@ def headlines(metrics: dict[str, Any]) -> Iterator[str]:
             f"collapse {grounding['collapse']:.2f}"
         )
     if metrics["query"] is not None:
-        yield f"queries right {metrics['query']['accuracy']:.1%} on held-out images"
+        yield f"query accuracy {metrics['query']['accuracy']:.1%} on held-out images"
     for name, scores in metrics["ood"].items():
         if scores.get("auroc") is None:
             yield f"out of distribution, {name}: {scores.get('reason')}"

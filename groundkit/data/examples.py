@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from groundkit.data.images import Attribute, ImageSet, labelling
 from groundkit.errors import DataError, Location, NetworkError, choose_from
+from groundkit.report.words import counted
 from groundkit.symbols import Values
 from groundkit.symbols import plain as plain_text
 
@@ -202,7 +203,7 @@ def check_stacked(
     if images.shape[0] % width:
         raise NetworkError(
             f"network '{network}' reads {width} images at once, those of '{images.name}' have "
-            f"{images.shape[0]} channel(s)",
+            f"{counted(images.shape[0], 'channel')}",
             expected=f"{width} images stacked along channels, labelled by the values of the call",
             remedy="name such a data set, or give your own in [examples] file = ...",
             at=at,

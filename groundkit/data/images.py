@@ -13,6 +13,7 @@ from torch import Tensor
 
 from groundkit.errors import DataError, choose_from
 from groundkit.perception.pixels import to_model
+from groundkit.report.words import counted
 from groundkit.symbols import plain
 
 Labels: TypeAlias = NDArray[np.int64]
@@ -174,7 +175,7 @@ def _match_channels(pixels: Tensor, channels: int, name: str) -> Tensor:
         return pixels
     if before > 4 or channels > 4:
         raise DataError(
-            f"images of '{name}' have {before} channel(s), wanted are {channels}",
+            f"images of '{name}' have {counted(before, 'channel')}, wanted are {channels}",
             expected="1 to 4 channels: grey, grey and opacity, colour, colour and opacity",
         )
     opacity = torch.full_like(pixels[:, :1], 255.0)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from groundkit.errors import DataError, Location
+from groundkit.report.words import counted
 
 Order: TypeAlias = Literal["NCHW", "NHWC"]
 CHANNELS = {1: "grey", 2: "grey and opacity", 3: "red, green, blue", 4: "colour and opacity"}
@@ -109,7 +110,7 @@ def take_images(
     if len(values) < fewest or 0 in values.shape:
         raise DataError(
             f"{what} {_has(what)} shape {np.shape(array)}",
-            expected=f"at least {fewest} image(s) of at least 1x1 pixel",
+            expected=f"at least {counted(fewest, 'image')} of at least 1x1 pixel",
         )
     low, high = extent(values, what)
     if levels is None:

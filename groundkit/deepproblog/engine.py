@@ -47,7 +47,7 @@ def build_deepproblog_reasoner(
 
     Raises:
         ProgramError: DeepProbLog would ignore a part of the program, or the program has nn/3.
-        RunError: DeepProbLog is not installed.
+        RunError: DeepProbLog's installation is damaged.
     """
     refuse_ignored(program)
     refuse_tensors(program)
@@ -123,7 +123,7 @@ def make_model(
         cache: Whether circuits are kept by query; impossible where grounding computes tensors.
 
     Raises:
-        RunError: DeepProbLog is not installed.
+        RunError: DeepProbLog's installation is damaged.
     """
     try:
         from deepproblog.engines import ExactEngine
@@ -133,7 +133,7 @@ def make_model(
     except ImportError as error:
         raise RunError(
             f"DeepProbLog cannot be imported: {error}",
-            remedy="pip install 'groundkit[deepproblog]'",
+            remedy="pip install --force-reinstall --no-deps deepproblog",
         ) from error
 
     class LearnedSemiring(GraphSemiring):  # type: ignore[misc]

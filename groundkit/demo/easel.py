@@ -67,13 +67,13 @@ class Easel:
         return measure_pen(pool, self._dark(network))
 
     def _dark(self, network: str) -> bool:
-        return self._session.familiar[network].dark_border >= 0.5
+        return self._session.in_distribution[network].dark_border >= 0.5
 
     def describe(self) -> dict[str, Any]:
         """Returns what the page shows before anything is drawn, as JSON-able values."""
         images = []
         for name, network in self._networks.items():
-            _, height, width = self._session.familiar[network].shape
+            _, height, width = self._session.in_distribution[network].shape
             pen = self._pens[network]
             images.append(
                 {
@@ -149,7 +149,7 @@ class Easel:
 
     def _file(self, network: str, pixels: str) -> bytes:
         """Turns pixels into a file, which is what the run reads."""
-        _, height, width = self._session.familiar[network].shape
+        _, height, width = self._session.in_distribution[network].shape
         try:
             raw = base64.b64decode(pixels, validate=True)
         except (binascii.Error, ValueError):

@@ -68,7 +68,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         options: The backbone's own options, such as ``{"width": 64}``.
         normalise: Whether embeddings have unit norm.
         temperature: Divides the logits.
-        bfloat16: Whether the backbone computes with bfloat16: about twice as fast where the
+        bfloat16: Whether the backbone computes with bfloat16: faster where the
             hardware has it.
         augmentation: ``"auto"`` to choose it from the images, a name in ``AUGMENTATIONS`` or an
             :class:`Augmentation`.

@@ -1,7 +1,7 @@
-"""Baselines that see pixels only: clusterers, and detectors of foreign images.
+"""Baselines that see pixels only: clusterers, and detectors of out-of-distribution images.
 
 They show what a method has to beat. All are scikit-learn's, on images flattened to ``(N, D)``;
-none sees a label. Detectors' scores are higher for more foreign images, as everywhere.
+none sees a label. Detectors' scores are higher for images further out, as everywhere.
 """
 
 from __future__ import annotations

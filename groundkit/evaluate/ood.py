@@ -25,7 +25,7 @@ def energy_score(energies: ArrayLike) -> NDArray[np.float64]:
 
 
 def max_softmax_score(probs: ArrayLike) -> NDArray[np.float64]:
-    """``-max_y p(y|x)`` ``(N,)`` from ``(N, K)``: an unsure image counts as more foreign.
+    """``-max_y p(y|x)`` ``(N,)`` from ``(N, K)``: an unsure image counts as further out.
 
     Hendrycks and Gimpel, "A baseline for detecting misclassified and out-of-distribution
     examples" (2017).
@@ -45,7 +45,7 @@ def gradient_score(
     """Norm of the energy's gradient by the image, ``|dE/dx|`` ``(N,)``.
 
     Grathwohl et al., "Your classifier is secretly an energy based model" (2020), section 5.3: an
-    image in a region of high density lies on a plateau, a foreign one on a slope.
+    image in a region of high density lies on a plateau, one outside on a slope.
 
     Args:
         energy: Images ``(B, ...)`` -> energies ``(B,)``.
@@ -73,7 +73,7 @@ def model_scores(
 
     Returns:
         ``energy``, ``max_softmax``, ``entropy`` and ``gradient`` -> ``(N,)``, higher = more
-        foreign.
+        out of distribution.
     """
 
     def energy(x: Tensor) -> Tensor:
@@ -92,12 +92,13 @@ def model_scores(
 
 @dataclass(frozen=True, slots=True)
 class OodScores:
-    """How well one score tells foreign images from those of the training distribution.
+    """How well one score tells out-of-distribution images from others.
 
     Attributes:
-        auroc: Probability that a foreign image scores above a familiar one (ties count half).
-        fpr95: Share of familiar images that are flagged when 95 % of the foreign ones are.
-        aupr: Average precision with foreign images as positives; chance is their share.
+        auroc: Probability that an image of the set scores above an in-distribution one (ties count
+            half).
+        fpr95: Share of in-distribution images flagged when 95 % of the others are.
+        aupr: Average precision with images of the set as positives; chance is their share.
     """
 
     auroc: float | None
@@ -120,30 +121,30 @@ class OodScores:
 
 
 def score_ood(inside: ArrayLike, outside: ArrayLike) -> OodScores:
-    """Scores one detector on one foreign set.
+    """Scores one detector on one out-of-distribution set.
 
     Only the order of the scores counts, so infinite scores are welcome; a score that is not a
     number makes the result ``None`` with a reason.
 
     Args:
-        inside: Scores of images of the training distribution ``(N,)``, higher = more foreign.
-        outside: Scores of foreign images ``(M,)``.
+        inside: Scores of images of the training distribution ``(N,)``, higher is further out.
+        outside: Scores of out-of-distribution images ``(M,)``.
     """
     a, b = (np.asarray(s, dtype=np.float64).ravel() for s in (inside, outside))
     if not len(a) or not len(b):
-        which = "familiar" if not len(a) else "foreign"
+        which = "in-distribution" if not len(a) else "out-of-distribution"
         return OodScores(None, None, None, len(a), len(b), f"there are no {which} images")
     scores = np.concatenate([a, b])
     if (bad := int(np.isnan(scores).sum())) > 0:
         why = f"{bad} of {len(scores)} scores are not a number: the model diverged"
         return OodScores(None, None, None, len(a), len(b), why)
-    foreign = np.concatenate([np.zeros(len(a), dtype=int), np.ones(len(b), dtype=int)])
+    outer = np.concatenate([np.zeros(len(a), dtype=int), np.ones(len(b), dtype=int)])
     ranks = rankdata(scores)
-    fpr, tpr, _ = roc_curve(foreign, ranks, drop_intermediate=False)
+    fpr, tpr, _ = roc_curve(outer, ranks, drop_intermediate=False)
     return OodScores(
-        auroc=float(roc_auc_score(foreign, ranks)),
+        auroc=float(roc_auc_score(outer, ranks)),
         fpr95=float(fpr[np.argmax(tpr >= 0.95)]),
-        aupr=float(average_precision_score(foreign, ranks)),
+        aupr=float(average_precision_score(outer, ranks)),
         n_in=len(a),
         n_out=len(b),
     )
@@ -151,10 +152,10 @@ def score_ood(inside: ArrayLike, outside: ArrayLike) -> OodScores:
 
 @dataclass(frozen=True, slots=True)
 class OodReport:
-    """One foreign set under several scores.
+    """One out-of-distribution set under several scores.
 
     Attributes:
-        name: The foreign set's name.
+        name: The set's name.
         primary: The score that the model stands for.
         scores: Score -> how well it tells foreign images.
         density: Whether the energy was trained as a density, by the generative term.
@@ -191,12 +192,12 @@ def compare_scores(
     *,
     density: bool = True,
 ) -> OodReport:
-    """Scores several detectors on one foreign set.
+    """Scores several detectors on one out-of-distribution set.
 
     Args:
-        name: The foreign set's name.
-        inside: Score's name -> scores of familiar images ``(N,)``.
-        outside: The same names -> scores of foreign images ``(M,)``.
+        name: The set's name.
+        inside: Score's name -> scores of in-distribution images ``(N,)``.
+        outside: The same names -> scores of out-of-distribution images ``(M,)``.
         primary: The name whose numbers stand on top in ``metrics.json``.
         density: Whether the energy was trained as a density.
     """
@@ -205,5 +206,5 @@ def compare_scores(
 
 
 def unavailable(name: str, reason: str, primary: str = "energy") -> OodReport:
-    """The result for a foreign set that is not on this machine: nulls, and why."""
+    """The result for an out-of-distribution set that is not on this machine: nulls, and why."""
     return OodReport(name, primary, {primary: OodScores(None, None, None, 0, 0, reason)})

@@ -19,7 +19,7 @@ FloatArray = NDArray[np.float64]
 NEVER = -100.0
 """Log-probability of what a one-hot row rules out: finite, so that gradients and sums stay so."""
 DIGITS = 6
-"""Decimals to which chances are compared."""
+"""Decimals to which probabilities are compared."""
 
 
 class LogLikelihood(Protocol):
@@ -29,7 +29,7 @@ class LogLikelihood(Protocol):
         """Maps network -> (B, S, K) log-probabilities and (B,) answers to (B,) log P."""
 
 
-def row_chances(
+def row_probabilities(
     relation: Relation,
     log_likelihood: LogLikelihood,
     device: torch.device | None = None,
@@ -54,15 +54,15 @@ def row_chances(
     return np.concatenate(found)
 
 
-def by_chances(relation: Relation, chances: FloatArray) -> Relation:
-    """Joins the answers of every combination into one: the chances of all of them.
+def by_probabilities(relation: Relation, probabilities: FloatArray) -> Relation:
+    """Joins the answers of every combination into one: the probabilities of all of them.
 
     In a program with probabilities a combination can give several answers, and which of them are
     possible at all may say nothing: with noise every answer is. What a sound training can tell
-    apart is how likely they are, so combinations count as alike when all chances are the same.
+    apart is how likely they are, so combinations are alike when all probabilities are.
 
     Returns:
-        A relation with one row per combination; equal answer indices mean equal chances.
+        A relation with one row per combination; equal answer indices mean equal probabilities.
     """
     classes: dict[tuple[tuple[int, float], ...], int] = {}
     names: list[str] = []
@@ -71,7 +71,7 @@ def by_chances(relation: Relation, chances: FloatArray) -> Relation:
     order = np.lexsort((relation.answers, *relation.rows.T[::-1])).tolist()
     for _, group in groupby(order, key=lambda row: relation.rows[row].tobytes()):
         rows = list(group)
-        key = tuple((int(relation.answers[row]), round(chances[row], DIGITS)) for row in rows)
+        key = tuple((int(relation.answers[row]), round(probabilities[row], DIGITS)) for row in rows)
         if key not in classes:
             classes[key] = len(classes)
             names.append(_name(relation, key))

@@ -9,6 +9,7 @@ from html import escape
 from groundkit.identifiability.admitted import AdmittedMaps, Maps
 from groundkit.identifiability.relations import Relation
 from groundkit.identifiability.suggest import Suggestion
+from groundkit.report.words import counted
 
 CONVENTION = (
     "a grounding maps every true symbol to one predicted symbol, one map per network, shared by "
@@ -133,10 +134,10 @@ class Identification:
         }
 
     def __str__(self) -> str:
-        lines = [f"Convention: {CONVENTION}.", "", *_paragraph(self)]
+        lines = _paragraph(self)
         if self.examples is not None:
             lines += ["", *_paragraph(self.examples)]
-        return "\n".join(lines)
+        return "\n".join([*lines, "", f"Convention: {CONVENTION}."])
 
     def _repr_html_(self) -> str:
         parts = [_items(self)]
@@ -152,19 +153,25 @@ def _items(found: Identification) -> str:
 
 
 def _paragraph(found: Identification) -> list[str]:
-    number = "an unknown number of" if found.count is None else f"{found.count}"
+    admitted = (
+        "an unknown number of groundings is"
+        if found.count is None
+        else f"{counted(found.count, 'grounding')} {'is' if found.count == 1 else 'are'}"
+    )
     title = (
         found.basis
         if found.basis == "all combinations"
         else f"the combinations of the {found.basis}"
     )
-    lines = [f"With {title} ({found.combinations}), {number} grounding(s) are admitted"]
+    lines = [f"With {title} ({found.combinations}), {admitted} admitted"]
     if found.collapses is not None:
-        lines[0] += f": {found.permutations} permutation(s), {found.collapses} collapse(s)"
+        permutations = counted(found.permutations or 0, "permutation")
+        lines[0] += f": {permutations}, {counted(found.collapses, 'collapse')}"
     lines[0] += "."
     if found.left_out:
         lines.append(
-            f"  at most so many: {len(found.left_out)} shape(s) have too many combinations to list"
+            f"  at most so many, for there are too many combinations to list in "
+            f"{counted(len(found.left_out), 'shape')}"
         )
     if found.reason is not None:
         lines.append(f"  not counted: {found.reason}")

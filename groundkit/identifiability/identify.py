@@ -21,9 +21,9 @@ from groundkit.errors import LimitError
 from groundkit.identifiability.admitted import AdmittedMaps, Knowledge
 from groundkit.identifiability.answer_odds import (
     LogLikelihood,
-    by_chances,
+    by_probabilities,
     like_combinations,
-    row_chances,
+    row_probabilities,
 )
 from groundkit.identifiability.identification import Identification, Removal, Witness
 from groundkit.identifiability.images import joint, over_images
@@ -111,7 +111,7 @@ def _relations(
     if observed is not None:
         target.require_subset(observed)
     if goal.log_likelihood is not None:
-        target = by_chances(target, row_chances(target, goal.log_likelihood))
+        target = by_probabilities(target, row_probabilities(target, goal.log_likelihood))
         observed = None if observed is None else like_combinations(target, observed)
     if any(len(group) > 1 for group in groups):
         target = over_images(target, groups, domains)
@@ -180,9 +180,9 @@ class _Question:
         return tuple(simplest[kind] for kind in kinds_in_order if kind in simplest)
 
     def _some_maps(self, known: Knowledge) -> IntArray:
-        """Returns the identity, familiar maps that are admitted, and a few found by search."""
-        familiar = np.unique(np.array(list(_familiar_maps(self.maps))), axis=0)
-        admitted = familiar[self.maps.keeping(familiar, known.observed).all(axis=1)]
+        """Returns the identity, common maps that are admitted, and a few found by search."""
+        common = np.unique(np.array(list(_common_maps(self.maps))), axis=0)
+        admitted = common[self.maps.keeping(common, known.observed).all(axis=1)]
         searched: list[tuple[int, ...]] = []
         for bijective in (False, True):
             with suppress(LimitError):
@@ -277,14 +277,14 @@ def _unseen(
     return unseen
 
 
-def _familiar_maps(maps: AdmittedMaps) -> Iterable[IntArray]:
+def _common_maps(maps: AdmittedMaps) -> Iterable[IntArray]:
     """Yields maps that are easy to word: one network moved, and every network to a constant."""
     identity = maps.identity()
     for network, part in maps.variables.slices():
         if network not in maps.free:
             continue
         size = part.stop - part.start
-        for image in _familiar_images(size):
+        for image in _common_images(size):
             moved = identity.copy()
             moved[part] = image
             yield moved
@@ -295,7 +295,7 @@ def _familiar_maps(maps: AdmittedMaps) -> Iterable[IntArray]:
     yield constant
 
 
-def _familiar_images(size: int) -> Iterable[IntArray]:
+def _common_images(size: int) -> Iterable[IntArray]:
     symbols = np.arange(size)
     for factor in range(size):
         for shift in range(size):

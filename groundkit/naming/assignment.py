@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from groundkit.errors import DataError, LimitError, NetworkError
-from groundkit.identifiability.answer_odds import FloatArray, row_chances
+from groundkit.identifiability.answer_odds import FloatArray, row_probabilities
 from groundkit.identifiability.relations import IntArray, Relation, SupportLike
 from groundkit.naming.scorers import (
     Asked,
@@ -91,21 +91,21 @@ class _Goal:
     Attributes:
         reasoner: The compiled goal.
         relation: Its combinations, ``None`` where only the reasoner can be asked.
-        chances: P(answer | symbols) of every combination.
+        probabilities: P(answer | symbols) of every combination.
         table: The same as a table.
     """
 
     reasoner: ReasonerLike
     relation: Relation | None = None
-    chances: FloatArray = field(default_factory=lambda: np.zeros(0))
+    probabilities: FloatArray = field(default_factory=lambda: np.zeros(0))
     table: FloatArray | None = None
 
     def fill(self) -> None:
-        """Asks for the chances, if they are not known or may have changed."""
+        """Asks for the probabilities, if they are not known or may have changed."""
         if self.relation is not None and (self.table is None or _learns(self.reasoner)):
             ask = self.reasoner.log_likelihood
-            self.chances = row_chances(self.relation, ask, _device_of(self.reasoner))
-            self.table = answer_table(self.relation, self.chances)
+            self.probabilities = row_probabilities(self.relation, ask, _device_of(self.reasoner))
+            self.table = answer_table(self.relation, self.probabilities)
 
     def cells(self, layout: Layout) -> int:
         """Returns the number of joint clusters of its calls."""
@@ -218,7 +218,7 @@ class NameSearch:
                 continue
             most = max(SOFT_QUERIES, SOFT_WORK // max(goal.relation.rows.size, 1))
             some = queries.select(np.arange(min(len(queries), int(most * share) + 1)))
-            rows = RowSlopes(goal.relation, goal.chances, some.answers.cpu().numpy())
+            rows = RowSlopes(goal.relation, goal.probabilities, some.answers.cpu().numpy())
             parts.append((rows, some))
         return soft_naming(parts, self._layout, rng, steps=SOFT_STEPS)
 

@@ -2,7 +2,7 @@
 
 `name_clusters` names the clusters of an over-clustering, several of which may mean one symbol.
 `find_splits` looks for a cluster that holds two symbols while another symbol is never predicted:
-a collapse that no permutation undoes. Giving the dead symbol half of the crowded one's mass makes
+a collapse that no permutation undoes. Giving the unused symbol half of the crowded one's mass makes
 the queries that need it possible again, and training then pulls the two apart.
 """
 
@@ -21,8 +21,8 @@ from groundkit.naming.assignment import NamedLike, NameSearch, ReasonerLike, ask
 from groundkit.naming.relabelling import HELD_OUT, paired
 from groundkit.naming.scorers import Asked, Layout, Queries
 
-DEAD = 0.2
-"""A symbol is dead when it is the likeliest less often than this share of an even share."""
+UNUSED = 0.2
+"""A symbol is unused when it is the likeliest less often than this share of an even share."""
 CROWDED = 0.8
 """A symbol may be split when it is the likeliest at least this share of an even share."""
 
@@ -116,14 +116,14 @@ class Split:
 
     Attributes:
         network: The network.
-        dead: The symbol that is never predicted; it should start from a copy of ``source``.
+        unused: The symbol that is never predicted; it should start from a copy of ``source``.
         source: The symbol whose cluster holds both.
         gain: Mean gain in log P(answer) on held-out queries when they share the mass, in nats.
         interval: Its confidence interval; all of it is above 0.
     """
 
     network: str
-    dead: int
+    unused: int
     source: int
     gain: float
     interval: tuple[float, float]
@@ -137,7 +137,7 @@ def find_splits(
     rng: np.random.Generator,
     level: float = 0.95,
 ) -> list[Split]:
-    """Finds, for every dead symbol, the crowded symbol whose mass it should share.
+    """Finds, for every unused symbol, the crowded symbol whose mass it should share.
 
     Dead symbols are taken one after the other, the choices made so far kept.
 
@@ -159,8 +159,8 @@ def find_splits(
     for network, size in sizes.items():
         shares = _shares(asked, network)
         crowded = np.flatnonzero(shares >= CROWDED / size).tolist()
-        for dead in np.flatnonzero(shares < DEAD / size).tolist():
-            trials = {source: _shared(asked, network, dead, source) for source in crowded}
+        for unused in np.flatnonzero(shares < UNUSED / size).tolist():
+            trials = {source: _shared(asked, network, unused, source) for source in crowded}
             scores = {source: _ask(goals, trial) for source, trial in trials.items()}
             if not scores:
                 break
@@ -168,7 +168,7 @@ def find_splits(
             source = max(scores, key=lambda place: float(scores[place][seen].mean()))
             gain, interval = paired(scores[source] - logs, held_out, level)
             if interval[0] > 0:
-                found.append(Split(network, dead, source, gain, interval))
+                found.append(Split(network, unused, source, gain, interval))
                 asked, logs = trials[source], scores[source]
     return found
 
@@ -206,16 +206,16 @@ def _shares(asked: Asked, network: str) -> FloatArray:
     return np.bincount(winners, minlength=size) / max(winners.size, 1)
 
 
-def _shared(asked: Asked, network: str, dead: int, source: int) -> Asked:
+def _shared(asked: Asked, network: str, unused: int, source: int) -> Asked:
     """Lets two symbols share the mass of both evenly."""
-    return Asked(tuple((n, _share(q, network, dead, source)) for n, q in asked.parts))
+    return Asked(tuple((n, _share(q, network, unused, source)) for n, q in asked.parts))
 
 
-def _share(queries: Queries, network: str, dead: int, source: int) -> Queries:
+def _share(queries: Queries, network: str, unused: int, source: int) -> Queries:
     if network not in queries.log_probs:
         return queries
     values = queries.log_probs[network].clone()
-    both = torch.logaddexp(values[..., dead], values[..., source]) - np.log(2.0)
-    values[..., dead] = both
+    both = torch.logaddexp(values[..., unused], values[..., source]) - np.log(2.0)
+    values[..., unused] = both
     values[..., source] = both
     return Queries({**queries.log_probs, network: values}, queries.answers)

@@ -152,16 +152,16 @@ class Layout:
         ]
 
 
-def answer_table(relation: Relation, chances: FloatArray) -> FloatArray:
+def answer_table(relation: Relation, probabilities: FloatArray) -> FloatArray:
     """Returns P(answer | symbols) as (answers, joint symbols): the table that namings look up.
 
     Args:
         relation: The goal's combinations and answers.
-        chances: (M,) P(answer | symbols) of every row; combinations without a proof are 0.
+        probabilities: (M,) P(answer | symbols) of every row; combinations without a proof are 0.
     """
     sizes = [len(relation.domains[network]) for network in relation.columns]
     table = np.zeros((int(relation.answers.max(initial=0)) + 1, *sizes))
-    table[(relation.answers, *relation.rows.T)] = chances
+    table[(relation.answers, *relation.rows.T)] = probabilities
     return table.reshape(len(table), -1)
 
 

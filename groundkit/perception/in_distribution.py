@@ -20,7 +20,7 @@ _LARGEST = 1 << 16
 
 
 @dataclass(frozen=True)
-class Familiar:
+class InDistribution:
     """Facts of the unlabelled training images of one network.
 
     Attributes:
@@ -46,7 +46,7 @@ class Familiar:
         return asdict(self)
 
     @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> Familiar:
+    def from_dict(values: Mapping[str, Any]) -> InDistribution:
         """Reads what :meth:`to_dict` returned.
 
         Raises:
@@ -65,7 +65,7 @@ class Familiar:
             if type(references) is not int or references < 0:
                 raise ValueError("the number of reference images is no number")
             found = None if further is None else float(further)
-            return Familiar(sizes, float(limit), float(dark), found, references)
+            return InDistribution(sizes, float(limit), float(dark), found, references)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise CheckpointError(
                 f"the checkpoint's facts of its images are damaged: {error}",
@@ -75,7 +75,7 @@ class Familiar:
 
 
 @torch.no_grad()
-def measure(model: SymbolModel, pool: Tensor) -> tuple[Familiar, ForeignScore]:
+def measure(model: SymbolModel, pool: Tensor) -> tuple[InDistribution, ForeignScore]:
     """Measures the training images of a trained network.
 
     Args:
@@ -87,4 +87,4 @@ def measure(model: SymbolModel, pool: Tensor) -> tuple[Familiar, ForeignScore]:
     score, limit = ForeignScore.fit(model, pool)
     dark = float(has_dark_border(pool).double().mean())
     shape = (channels, height, width)
-    return Familiar(shape, limit_of(energies), dark, limit, score.references), score
+    return InDistribution(shape, limit_of(energies), dark, limit, score.references), score

@@ -189,10 +189,10 @@ class Learner:
         self._queue = self._queue[:, list(permutation)]
         self.shares.permute(permutation)
 
-    def split_symbol(self, dead: int, source: int) -> None:
+    def split_symbol(self, unused: int, source: int) -> None:
         """Lets a symbol that is never predicted take half of another's cluster."""
-        self.model.split_symbol(dead, source)
-        self.shares.split(dead, source)
+        self.model.split_symbol(unused, source)
+        self.shares.split(unused, source)
         self._average = None
 
     def handed_over(self) -> dict[str, Any]:

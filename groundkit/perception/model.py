@@ -18,6 +18,7 @@ from torch.nn import functional
 from groundkit.errors import NetworkError
 from groundkit.perception.backbones import Backbone
 from groundkit.perception.ink import as_drawing
+from groundkit.report.words import counted
 
 
 def log_probs(logits: Tensor) -> Tensor:
@@ -63,7 +64,9 @@ class SymbolModel(nn.Module):
     ) -> None:
         super().__init__()
         if symbols < 2:
-            raise NetworkError(f"a symbol model with {symbols} symbol(s)", expected="at least 2")
+            raise NetworkError(
+                f"a symbol model with {counted(symbols, 'symbol')}", expected="at least 2"
+            )
         if temperature <= 0:
             raise NetworkError(f"temperature {temperature}", expected="a number above 0")
         # Convolutions are faster with the channels of a pixel side by side.
@@ -150,18 +153,18 @@ class SymbolModel(nn.Module):
             parameter.copy_(parameter[order])
 
     @torch.no_grad()
-    def split_symbol(self, dead: int, source: int) -> None:
+    def split_symbol(self, unused: int, source: int) -> None:
         """Lets a symbol that is never predicted share the mass of another one evenly.
 
         Args:
-            dead: Takes the prototype of ``source``; both logits fall by log 2, where prototypes
+            unused: Takes the prototype of ``source``; both logits fall by log 2, where prototypes
                 have a bias.
             source: The symbol whose cluster seems to hold both.
         """
         for parameter in self.prototypes.parameters():
-            parameter[dead] = parameter[source]
+            parameter[unused] = parameter[source]
         if self.prototypes.bias is not None:
-            self.prototypes.bias[[dead, source]] -= math.log(2.0) * self.temperature
+            self.prototypes.bias[[unused, source]] -= math.log(2.0) * self.temperature
 
     @torch.no_grad()
     def set_prototypes(self, centres: Tensor, sharpness: float = 1.0) -> None:

@@ -95,8 +95,8 @@ class PerceptionSpec(Section):
     """Weight of the self-labelling term, which holds on to the clusters of the clustering phase;
     1 where a program has few examples or there is none."""
     assignment_fades: bool = True
-    """Whether that weight falls to 0 over the first half of joint training; no where the clusters
-    are of shapes that invariance and prior would cut, such as moons."""
+    """Whether that weight falls to 0 over the first half of joint training; set to false where
+    the clusters are of shapes that invariance and prior would cut, such as moons."""
     ema: float = Field(default=0.0, ge=0, le=0.99999)
     """Decay of the moving average of the weights in joint training, such as 0.99, which training
     ends with; 0 ends with the last weights as they are."""

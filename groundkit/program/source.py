@@ -109,7 +109,12 @@ def load_program(path: Path | str, trust: bool = False, within: Path | None = No
         text = read_text(path, error=ProgramError, what="the program", within=within)
     except FileNotFoundError:
         near = sorted(p.name for p in path.parent.glob("*.pl")) if path.parent.is_dir() else []
-        remedy = f"programs beside it: {', '.join(near)}" if near else "check the path"
+        remedy = (
+            f"programs beside it: {', '.join(near)}"
+            if near
+            else "check the path; a first program: groundkit new first --like sum, "
+            "then groundkit run first.pl"
+        )
         raise ProgramError(f"there is no program '{path}'", remedy=remedy) from None
     return parse_program(text, path, trust)
 

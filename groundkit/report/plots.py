@@ -297,7 +297,7 @@ def curves(
 def energy_histogram(
     inside: ArrayLike, outside: Mapping[str, ArrayLike], theme: Theme = LIGHT
 ) -> bytes:
-    """Energies of familiar images against those of every foreign set; right is more foreign.
+    """Energies of held-out images against those of every out-of-distribution set.
 
     Args:
         inside: Energies of held-out images ``(N,)``.

@@ -27,6 +27,11 @@ def listing(items: Sequence[str], most: int = 6) -> str:
     return shown if len(items) <= most else f"{shown} and {len(items) - most} more"
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things: ``1 grounding``, ``3 groundings``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """A number for people; a dash for what is not known."""
     if value is None:

@@ -21,7 +21,7 @@ from groundkit.identifiability.identification import Identification
 from groundkit.identifiability.images import members, name_of
 from groundkit.identifiability.posterior import MapPosterior, weigh_maps
 from groundkit.identifiability.relations import Relation
-from groundkit.runs.identify import has_chances
+from groundkit.runs.identify import has_probabilities
 from groundkit.runs.readings import joint_certainty, joint_symbols, mixed_likelihood, reread
 from groundkit.task.shaped import ShapedExamples
 from groundkit.task.task import Task
@@ -206,7 +206,7 @@ def _frequent(read: ReadExamples, target: Relation, task: Task) -> Relation:
             columns.append(shaped.observed[network][:, calls.index(name)])
     table = np.stack(columns, axis=1) if columns else np.zeros((len(shaped), 0), dtype=np.int64)
     rows, seen = target.rows, table
-    if not has_chances(shaped.goal.reasoner):
+    if not has_probabilities(shaped.goal.reasoner):
         rows = np.column_stack([target.rows, target.answers])
         seen = np.column_stack([table, shaped.answers.numpy()])
     if shaped.examples.targets is not None:

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from groundkit.report.words import chance
+from groundkit.report.words import chance, counted
 
 _SHOWN = 10
+_LEAST = 1e-6
+"""Answers of a smaller probability are counted, not printed, unless there is no other."""
 _SYMBOLS_SHOWN = 3
 
 
@@ -155,6 +157,12 @@ class Answers:
         """The most probable answer."""
         return self.answers[0]
 
+    @property
+    def _shown(self) -> tuple[Answer, ...]:
+        """The first answers that are worth a line; always the best one."""
+        likely = sum(answer.probability >= _LEAST for answer in self.answers)
+        return self.answers[: max(1, min(likely, _SHOWN))]
+
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as JSON-able values."""
         return {
@@ -165,11 +173,11 @@ class Answers:
         }
 
     def __str__(self) -> str:
-        lines = [f"{a.text}: {chance(a.probability)}" for a in self.answers[:_SHOWN]]
-        rest = self.answers[_SHOWN:]
+        lines = [f"{a.text}: {chance(a.probability)}" for a in self._shown]
+        rest = self.answers[len(self._shown) :]
         if rest:
             total = sum(answer.probability for answer in rest)
-            lines.append(f"and {len(rest)} more answers, {chance(total)} in all")
+            lines.append(f"and {counted(len(rest), 'more answer')}, {chance(total)} in all")
         if self.unseen:
             names = ", ".join(self.unseen)
             lines.append(
@@ -184,7 +192,7 @@ class Answers:
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><td><code>{escape(a.text)}</code></td><td>{chance(a.probability)}</td></tr>"
-            for a in self.answers[:_SHOWN]
+            for a in self._shown
         )
         images = "".join(reading._repr_html_() for reading in self.images.values())
         return f"<table><tr><th>answer</th><th>probability</th></tr>{rows}</table>{images}"

@@ -89,7 +89,7 @@ def held_out_images(task: Task, network: str) -> ImageSet:
 
 
 def assess_network(task: Task, name: str, learner: Learner, *, seed: int) -> NetworkAssessment:
-    """Scores one network's symbols, and its energy on every foreign set of the spec."""
+    """Scores one network's symbols, and its energy on every out-of-distribution set."""
     images = held_out_images(task, name)
     probs, energies = read(learner, images.pixels)
     truth = None if images.labels is None or (images.labels == UNKNOWN).all() else images.labels
@@ -102,7 +102,7 @@ def assess_network(task: Task, name: str, learner: Learner, *, seed: int) -> Net
         "prior": task.spec.network(name).perception.given_shares,
     }
     score, _ = ForeignScore.fit(learner.model, learner.pool)
-    inside = foreign_scores(learner, images.pixels, score)
+    inside = detector_scores(learner, images.pixels, score)
     settings = task.spec.evaluate
     for foreign in settings.ood:
         try:
@@ -113,7 +113,7 @@ def assess_network(task: Task, name: str, learner: Learner, *, seed: int) -> Net
             why = [error.found, error.expected, error.remedy]
             found.ood[foreign] = ood.unavailable(foreign, "; ".join(filter(None, why)))
             continue
-        theirs = foreign_scores(learner, outside.pixels, score)
+        theirs = detector_scores(learner, outside.pixels, score)
         found.ood_energies[foreign] = theirs["energy"]
         density = learner.settings.generative > 0
         found.ood[foreign] = ood.compare_scores(foreign, inside, theirs, density=density)
@@ -175,8 +175,8 @@ def assess_generation(
     found.nearest = judged.floats(near[:, 0])
 
 
-def foreign_scores(learner: Learner, pixels: Tensor, score: ForeignScore) -> dict[str, Floats]:
-    """Scores ``(N,)`` of images, higher = more foreign, under every detector the model has."""
+def detector_scores(learner: Learner, pixels: Tensor, score: ForeignScore) -> dict[str, Floats]:
+    """Scores ``(N,)`` of images, higher is further out, under every detector the model has."""
     images = to_model(pixels.to(learner.pool.device))
     together = score(learner.model, images).double().cpu().numpy()
     return ood.model_scores(learner.model, images) | {"foreign": together}

@@ -13,7 +13,7 @@ from groundkit.errors import NetworkError
 from groundkit.perception.augment_choice import choose
 from groundkit.perception.model import SymbolModel
 from groundkit.program.remarks import remarks
-from groundkit.report.words import ShownAsPrinted
+from groundkit.report.words import ShownAsPrinted, counted
 from groundkit.task.load import read_task
 from groundkit.task.networks import build_model, check_pool
 from groundkit.task.task import Task
@@ -62,7 +62,8 @@ class Checked(ShownAsPrinted):
             observed = f"; observed {', '.join(self.observed)}" if self.observed else ""
             readers = [f"{v} by {' and '.join(n)}" for v, n in self.images.items()]
             lines += [
-                f"  goal {self.goal}: {self.answers} answer(s), {self.circuit_nodes} circuit nodes"
+                f"  goal {self.goal}: {counted(self.answers, 'answer')}, "
+                f"{self.circuit_nodes} circuit nodes"
                 + (f" in {self.shapes} shapes" if self.shapes > 1 else ""),
                 f"  images {', '.join(readers)}{observed}",
                 f"  {self.examples} training examples",

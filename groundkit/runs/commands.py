@@ -150,7 +150,7 @@ def evaluate(
     Args:
         run: A run's folder.
         settings: ``--set`` texts, such as ``evaluate.ood=["letters"]``.
-        seed: Seed of samples and of the choice of foreign images.
+        seed: Seed of samples and of the choice of out-of-distribution images.
         trust: Allow the program to run Python code.
         device: ``auto``, ``cpu`` or ``cuda``.
 
@@ -214,7 +214,7 @@ def sample(
 def write_grids(
     made: Mapping[str, Mapping[str, NDArray[np.float32]]], folder: Path
 ) -> dict[str, Path]:
-    """Writes generated images as a grid a network, a row a symbol.
+    """Writes generated images as one grid per network, one row per symbol.
 
     Args:
         made: What :func:`sample` returned.

@@ -89,11 +89,11 @@ def _observable(goal: BoundGoal, support: SupportLike, examples: SupportLike) ->
         examples,
         slots=reasoner.slots,
         answers=reasoner.answers,
-        log_likelihood=reasoner.log_likelihood if has_chances(reasoner) else None,
+        log_likelihood=reasoner.log_likelihood if has_probabilities(reasoner) else None,
     )
 
 
-def has_chances(reasoner: Reasoner) -> bool:
+def has_probabilities(reasoner: Reasoner) -> bool:
     """Whether the program has random facts of its own beside the networks' outputs."""
     choices = reasoner.ground_program.choices
     return any(not isinstance(choice.source, NeuralSource) for choice in choices)

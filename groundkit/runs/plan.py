@@ -19,7 +19,7 @@ from groundkit.circuit.plan import plan as time_circuit
 from groundkit.perception.learner import Learner
 from groundkit.perception.terms import add_up
 from groundkit.program.source import load_program
-from groundkit.report.words import ShownAsPrinted, seconds
+from groundkit.report.words import ShownAsPrinted, counted, seconds
 from groundkit.task.load import read_task
 from groundkit.task.networks import build_model
 from groundkit.task.spec import parse_spec
@@ -115,7 +115,7 @@ def _circuit_lines(shapes: Sequence[Plan], peak: float | None) -> list[str]:
         f"  {several}{largest.choices} random choices{per_example}, "
         f"{_count(largest.worlds)} worlds",
         f"  circuit of {largest.circuit_nodes} nodes and {largest.circuit_edges} edges for "
-        f"{largest.answers} answer(s): {largest.reason}",
+        f"{counted(largest.answers, 'answer')}: {largest.reason}",
         f"  {largest.queries_per_second:,.0f} queries a second, forward and backward",
     ]
 

@@ -26,7 +26,7 @@ from groundkit.identifiability.images import joint_domain, members
 from groundkit.identifiability.posterior import MapPosterior
 from groundkit.perception.foreign import ForeignScore
 from groundkit.perception.generate import sample_images
-from groundkit.perception.in_distribution import Familiar, measure
+from groundkit.perception.in_distribution import InDistribution, measure
 from groundkit.perception.langevin import Langevin
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel, energy, log_probs
@@ -168,13 +168,13 @@ class Session:
         return learnt
 
     @cached_property
-    def familiar(self) -> dict[str, Familiar]:
+    def in_distribution(self) -> dict[str, InDistribution]:
         """What every network's training images look like."""
         known = self._facts.get("networks")
         found = {}
         for name in self.networks:
             if known is not None:
-                found[name] = Familiar.from_dict(known.get(name) or {})
+                found[name] = InDistribution.from_dict(known.get(name) or {})
                 continue
             pool = self.task.pool(name).to(self.device)
             channels, height, width = pool.shape[1:]
@@ -192,7 +192,7 @@ class Session:
             raise NetworkError(
                 f"the run has no network '{network}'", remedy=choose_from(network, self.networks)
             )
-        return self._load(network, self.familiar[network].shape)
+        return self._load(network, self.in_distribution[network].shape)
 
     def _load(self, network: str, shape: tuple[int, int, int]) -> SymbolModel:
         """Builds a network and loads its weights, once."""
@@ -277,7 +277,7 @@ class Session:
         self, paths: Sequence[Path | str], network: str, contents: Mapping[str, bytes]
     ) -> ImageReading:
         """Reads the images of one neural call, stacked along channels when there are several."""
-        known = self.familiar[network]
+        known = self.in_distribution[network]
         channels, height, width = known.shape
         shape = (channels // len(paths), height, width)
         images = [
@@ -311,7 +311,7 @@ class Session:
 
     def _foreignness(self, pixels: Tensor, network: str) -> float | None:
         """How foreign one image ``(1, C, H, W)`` is; ``None`` for a run of an earlier version."""
-        known, model = self.familiar[network], self.model(network)
+        known, model = self.in_distribution[network], self.model(network)
         if known.foreign_limit is None:
             return None
         if network not in self._foreign:
@@ -399,7 +399,7 @@ class Session:
         return found
 
     def _generate(self, name: str, per_symbol: int, steps: int, seed: int) -> NDArray[np.float32]:
-        model, shape = self.model(name), self.familiar[name].shape
+        model, shape = self.model(name), self.in_distribution[name].shape
         start = SymbolStart(shape, model.symbols)
         load_weights(self.folder / "checkpoint", {f"{name}.start": start})
         if (names := self._names(name, model.symbols)) is not None:

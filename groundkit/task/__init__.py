@@ -1,1 +1,1 @@
-"""What a program and its spec ask for, held against each other and bound to data."""
+"""What a program and its spec ask for, checked for consistency and bound to data."""

@@ -118,7 +118,7 @@ class Learnt(nn.Module):
 
 @dataclass
 class Binding:
-    """A program and a spec, held against each other.
+    """A program and a spec, checked for consistency.
 
     Args:
         program: The parsed program.

@@ -124,8 +124,8 @@ class NetworkSpec(Section):
     temperature: Temperature = 1.0
     """Divides the logits."""
     bfloat16: bool = False
-    """Whether the backbone computes with bfloat16, in training, sampling and use: about twice as
-    fast where the hardware has it."""
+    """Whether the backbone computes with bfloat16, in training, sampling and use: faster
+    where the hardware has it."""
     data: str | None = None
     """Data set of this network's images, when not that of ``[examples]``."""
     attribute: str | None = None

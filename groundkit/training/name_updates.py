@@ -179,17 +179,17 @@ class Namer:
             )
         )
         for split in splits:
-            self._learners[split.network].split_symbol(split.dead, split.source)
+            self._learners[split.network].split_symbol(split.unused, split.source)
             symbols = self._searchable[split.network]
             words = (
-                f"{symbols[split.dead]} was never predicted, it takes half of "
+                f"{symbols[split.unused]} was never predicted, it takes half of "
                 f"{symbols[split.source]}: log-likelihood +{split.gain:.2f}"
             )
             self._on_row(
                 SplitRow(
                     step=step,
                     network=split.network,
-                    symbol=split.dead,
+                    symbol=split.unused,
                     of=split.source,
                     words=words,
                 )

@@ -92,7 +92,7 @@ def test_evaluate_measures_what_the_run_measured(call, finished):
     assert found["grounding"]["confusion"] == metrics["grounding"]["confusion"]
     assert found["grounding"]["ece"] == pytest.approx(metrics["grounding"]["ece"], rel=1e-4)
     assert found["query"]["nll"] == pytest.approx(metrics["query"]["nll"], rel=1e-4)
-    assert "symbols right" in call("evaluate", finished, "--set", "evaluate.ood=[]").stdout
+    assert "symbol accuracy" in call("evaluate", finished, "--set", "evaluate.ood=[]").stdout
 
 
 def test_sample_writes_a_grid(call, finished, digits):

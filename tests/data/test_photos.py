@@ -7,7 +7,7 @@ from PIL import Image
 
 from groundkit.data.photos import prepare_image
 from groundkit.errors import CheckpointError
-from groundkit.perception.in_distribution import Familiar, measure
+from groundkit.perception.in_distribution import InDistribution, measure
 from groundkit.perception.pixels import has_dark_border
 
 
@@ -39,6 +39,6 @@ def test_measured_facts_survive_json_and_damaged_ones_are_refused():
     found = measure(model, pool)
     assert found.dark_border == 0.75
     assert has_dark_border(pool).tolist() == [False] * 50 + [True] * 150
-    assert Familiar.from_dict(found.to_dict()) == found
+    assert InDistribution.from_dict(found.to_dict()) == found
     with pytest.raises(CheckpointError):
-        Familiar.from_dict({"shape": [1, 4]})
+        InDistribution.from_dict({"shape": [1, 4]})

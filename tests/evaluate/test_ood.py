@@ -53,7 +53,7 @@ def test_constant_score_is_chance():
 
 
 @pytest.mark.parametrize(
-    ("inside", "outside", "word"), [([], [1], "familiar"), ([1], [], "foreign")]
+    ("inside", "outside", "word"), [([], [1], "in-distribution"), ([1], [], "out-of-distribution")]
 )
 def test_empty_sides_are_null_with_a_reason(inside, outside, word):
     s = score_ood(inside, outside)

@@ -231,4 +231,4 @@ def test_facts_of_a_manifest_that_are_null_or_of_another_kind(tmp_path, key, val
     manifest["facts"][key] = value
     path.write_text(json.dumps(manifest))
     with pytest.raises(CheckpointError, match=words):
-        _ = open_run(tmp_path / "run").familiar
+        _ = open_run(tmp_path / "run").in_distribution

@@ -292,7 +292,7 @@ def test_json_and_words() -> None:
     assert data["examples"]["count"] == 2
     assert "the identity counts" in data["convention"]
     assert "everything -> 0" in str(found)
-    assert "2 grounding(s) are admitted: 1 permutation(s), 1 collapse(s)" in str(found)
+    assert "2 groundings are admitted: 1 permutation, 1 collapse" in str(found)
 
 
 def test_wrong_input_is_refused() -> None:

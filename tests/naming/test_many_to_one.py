@@ -52,7 +52,7 @@ def test_a_crowded_symbol_is_split_with_the_dead_one_that_it_holds() -> None:
     values[..., 2], values[..., 4] = merged, -20.0
     values = torch.log_softmax(values, dim=-1)
     splits = find_splits(RowReasoner(SUM), {"net": values}, answers, searchable=SYMBOLS, rng=rng)
-    assert [(split.dead, split.source) for split in splits] == [(4, 2)]
+    assert [(split.unused, split.source) for split in splits] == [(4, 2)]
     assert splits[0].interval[0] > 0
 
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundkit.identifiability.answer_odds import row_chances
+from groundkit.identifiability.answer_odds import row_probabilities
 from groundkit.identifiability.relations import Relation
 from groundkit.naming.scorers import (
     JointScorer,
@@ -40,8 +40,8 @@ def test_exact_scores_equal_the_reasoner(seed) -> None:
     queries = Queries(*predictions(whole, 20, rng))
     layout = Layout({"coin": 2, "digit": 4}, {"coin": 2, "digit": 4})
     namings = np.array([np.concatenate([rng.permutation(2), rng.permutation(4)]) for _ in range(6)])
-    chances = row_chances(whole, reasoner.log_likelihood, rows_at_once=7)
-    table = answer_table(whole, chances)
+    probabilities = row_probabilities(whole, reasoner.log_likelihood, rows_at_once=7)
+    table = answer_table(whole, probabilities)
     expected = [
         float(
             reasoner.log_likelihood(
@@ -61,7 +61,7 @@ def test_a_network_that_is_not_renamed_keeps_its_symbols() -> None:
     reasoner = RowReasoner(whole)
     queries = Queries(*predictions(whole, 50, np.random.default_rng(0)))
     layout = Layout({"digit": 4}, {"digit": 4})
-    table = answer_table(whole, row_chances(whole, reasoner.log_likelihood))
+    table = answer_table(whole, row_probabilities(whole, reasoner.log_likelihood))
     scores = JointScorer(whole, table, layout, queries).scores(np.array([[0, 1, 2, 3]]))
     expected = reasoner.log_likelihood(queries.log_probs, queries.answers).mean()
     assert scores[0] == pytest.approx(float(expected), rel=1e-5)

@@ -124,7 +124,7 @@ def test_sections_say_what_was_found(full, tmp_path):
         "Collapsed: 1 of 3", "never given to an image", "prior rules out 1, leaves 1: uses",
         "observe digit(X, 1) (1 left)",
         "not measured: not on this machine", "Frechet distance 12.0", "Step 2: moved 3->5",
-        "3 min 20 s", "of it sample", "cpu, torch 2", "nearest to each sample", "none generated",
+        "3 min 20 s", "of which sample", "cpu, torch 2", "nearest to each sample", "none generated",
         "512 MB",
         "groundkit run '<x>'", "is one of them",
     ):  # fmt: skip

@@ -75,7 +75,7 @@ def test_transparent_paper_is_white(session, digits):
 
 def test_few_training_images_are_flagged_and_most_noise_is(session, digits):
     pool = session.task.pool("net")
-    limit = session.familiar["net"].energy_limit
+    limit = session.in_distribution["net"].energy_limit
     energies = -torch.logsumexp(session.logits(pool, "net"), 1)
     assert 0.005 < float((energies > limit).double().mean()) < 0.06
     assert session.read(["0.png"])[0].energy_limit == limit
@@ -87,7 +87,10 @@ def test_a_run_without_stored_facts_measures_its_images_again(session, finished,
     manifest = json.loads((copy / "checkpoint" / "manifest.json").read_text())
     del manifest["facts"]["networks"]
     (copy / "checkpoint" / "manifest.json").write_text(json.dumps(manifest))
-    known, again = session.familiar["net"], open_run(copy, device="cpu").familiar["net"]
+    known, again = (
+        session.in_distribution["net"],
+        open_run(copy, device="cpu").in_distribution["net"],
+    )
     assert again.shape == known.shape
     assert again.energy_limit == pytest.approx(known.energy_limit)
 
