@@ -48,10 +48,10 @@ def test_no_code_unpickles() -> None:
 
 def test_the_numbers_in_the_text_are_those_of_the_code() -> None:
     from groundkit.program.limits import Limits
-    from groundkit.program.parser import MOST_SECONDS, MOST_TOKENS
+    from groundkit.program.parser import MOST_OPERATORS, MOST_SECONDS
     from tests.hostile.crossing import FORMS, METAS
 
-    assert f"more than {MOST_TOKENS:,} names" in TEXT
+    assert f"more than {MOST_OPERATORS:,} operators" in TEXT
     assert f"after {MOST_SECONDS:g} s" in TEXT
     assert (Limits().seconds, Limits().memory) == (600, 4 << 30)
     assert "10 minutes and 4 GiB" in TEXT

@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args
 
 from groundkit.circuit.codec import decode_error
 from groundkit.errors import InputError, LimitError, ProgramError, RunError, choose_from
+from groundkit.files import read_text
 from groundkit.program.goal import check_goal, parse_goal
 from groundkit.program.limits import Limits
 from groundkit.program.source import Program, parse_program
@@ -147,9 +148,9 @@ def _as_problog(program: Program, goal: str | None) -> str:
 def _interpretations(program: Program, path: Path) -> str:
     """Reads a file of interpretations, which must hold evidence and nothing else."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the examples '{path}' cannot be read: {error}") from None
+        text = read_text(path, error=InputError, what="the examples")
+    except FileNotFoundError:
+        raise InputError(f"there are no examples '{path}'", remedy="check the path") from None
     blank = "\n".join("" if line.startswith(_SEPARATOR) else line for line in text.split("\n"))
     found = parse_program(blank, path, program.trust)
     if found.predicates or found.queries or found.neural:

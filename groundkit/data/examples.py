@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from groundkit.data.images import Attribute, ImageSet, labelling
@@ -173,11 +172,9 @@ def restrict(
         position[classes] = np.arange(len(domain))
         labels[network] = position[own.labels]
     kept = np.flatnonzero(np.all([rows != UNKNOWN for rows in labels.values()], axis=0))
-    pixels = images.pixels[torch.from_numpy(kept)]
+    shown = images.subset(kept)
     return {
-        network: replace(
-            images, pixels=pixels, labels=rows[kept], classes=tuple(domains[network]), attributes={}
-        )
+        network: replace(shown, labels=rows[kept], classes=tuple(domains[network]))
         for network, rows in labels.items()
     }
 

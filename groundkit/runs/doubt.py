@@ -43,7 +43,7 @@ class Doubt:
     labelled: bool = False
 
     @property
-    def open(self) -> bool:
+    def several(self) -> bool:
         """Whether answers are averaged over several readings."""
         return self.averaging and self.readings.count > 1
 
@@ -69,14 +69,14 @@ class Doubt:
             logs: Predictions of all networks that read the same images.
         """
         group = self.group_of(network)
-        if self.open:
+        if self.several:
             return average(logs, group, self._meanings[group])[network].exp()
         return reread(logs, group, self._picked[group])[network].exp()
 
     def words(self, network: str, logs: Mapping[str, Tensor]) -> str:
         """Says what the program cannot tell about one image; empty where it can."""
         group = self.group_of(network)
-        if not self.open:
+        if not self.several:
             return ""
         row = self._meanings[group][int(joint_symbols(logs, group)[0])]
         domain = self.readings.domains[group]
@@ -103,7 +103,7 @@ class Doubt:
         Returns:
             The probabilities of the answers, averaged, and over what in words.
         """
-        if not self.open or not seen:
+        if not self.several or not seen:
             return evaluate(_under(seen, self._picked))[0], ""
         maps, weights, how = self._listed(seen, evaluate)
         total: Tensor | None = None
@@ -120,7 +120,7 @@ class Doubt:
             seen: The images.
             chance: Gives the probability of the answer, ``(B,)``.
         """
-        if not self.open or not seen:
+        if not self.several or not seen:
             return _under(seen, self._picked)
         maps, weights, _ = self._listed(seen, chance)
         shares = [

@@ -79,9 +79,9 @@ def test_all_labels_go_with_their_images():
 
 
 def test_restricted_to_a_domain_the_other_labels_stay():
-    blue = restrict("net", ("blue",), THINGS)
+    blue = restrict({"net": ("blue",)}, THINGS)["net"]
     assert blue.classes == ("blue",) and blue.labels.tolist() == [0] * 6
     assert blue.pixels[:, 0, 0, 0].tolist() == [1, 3, 5, 7, 9, 11]
     assert blue.attributes["size"].labels.tolist() == [0, 0, 0, 1, 1, 1]
-    far = restrict("net", TRUE_OR_FALSE, THINGS, "far")
+    far = restrict({"net": TRUE_OR_FALSE}, THINGS, {"net": "far"})["net"]
     assert far.labels.tolist() == [0, 0, 0, 1, 1, 1] * 2

@@ -7,7 +7,9 @@ from PIL import Image
 
 from groundkit.data.photos import prepare_image
 from groundkit.errors import CheckpointError
+from groundkit.perception.backbones import build_backbone
 from groundkit.perception.in_distribution import InDistribution, measure
+from groundkit.perception.model import SymbolModel
 from groundkit.perception.pixels import has_dark_border
 
 
@@ -35,8 +37,8 @@ def test_dark_border_is_inverted_among_bright_ones(paper):
 def test_measured_facts_survive_json_and_damaged_ones_are_refused():
     pool = torch.zeros(200, 1, 4, 4, dtype=torch.uint8)
     pool[:50] = 255
-    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16, 3))
-    found = measure(model, pool)
+    model = SymbolModel(build_backbone("mlp", (1, 4, 4)), 3)
+    found, _ = measure(model, pool)
     assert found.dark_border == 0.75
     assert has_dark_border(pool).tolist() == [False] * 50 + [True] * 150
     assert InDistribution.from_dict(found.to_dict()) == found

@@ -32,7 +32,8 @@ def task_of(folder, program=PROGRAM, settings=()):
 @pytest.mark.parametrize("settings", [(), ('networks.shape_net.attribute="shape"',)])
 def test_each_network_draws_by_its_own_labels(tmp_path, settings):
     task = task_of(tmp_path, settings=settings)
-    examples = task.examples
+    (shaped,) = task.examples
+    examples = shaped.examples
     for variable, network, observed in (("X", "shape_net", "S"), ("Y", "colour_net", "C")):
         bank = examples.banks[network]
         assert bank.classes == task.domains[network]
