@@ -23,7 +23,6 @@ from problog.clausedb import ClauseDB
 from groundkit.circuit.codec import encode_error
 from groundkit.circuit.worker import watch
 from groundkit.errors import LimitError, Location, ProgramError
-from groundkit.files import read_text
 from groundkit.program.limits import OutOfTimeError
 from groundkit.program.trust import GuardedDatabase
 
@@ -98,7 +97,7 @@ def _run(request: dict[str, Any], model: Path) -> tuple[str, Any]:
         options += ["--seed" if task == "sample" else "-s", str(request["seed"] or 0)]
     text = _captured(call, options, request, model)
     if learnt.exists():
-        text += read_text(learnt, error=LimitError)
+        text += learnt.read_text(encoding="utf-8")
     printed = _captured(call, [*options, "--web"], request, model)
     return text, json.loads(printed)
 

@@ -11,9 +11,6 @@ from problog.engine import DefaultEngine
 from problog.logic import Term
 from problog.program import PrologString
 
-from groundkit.errors import ProgramError
-from groundkit.files import read_text
-
 
 @lru_cache(maxsize=1)
 def _empty_database() -> Any:
@@ -34,9 +31,7 @@ def library_of(predicate: str) -> str | None:
     name, _, arity = predicate.rpartition("/")
     for library in _LIBRARIES:
         files = [_FOLDER / f"{library}{suffix}" for suffix in (".pl", ".py")]
-        if not any(
-            file.exists() and f"{name}(" in read_text(file, error=ProgramError) for file in files
-        ):
+        if not any(file.exists() and f"{name}(" in file.read_text("utf-8") for file in files):
             continue
         database = DefaultEngine().prepare(PrologString(f":- use_module(library({library}))."))
         if database.find(Term(name, *[None] * int(arity))) is not None:

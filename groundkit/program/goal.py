@@ -85,7 +85,12 @@ def parse_goal(text: str, at: Location | None = None) -> Goal:
         raise ProgramError(f"'{stripped}' is not a goal", remedy=remedy, at=at)
     if any(inner.probability is not None for inner in walk(term)):
         raise ProgramError(f"there is a probability in the goal '{stripped}'", remedy=remedy, at=at)
-    called = _called(term)
+    try:
+        called = _called(term)
+    except RecursionError:
+        raise ProgramError(
+            f"the goal '{stripped[:60]}...' is nested too deeply", remedy=remedy, at=at
+        ) from None
     return Goal(
         text=stripped,
         functor=called[0].rpartition("/")[0] if called else str(term.functor),
