@@ -31,13 +31,11 @@ ODD = (ValueError, LookupError, AttributeError, TypeError, AssertionError, Impor
 
 
 class _Parser(DefaultPrologParser):  # type: ignore[misc]
-    """ProbLog's parser, which refuses texts and statements that would take too long."""
+    """ProbLog's parser, which refuses texts that would take too long."""
 
     def __init__(self, factory: Any) -> None:
         super().__init__(factory)
         self._started = time.thread_time()
-
-    steps = 0
 
     def _parse_statement(self, string: str, tokens: list[Any]) -> Any:
         if time.thread_time() - self._started > MOST_SECONDS:
@@ -148,7 +146,7 @@ def parse_statements(text: str) -> list[Any]:
     """Parses a text into ProbLog's terms, one a statement.
 
     Raises:
-        ProbLogError: ProbLog cannot read it, or a statement or the text takes too long.
+        ProbLogError: ProbLog cannot read it, or the text takes too long.
     """
     try:
         with deep_terms():

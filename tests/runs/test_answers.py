@@ -3,6 +3,7 @@
 import shutil
 
 import groundkit
+from tests.trained import write_digit
 
 
 def test_results_of_programs_show_themselves(finished):
@@ -30,8 +31,10 @@ def test_names_of_symbols_are_escaped(tmp_path):
     )
     (tmp_path / "odd.toml").write_text(
         '[query]\ngoal = "goal(X, Y)"\n[examples]\nimages = ["X", "Y"]\nfile = "odd.csv"\n'
-        'data = "digits8"\n'
+        "[networks.net]\nimage_shape = [1, 8, 8]\n"
     )
-    (tmp_path / "odd.csv").write_text("X,Y\n")
+    for name in ("0.png", "1.png"):
+        write_digit(tmp_path / name, 0)
+    (tmp_path / "odd.csv").write_text("X,Y\n0.png,1.png\n")
     shown = groundkit.identify(tmp_path / "odd.pl")._repr_html_()
     assert "<i>" not in shown and "&lt;i&gt;" in shown
