@@ -2,7 +2,7 @@
 
 import pytest
 
-from groundkit.task.load import load_task
+from tests.loaded import load_task
 from tests.small import write_task
 
 

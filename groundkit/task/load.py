@@ -6,48 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from groundkit.circuit.cache import cache_folder
-from groundkit.program.limits import Limits
 from groundkit.program.source import load_program
 from groundkit.task.binding import Binding, Sources
 from groundkit.task.spec import load_spec
 from groundkit.task.task import Task
-
-
-def load_task(
-    program: Path,
-    spec: Path | None = None,
-    *,
-    settings: Sequence[str] = (),
-    trust: bool = False,
-    cache: Path | None = None,
-    limits: Limits | None = None,
-    engine: str = "circuit",
-    most: int | None = None,
-    on_shape: Callable[[int, int], None] = lambda done, total: None,
-) -> Task:
-    """Reads a program and the spec beside it.
-
-    Args:
-        program: The ``.pl`` file.
-        spec: The ``.toml`` file; by default the one beside the program.
-        settings: ``--set`` texts.
-        trust: Allow the program to load Python and to touch files.
-        cache: Folder of compiled circuits.
-        limits: Limits of grounding and compiling.
-        engine: ``circuit`` or ``deepproblog``.
-        most: Examples that are drawn at most; all by default.
-        on_shape: Called with the number of shapes compiled, and of all.
-
-    Raises:
-        InputError: Something does not fit.
-    """
-    parsed = load_program(program, trust=trust)
-    file = spec or program.with_suffix(".toml")
-    read = load_spec(file, settings)
-    binding = Binding(
-        parsed, read, Sources(program, file), cache=cache, limits=limits, engine=engine
-    )
-    return Task(binding, most=most, on_shape=on_shape)
 
 
 def read_task(
@@ -60,7 +22,20 @@ def read_task(
     most: int | None = None,
     on_shape: Callable[[int, int], None] = lambda done, total: None,
 ) -> Task:
-    """Reads a task as the commands do: with the user's cache and under the spec's limits."""
+    """Reads a task as the commands do: with the user's cache and under the spec's limits.
+
+    Args:
+        program: The ``.pl`` file.
+        spec: The ``.toml`` file; by default the one beside the program.
+        settings: ``--set`` texts.
+        trust: Allow the program to load Python and to touch files.
+        engine: ``circuit`` or ``deepproblog``.
+        most: Examples that are drawn at most; all by default.
+        on_shape: Called with the number of shapes compiled, and of all.
+
+    Raises:
+        InputError: Something does not fit.
+    """
     program = Path(program)
     file = Path(spec) if spec else program.with_suffix(".toml")
     parsed = load_program(program, trust=trust)

@@ -18,9 +18,9 @@ from groundkit.perception.augment import AUGMENTATIONS
 from groundkit.perception.pixels import to_model
 from groundkit.perception.settings import PerceptionSpec, SamplerSpec
 from groundkit.presets import load_preset, preset_names
-from groundkit.task.load import load_task
 from groundkit.task.spec import NetworkSpec, TrainSpec
 from groundkit.training.trainer import Trainer
+from tests.loaded import load_task
 
 OF_DATA = {"preset", "attribute", "data", "image_shape", "labels", "perception"}
 OF_THE_PROGRAM = {

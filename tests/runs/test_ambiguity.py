@@ -18,7 +18,7 @@ from groundkit.runs.identify import identify_task
 from groundkit.runs.labels import label, settled_scores, suggest
 from groundkit.runs.run import run
 from groundkit.runs.session import open_run
-from groundkit.task.load import load_task
+from tests.loaded import load_task
 from tests.trained import write_digit
 
 HEAD = "nn(net, [X], Y, [0,1,2,3,4,5,6,7,8,9]) :: digit(X, Y).\n"

@@ -5,7 +5,7 @@ import torch
 
 from groundkit.runs.ambiguity import read_examples
 from groundkit.runs.contradictions import contradicted
-from groundkit.task.load import load_task
+from tests.loaded import load_task
 from tests.trained import write_digit
 
 PROGRAM = """nn(net, [X], Y, [0,1,2,3,4]) :: digit(X, Y).

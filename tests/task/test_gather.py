@@ -8,7 +8,7 @@ import pytest
 
 from groundkit.data.examples import UNKNOWN
 from groundkit.errors import DataError, GroundkitError, NetworkError, SpecError
-from groundkit.task.load import load_task
+from tests.loaded import load_task
 from tests.trained import write_digit
 
 PROGRAM = """

@@ -9,8 +9,8 @@ from PIL import Image
 
 from groundkit.errors import DataError, NetworkError
 from groundkit.estimators.grounder import Grounder
-from groundkit.task.load import load_task
 from groundkit.training.trainer import Trainer
+from tests.loaded import load_task
 from tests.small import LEVELS, write_pairs
 
 PROGRAM = """nn(net, [X,Y], Z, [same,different]) :: pair(X, Y, Z).
