@@ -14,11 +14,14 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from problog import maxsat
 from problog.clausedb import ClauseDB
+from problog.util import subprocess_check_output
 
 from groundkit.circuit.codec import encode_error
 from groundkit.circuit.worker import watch
@@ -48,6 +51,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Runs the task twice over, for its text and for its JSON; errors are returned."""
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder, "program.pl")
+        # The solver of mpe leaves a file of its own where it runs.
+        maxsat.subprocess_check_output = partial(subprocess_check_output, cwd=folder)
         if request["trust"] and request["file"] is not None:
             # A trusted program may load what lies beside it.
             os.chdir(Path(request["file"]).resolve().parent)

@@ -93,7 +93,7 @@ def take_images(
     Args:
         array: ``(N, H, W)``, ``(N, H, W, C)`` or ``(N, C, H, W)``; bytes, truth values, whole
             numbers of 8 or 16 bits, or floats in [0, 1], [-1, 1] or 0 to 255. The channels are the
-            shortest of the three last axes.
+            shortest of the three last axes; where two are, those of a tensor are first.
         what: What it is, for messages, such as ``'a.npz': images``.
         order: The order of the axes, where their lengths do not tell.
         fewest: Least number of images.
@@ -102,11 +102,14 @@ def take_images(
     Raises:
         DataError: It is no array of images, or its axes or values can be read in several ways.
     """
+    tied: Order | None = None
+    if isinstance(array, Tensor):
+        array, tied = array.detach().cpu(), "NCHW"
     values = np.asarray(array)
     if values.dtype.kind not in "buif":
         verb = "are" if what.endswith("images") else "is"
         raise DataError(f"{what} {verb} of type {values.dtype}", expected="bytes or floats")
-    values, arranged = _arranged(values, what, order)
+    values, arranged = _arranged(values, what, order, tied)
     if len(values) < fewest or 0 in values.shape:
         raise DataError(
             f"{what} {_has(what)} shape {np.shape(array)}",
@@ -202,8 +205,10 @@ def _of_numbers(kind: np.dtype[Any], low: float, high: float) -> Levels | None:
     return None
 
 
-def _arranged(values: NDArray[Any], what: str, order: Order | None) -> tuple[NDArray[Any], str]:
-    """Brings axes to ``(N, C, H, W)`` and says how they were read."""
+def _arranged(
+    values: NDArray[Any], what: str, order: Order | None, tied: Order | None
+) -> tuple[NDArray[Any], str]:
+    """Brings axes to ``(N, C, H, W)``, of two orders to ``tied``; says how they were read."""
     if values.ndim == 3:
         return values[:, None], ""
     if values.ndim != 4:
@@ -211,7 +216,7 @@ def _arranged(values: NDArray[Any], what: str, order: Order | None) -> tuple[NDA
             f"{what} {_has(what)} shape {values.shape}",
             expected="(N, H, W), (N, H, W, C) or (N, C, H, W)",
         )
-    found = order or _order(values.shape[1:])
+    found = order or _order(values.shape[1:]) or tied
     if found is None:
         raise DataError(
             f"{what} {_has(what)} shape {values.shape}, which may have its channels first or last",

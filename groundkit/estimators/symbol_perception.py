@@ -356,12 +356,12 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     def _images(self, X: Any, levels: Levels | None = None) -> Tensor:  # noqa: N803
         """Images ``(N, C, H, W)`` on the device; points become images of one row."""
-        array = X.cpu().numpy() if isinstance(X, Tensor) else np.asarray(X)
+        array = X if isinstance(X, Tensor) else np.asarray(X)
         if array.ndim != 2:
             taken = take_images(array, "X", levels=levels)
             self.levels_, self.assumed_ = taken.levels, taken.assumed
             return torch.as_tensor(taken.floats(), device=self.device)
-        points = array.astype(np.float32)
+        points = torch.as_tensor(array).cpu().numpy().astype(np.float32)
         if not points.size or max(map(abs, extent(points, "X"))) > 1:
             low, high = extent(points, "X") if points.size else (0.0, 0.0)
             raise DataError(

@@ -24,7 +24,7 @@ from groundkit.perception.history import RollbackRow, Row
 from groundkit.perception.in_distribution import measure
 from groundkit.report.html import write_report
 from groundkit.report.verdict import Verdict, judge
-from groundkit.runs.ambiguity import ReadExamples, read_examples, weigh_readings
+from groundkit.runs.ambiguity import read_examples, weigh_readings
 from groundkit.runs.assess import (
     assess_generation,
     assess_network,
@@ -354,11 +354,13 @@ def _finish(
     }
     queries = assess_queries(task, learners, task.held_out) if task.asks else None
     shapes = read_examples(task, predict_with(learners)) if task.asks else None
-    ambiguity = _ambiguity(trainer, found, path, shapes)
+    readings = weigh_readings(task, found, predict_with(learners), shapes)
     times.lap("evaluate")
     for name, learner in learners.items():
         assess_generation(task, name, learner, starts.get(name), assessed[name])
     times.lap("generate")
+    _check_there(folder, trainer, history, trainer.total_steps, state)
+    ambiguity = _note_ambiguity(trainer, readings, path)
     outcome = Outcome(
         task,
         trainer,
@@ -373,7 +375,6 @@ def _finish(
         None if shapes is None else contradicted(shapes),
     )
     metrics = collect_metrics(outcome)
-    _check_there(folder, trainer, history, trainer.total_steps, state)
     write_atomically(path / "metrics.json", json.dumps(metrics, indent=2).encode())
     write_report(report_data(outcome, metrics), path)
     folder.clear_states()
@@ -387,19 +388,14 @@ def _finish(
     return RunResult.of(path, metrics, verdict)
 
 
-def _ambiguity(
-    trainer: Trainer,
-    found: Identification | str | None,
-    path: Path,
-    shapes: Sequence[Sequence[ReadExamples]] | None,
+def _note_ambiguity(
+    trainer: Trainer, readings: MapPosterior | str | None, path: Path
 ) -> dict[str, Any] | None:
-    """Weighs what the learnt symbols may stand for, and notes it beside the weights."""
-    predict = predict_with(trainer.learners)
-    readings = weigh_readings(trainer.task, found, predict, shapes)
+    """Notes beside the weights what the learnt symbols may stand for; returns its scores."""
     if isinstance(readings, MapPosterior):
         facts = read_manifest(path / "checkpoint")["facts"]
         rewrite_facts(path / "checkpoint", {**facts, "ambiguity": readings.to_dict()})
-    return settled_scores(trainer.task, readings, predict, path)
+    return settled_scores(trainer.task, readings, predict_with(trainer.learners), path)
 
 
 def _identify(task: Task, progress: Progress) -> Identification | str | None:

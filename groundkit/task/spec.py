@@ -38,6 +38,8 @@ from groundkit.program.limits import Limits, Mode, memory_bytes
 
 _LONGEST = 1000
 """Longest list of images in an example."""
+_OTHER_NAMES = {"images": "inputs"}
+"""Second name of a key -> its name."""
 
 
 class ExamplesSpec(Section):
@@ -390,14 +392,14 @@ def line_of(text: str, path: Sequence[str]) -> int | None:
         path: The key's parts; a number picks a table of an array of tables, and is passed over
             where there is one table only.
     """
-    wanted = [part.strip("\"'") for part in path]
+    wanted = [_key(part) for part in path]
     forms = (wanted, [part for part in wanted if not part.isdigit()])
     table: list[str] = []
     met: Counter[str] = Counter()
     best: tuple[int, int] | None = None
     for number, line in enumerate(text.splitlines(), start=1):
         if match := _TABLE.match(line):
-            parts = [part.strip().strip("\"'") for part in match[2].split(".")]
+            parts = [_key(part) for part in match[2].split(".")]
             if len(match[1]) == 2:
                 parts.append(str(met[match[2]]))
                 met[match[2]] += 1
@@ -405,13 +407,19 @@ def line_of(text: str, path: Sequence[str]) -> int | None:
                 parts.insert(1, str(met[parts[0]] - 1))
             table = here = parts
         elif match := _KEY.match(line):
-            here = table + [part.strip("\"'") for part in match[1].split(".")]
+            here = table + [_key(part) for part in match[1].split(".")]
         else:
             continue
         fits = any(here == form[: len(here)] for form in forms)
         if fits and (best is None or len(here) > best[0]):
             best = (len(here), number)
     return best[1] if best else None
+
+
+def _key(part: str) -> str:
+    """Reads a part of a dotted key: without quotes, under the first of its names."""
+    bare = part.strip().strip("\"'")
+    return _OTHER_NAMES.get(bare, bare)
 
 
 def as_overrides(values: Mapping[str, Any]) -> list[str]:

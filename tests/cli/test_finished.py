@@ -47,7 +47,7 @@ def test_help_answers_at_once_and_without_torch():
 
 def test_check_loads_nothing_heavy_that_it_does_not_need():
     heavy = "{'torchvision', 'sklearn', 'matplotlib'}"
-    code = f"import sys, groundkit.check; print({heavy} & set(sys.modules))"
+    code = f"import sys, groundkit.runs.check; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
@@ -111,7 +111,7 @@ def test_compare_puts_runs_into_a_table(call, finished, digits):
 def test_plan_counts_and_times(call, finished):
     program = finished.parent / "sum.pl"
     found = as_json(call("plan", program, "--json"))
-    assert found["circuit"]["worlds"] == 25
+    assert [shape["worlds"] for shape in found["shapes"]] == [25]
     assert found["train_s"] > 0
     assert "of training on this CPU" in call("plan", program).stdout
 

@@ -74,6 +74,6 @@ def test_what_the_page_would_not_send_is_refused(easel, drawings, values, words)
 
 
 def test_a_run_without_a_goal_is_refused(session, monkeypatch):
-    monkeypatch.setattr(session, "spec", session.spec.model_copy(update={"query": None}))
+    monkeypatch.setitem(vars(session.binding), "queries", ())
     with pytest.raises(SpecError, match="no goal"):
         Easel(session)
