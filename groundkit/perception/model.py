@@ -18,6 +18,7 @@ from torch.nn import functional
 from groundkit.errors import NetworkError
 from groundkit.perception.backbones import Backbone
 from groundkit.perception.ink import as_drawing
+from groundkit.perception.inputs import Scale, take
 from groundkit.report.words import counted
 
 
@@ -43,6 +44,7 @@ class SymbolModel(nn.Module):
         temperature: ``tau``; every logit is divided by it. 0.1 is the authors' with
             ``normalise``; free logits learn their own scale and want 1.
         projection: Width D of the projector's output.
+        scale: Brings rows of features to the models' range; images need none.
         bfloat16: Whether the backbone computes with bfloat16; its weights, the embedding and all
             that follows stay in single precision.
 
@@ -61,6 +63,7 @@ class SymbolModel(nn.Module):
         temperature: float = 1.0,
         projection: int = 64,
         bfloat16: bool = False,
+        scale: Scale | None = None,
     ) -> None:
         super().__init__()
         if symbols < 2:
@@ -71,6 +74,7 @@ class SymbolModel(nn.Module):
             raise NetworkError(f"temperature {temperature}", expected="a number above 0")
         # Convolutions are faster with the channels of a pixel side by side.
         self.backbone = backbone.to(memory_format=torch.channels_last)
+        self.scale = scale
         self._bfloat16 = bfloat16
         self.symbols = symbols
         self.normalise = normalise
@@ -94,6 +98,20 @@ class SymbolModel(nn.Module):
     def sees_drawings(self, value: bool) -> None:
         self._drawings = value
         self.drawings.fill_(float(value))
+
+    def learn_scale(self, pool: Tensor) -> None:
+        """Learns where the columns of rows lie, from training rows ``(N, ..., D)`` at rest."""
+        if self.scale is not None:
+            self.scale.fit(pool)
+
+    def take(self, inputs: Tensor) -> Tensor:
+        """Brings inputs as they rest to the range of :meth:`forward`.
+
+        Args:
+            inputs: Images ``(B, C, H, W)`` of bytes or in [-1, 1], rows ``(B, D)`` or sequences
+                ``(B, T, D)`` in units of their own.
+        """
+        return take(inputs, self.scale)
 
     def see(self, x: Tensor) -> Tensor:
         """Images ``(B, C, H, W)`` as the backbone sees them."""

@@ -21,8 +21,8 @@ from groundkit.evaluate.symptoms import MOST_IMAGES, colour_agreement, embedding
 from groundkit.perception.foreign import ForeignScore
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import energy, log_probs
-from groundkit.perception.pixels import to_model
 from groundkit.perception.symbol_start import SymbolStart
+from groundkit.report.rows import draw_inputs
 from groundkit.task.shaped import EXCLUDED, ShapedExamples
 from groundkit.task.task import Task
 from groundkit.training.symbolic import cross_entropy
@@ -163,23 +163,27 @@ def assess_generation(
         )
         return
     labels = found.scores.in_own_names(judged.labels)
-    extractor = generation.train_extractor(judged.floats(), labels, _EXTRACTOR_SEED)
+    real, training = (_in_range(learner, one.pixels) for one in (found.images, judged))
+    extractor = generation.train_extractor(training, labels, _EXTRACTOR_SEED)
     found.generation = generation.score_generation(
-        made, found.images.floats(), judged.floats(), extractor, asked=asked, symbols=domain
+        made, real, training, extractor, asked=asked, symbols=domain
     )
     if found.generation.fid is None:
         return
-    near = generation.nearest(
-        extractor.features(found.samples), extractor.features(judged.floats())
-    )
-    found.nearest = judged.floats(near[:, 0])
+    near = generation.nearest(extractor.features(found.samples), extractor.features(training))
+    found.nearest = training[near[:, 0]]
+
+
+def _in_range(learner: Learner, inputs: Tensor) -> Tensor:
+    """Brings inputs to the models' range, on the CPU."""
+    return learner.model.take(inputs.to(learner.pool.device)).cpu()
 
 
 def detector_scores(learner: Learner, pixels: Tensor, score: ForeignScore) -> dict[str, Floats]:
     """Scores ``(N,)`` of images, higher is further out, under every detector the model has."""
-    images = to_model(pixels.to(learner.pool.device))
-    together = score(learner.model, images).double().cpu().numpy()
-    return ood.model_scores(learner.model, images) | {"foreign": together}
+    inputs = pixels.to(learner.pool.device)
+    together = score(learner.model, inputs).double().cpu().numpy()
+    return ood.model_scores(learner.model, learner.model.take(inputs)) | {"foreign": together}
 
 
 def _embedding_accuracy(
@@ -266,6 +270,6 @@ def _one_hot(rows: Tensor) -> Tensor:
     return best.scatter(-1, rows.argmax(-1, keepdim=True), 0.0)
 
 
-def as_pixels(images: Tensor) -> NDArray[np.float32]:
-    """Brings images in the models' range, or bytes, to [0, 1] for plots: ``(N, C, H, W)``."""
-    return ((to_model(images).clamp(-1, 1) + 1) / 2).cpu().numpy()
+def as_pictures(learner: Learner, inputs: Tensor) -> NDArray[np.float32]:
+    """Shows inputs as they rest, as images ``(N, C, H, W)`` in [0, 1] for plots."""
+    return draw_inputs(_in_range(learner, inputs))

@@ -11,6 +11,7 @@ import torch
 
 from groundkit.errors import NetworkError
 from groundkit.perception.augment_choice import choose
+from groundkit.perception.inputs import kind_of
 from groundkit.perception.model import SymbolModel
 from groundkit.program.remarks import remarks
 from groundkit.report.words import ShownAsPrinted, counted
@@ -54,6 +55,10 @@ class Checked(ShownAsPrinted):
         """Returns everything as JSON-able values."""
         return asdict(self)
 
+    @property
+    def _all_images(self) -> bool:
+        return all(facts["kind"] == "image" for facts in self.networks.values())
+
     def __str__(self) -> str:
         lines = [f"{self.program}: in order"]
         if self.goal is None:
@@ -65,13 +70,14 @@ class Checked(ShownAsPrinted):
                 f"  goal {self.goal}: {counted(self.answers, 'answer')}, "
                 f"{self.circuit_nodes} circuit nodes"
                 + (f" in {self.shapes} shapes" if self.shapes > 1 else ""),
-                f"  images {', '.join(readers)}{observed}",
+                f"  {'images' if self._all_images else 'inputs'} {', '.join(readers)}{observed}",
                 f"  {self.examples} training examples",
             ]
         lines += [
             f"  network {name}: {facts['backbone']} with {facts['parameters']} parameters for "
-            f"{facts['symbols']} symbols, {facts['pool']} unlabelled images of {facts['data']}, "
-            f"{'x'.join(map(str, facts['image_shape']))}; augmentation {facts['augmentation']}"
+            f"{facts['symbols']} symbols, {facts['pool']} unlabelled {facts['kind']}s of "
+            f"{facts['data']}, {'x'.join(map(str, facts['image_shape']))}; "
+            f"augmentation {facts['augmentation']}"
             + "".join(f"\n    taken for granted: {text}" for text in facts["assumed"])
             for name, facts in self.networks.items()
         ]
@@ -145,7 +151,7 @@ def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:
         logits = model(torch.zeros(2, *pool.shape[1:]))
     if logits.shape != (2, symbols) or not bool(torch.isfinite(logits).all()):
         raise NetworkError(
-            f"network '{name}' gives outputs of shape {tuple(logits.shape)} for two images",
+            f"network '{name}' gives outputs of shape {tuple(logits.shape)} for two inputs",
             expected=f"finite numbers of shape (2, {symbols})",
             at=task.program.networks[name].location,
         )
@@ -155,6 +161,7 @@ def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:
         "parameters": sum(p.numel() for p in model.parameters()),
         "data": task.banks(0)[name].name,
         "pool": len(pool),
+        "kind": kind_of(pool.shape[1:]),
         "image_shape": list(pool.shape[1:]),
         "assumed": list(task.banks(0)[name].assumed),
         "augmentation": choose(seen.augmentation, pool, seen.invariant, task.domains[name]).words,

@@ -196,6 +196,7 @@ def _try(task: Task, name: str, *, trust: bool) -> tuple[float, float]:
     shape = tuple(pool.shape[1:])
     own = task.spec.network(task.binding.trunk_of(name) or name)
     model = build_model(own, shape, symbols, trust=trust)
+    model.learn_scale(pool)
     learner = Learner(model, settings.perception, pool, seed=0)
     generator = torch.Generator().manual_seed(0)
     images = torch.arange(_TRIED_IMAGES) % len(pool)

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from groundkit.circuit.cache import cache_folder
-from groundkit.data.photos import prepare_image
 from groundkit.device import choose_device
 from groundkit.errors import (
     CheckpointError,
@@ -27,15 +26,16 @@ from groundkit.identifiability.posterior import MapPosterior
 from groundkit.perception.foreign import ForeignScore
 from groundkit.perception.generate import sample_images
 from groundkit.perception.in_distribution import InDistribution, measure
+from groundkit.perception.inputs import Shape
 from groundkit.perception.langevin import Langevin
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel, energy, log_probs
-from groundkit.perception.pixels import to_model
 from groundkit.perception.symbol_start import SymbolStart
 from groundkit.program.source import load_program
 from groundkit.runs.answers import Answers, ImageReading
 from groundkit.runs.cases import Questions
 from groundkit.runs.doubt import Doubt
+from groundkit.runs.inputs import picture, prepare
 from groundkit.runs.what_if import WhatIf
 from groundkit.task.binding import Binding, Learnt, Sources
 from groundkit.task.networks import build_model
@@ -177,8 +177,7 @@ class Session:
                 found[name] = InDistribution.from_dict(known.get(name) or {})
                 continue
             pool = self.task.pool(name).to(self.device)
-            channels, height, width = pool.shape[1:]
-            model = self._load(name, (channels, height, width))
+            model = self._load(name, tuple(pool.shape[1:]))
             found[name], self._foreign[name] = measure(model, pool)
         return found
 
@@ -194,7 +193,7 @@ class Session:
             )
         return self._load(network, self.in_distribution[network].shape)
 
-    def _load(self, network: str, shape: tuple[int, int, int]) -> SymbolModel:
+    def _load(self, network: str, shape: Shape) -> SymbolModel:
         """Builds a network and loads its weights, once."""
         if network not in self._models:
             symbols = len(self.program.networks[network].domain)
@@ -276,14 +275,9 @@ class Session:
     def _read(
         self, paths: Sequence[Path | str], network: str, contents: Mapping[str, bytes]
     ) -> ImageReading:
-        """Reads the images of one neural call, stacked along channels when there are several."""
+        """Reads the inputs of one neural call, stacked along their first axis if several."""
         known = self.in_distribution[network]
-        channels, height, width = known.shape
-        shape = (channels // len(paths), height, width)
-        images = [
-            prepare_image(Path(path), shape, known.dark_border, contents.get(str(path)))
-            for path in paths
-        ]
+        images = prepare(paths, known, contents)
         pixels = torch.cat([one.pixels for one in images])[None]
         logits = self.logits(pixels, network)
         predicted = log_probs(logits)
@@ -304,7 +298,7 @@ class Session:
             foreign=self._foreignness(pixels, network),
             foreign_limit=known.foreign_limit,
             done=tuple(words for one in images for words in one.done),
-            pixels=torch.cat([one.pixels for one in images], dim=2).numpy(),
+            pixels=picture(self.model(network), images),
             predicted=predicted[0].exp().numpy(),
             doubt=doubt,
         )
@@ -326,12 +320,12 @@ class Session:
         """Returns logits ``(N, K)`` float64 on the CPU for images ``(N, C, H, W)``.
 
         Args:
-            pixels: Bytes, or floats in [-1, 1].
+            pixels: Bytes, or floats in [-1, 1]; rows and sequences in units of their own.
             network: The network.
         """
         model = self.model(network)
-        parts = [model(to_model(part.to(self.device))) for part in torch.split(pixels, 1000)]
-        return torch.cat(parts).double().cpu()
+        parts = torch.split(pixels, 1000)
+        return torch.cat([model(model.take(part.to(self.device))) for part in parts]).double().cpu()
 
     def _network(self, network: str | None) -> str:
         if network is not None or len(self.networks) == 1:
@@ -382,7 +376,8 @@ class Session:
             seed: Of start and noise.
 
         Returns:
-            Network -> ``(K, per_symbol, C, H, W)`` in [0, 1].
+            Network -> images ``(K, per_symbol, C, H, W)`` in [0, 1]; rows and sequences
+            ``(K, per_symbol, ...)`` in units of their own.
 
         Raises:
             CheckpointError: No network was trained with the generative term.
@@ -414,7 +409,7 @@ class Session:
             generator=generator,
             steps=steps,
         )
-        scaled = (images.clamp(-1, 1) + 1) / 2
+        scaled = (images.clamp(-1, 1) + 1) / 2 if model.scale is None else model.scale.back(images)
         return scaled.reshape(model.symbols, per_symbol, *shape).cpu().numpy()
 
     def learner(self, name: str, seed: int = 0) -> Learner:

@@ -9,6 +9,7 @@ import torch
 from groundkit.errors import DataError
 from groundkit.perception.backbones import Backbone, build_backbone
 from groundkit.perception.distributed import ProcessGroup
+from groundkit.perception.inputs import kind_of, scale_for
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel
 from groundkit.task.spec import NetworkSpec
@@ -27,37 +28,37 @@ def build_model(
 
     Args:
         spec: The settings.
-        shape: ``(C, H, W)`` of its images.
+        shape: ``(C, H, W)`` of its images, or the shape of its other inputs.
         symbols: Number of symbols.
         trust: Allow a backbone from the user's own modules.
         trunk: The backbone of another network, for one that shares it.
     """
-    channels, height, width = shape
+    shape = tuple(shape)
     if trunk is None:
-        trunk = build_backbone(
-            spec.backbone, (channels, height, width), trust=trust, **spec.options
-        )
+        trunk = build_backbone(spec.backbone, shape, trust=trust, **spec.options)
     return SymbolModel(
         trunk,
         symbols,
         normalise=spec.normalise,
         temperature=spec.temperature,
         bfloat16=spec.bfloat16,
+        scale=scale_for(shape),
     )
 
 
 def check_pool(task: Task, name: str) -> None:
-    """Refuses a network that has fewer training images than symbols.
+    """Refuses a network that has fewer training inputs than symbols.
 
     Raises:
         DataError: It has.
     """
-    images, symbols = len(task.pool(name)), len(task.domains[name])
-    if images < symbols:
+    pool, symbols = task.pool(name), len(task.domains[name])
+    if len(pool) < symbols:
+        kind = kind_of(pool.shape[1:])
         raise DataError(
-            f"network '{name}' has {images} training images for {symbols} symbols",
-            expected="at least an image a symbol",
-            remedy="give more images, or leave out symbols that none of them shows",
+            f"network '{name}' has {len(pool)} training {kind}s for {symbols} symbols",
+            expected=f"at least one {kind} a symbol",
+            remedy=f"give more {kind}s, or leave out symbols that none of them shows",
             at=task.at("examples"),
         )
 
@@ -96,6 +97,7 @@ def _build_learner(
     check_pool(task, name)
     shape = tuple(pool.shape[1:])
     model = build_model(spec, shape, len(domain), trust=trust, trunk=trunk).to(device)
+    model.learn_scale(pool)
     learner = Learner(model, spec.perception, pool, seed=seed, symbols=domain, processes=processes)
     if name in task.labelled:
         known = task.labelled[name]
