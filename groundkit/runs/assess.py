@@ -19,6 +19,7 @@ from groundkit.evaluate import generation, ood
 from groundkit.evaluate.symbols import GroundingScores, score_grounding
 from groundkit.evaluate.symptoms import MOST_IMAGES, colour_agreement, embedding_accuracy
 from groundkit.perception.foreign import ForeignScore
+from groundkit.perception.langevin import principal_components
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import energy, log_probs
 from groundkit.perception.symbol_start import SymbolStart
@@ -47,6 +48,7 @@ class NetworkAssessment:
         nearest: The training image nearest to each shown sample ``(S, C, H, W)`` in [-1, 1].
         generation: Scores of the generated images.
         symptoms: Why symbols may be wrong, beside the grounding scores.
+        plane: The first of the held-out embeddings on their two principal components ``(M, 2)``.
     """
 
     images: ImageSet
@@ -62,6 +64,7 @@ class NetworkAssessment:
         default_factory=lambda: generation.no_generation("nothing was generated")
     )
     symptoms: dict[str, Any] = field(default_factory=dict)
+    plane: Floats | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the scores under their names in ``metrics.json``."""
@@ -96,9 +99,13 @@ def assess_network(task: Task, name: str, learner: Learner, *, seed: int) -> Net
     named = task.asks or name in task.labelled
     scores = score_grounding(truth, probs, task.domains[name], named=named)
     found = NetworkAssessment(images, probs, energies, scores)
+    embedded = learner.embed(images.pixels[:MOST_IMAGES]).float().cpu()
+    found.plane = _on_a_plane(embedded)
     found.symptoms = {
         "colour_nmi": colour_agreement(images.pixels.numpy(), probs.argmax(1), probs.shape[1]),
-        "embedding_accuracy": _embedding_accuracy(learner, images.pixels, truth),
+        "embedding_accuracy": None
+        if truth is None
+        else embedding_accuracy(embedded.numpy(), truth[:MOST_IMAGES]),
         "prior": task.spec.network(name).perception.given_shares,
     }
     score, _ = ForeignScore.fit(learner.model, learner.pool)
@@ -186,14 +193,12 @@ def detector_scores(learner: Learner, pixels: Tensor, score: ForeignScore) -> di
     return ood.model_scores(learner.model, learner.model.take(inputs)) | {"foreign": together}
 
 
-def _embedding_accuracy(
-    learner: Learner, pixels: Tensor, truth: NDArray[np.int64] | None
-) -> float | None:
-    """Tells how many symbols the embedding would let one tell with labels."""
-    if truth is None:
+def _on_a_plane(embedded: Tensor) -> Floats | None:
+    """Two principal components of embeddings ``(M, F)``; ``None`` where there are no two."""
+    if min(embedded.shape) < 2 or not bool(torch.isfinite(embedded).all()):
         return None
-    embedded = learner.embed(pixels[:MOST_IMAGES])
-    return embedding_accuracy(embedded.float().cpu().numpy(), truth[:MOST_IMAGES])
+    mean, directions, _ = principal_components(embedded, 2)
+    return ((embedded - mean) @ directions.T).double().numpy()
 
 
 @torch.no_grad()

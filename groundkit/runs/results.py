@@ -16,6 +16,7 @@ import torch
 from groundkit.identifiability.identification import Identification
 from groundkit.perception.health import Health
 from groundkit.perception.history import RollbackRow, Row, StepRow
+from groundkit.perception.inputs import kind_of
 from groundkit.report.html import Event, HealthNote, ReportData
 from groundkit.report.rows import draw_inputs
 from groundkit.runs.assess import NetworkAssessment, as_pictures
@@ -190,6 +191,8 @@ def report_data(outcome: Outcome, metrics: dict[str, Any]) -> ReportData:
                 "images": as_pictures(outcome.trainer.learners[name], one.images.pixels),
                 "probs": one.probs,
                 "truth": None if one.images.labels is None else one.scores.truth,
+                "kind": kind_of(one.images.shape),
+                "plane": one.plane,
                 "energies": one.energies,
                 "ood_energies": one.ood_energies,
                 "ood": metrics["networks"][name]["ood"],
