@@ -125,7 +125,12 @@ CASES = {
     "pixels": Case(10, "pixels.npz", 'backbone = "mlp"', _pixels),
     "vowels": Case(9, "vowels.npz", 'backbone = "gru"', _vowels),
     "letters": Case(
-        10, "digits.npz", 'encoder = "onnx:recogniser.onnx"\nbackbone = "mlp"', _encoded
+        10,
+        "digits.npz",
+        "image_shape = [1, 48, 48]\n"
+        'encoder = "onnx:recogniser.onnx#transpose_51.tmp_0"\n'
+        'backbone = "mlp"',
+        _encoded,
     ),
     "letters-plain": Case(10, "digits.npz", 'backbone = "convnet"', _images),
 }

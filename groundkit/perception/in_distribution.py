@@ -32,6 +32,7 @@ class InDistribution:
             which an image is flagged as out of distribution; ``None`` for a run of an earlier
             version, whose images are flagged by energy.
         references: Number of training images that score keeps.
+        encoder: Key of the frozen encoder; empty where there is none.
         dark_border: Share of the training images whose border is dark. Near 0 or 1, an image
             with the other kind of border is taken for inverted. 0.5 for what has no border.
     """
@@ -41,6 +42,7 @@ class InDistribution:
     dark_border: float
     foreign_limit: float | None = None
     references: int = 0
+    encoder: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as JSON-able values."""
@@ -66,7 +68,10 @@ class InDistribution:
             if type(references) is not int or references < 0:
                 raise ValueError("the number of reference images is no number")
             found = None if further is None else float(further)
-            return InDistribution(sizes, float(limit), float(dark), found, references)
+            encoder = values.get("encoder", "")
+            if type(encoder) is not str:
+                raise ValueError("the key of the encoder is no text")
+            return InDistribution(sizes, float(limit), float(dark), found, references, encoder)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise CheckpointError(
                 f"the checkpoint's facts of its images are damaged: {error}",
@@ -76,16 +81,22 @@ class InDistribution:
 
 
 @torch.no_grad()
-def measure(model: SymbolModel, pool: Tensor) -> tuple[InDistribution, ForeignScore]:
+def measure(
+    model: SymbolModel, pool: Tensor, images: Tensor | None = None
+) -> tuple[InDistribution, ForeignScore]:
     """Measures the training images of a trained network.
 
     Args:
         model: The network.
         pool: Unlabelled training inputs ``(N, ...)`` as they rest, on the model's device.
+        images: The images that the pool holds the encoder's features of.
     """
     energies = torch.cat([energy(model(model.take(part))) for part in torch.split(pool, _CHUNK)])
-    shape = tuple(pool.shape[1:])
+    images = pool if images is None else images
+    shape = tuple(images.shape[1:])
     score, limit = ForeignScore.fit(model, pool)
     bordered = kind_of(shape) == "image"
-    dark = float(has_dark_border(pool).double().mean()) if bordered else 0.5
-    return InDistribution(shape, limit_of(energies), dark, limit, score.references), score
+    dark = float(has_dark_border(images).double().mean()) if bordered else 0.5
+    encoder = "" if model.encoder is None else model.encoder.key
+    known = InDistribution(shape, limit_of(energies), dark, limit, score.references, encoder)
+    return known, score

@@ -19,9 +19,11 @@ from groundkit.evaluate import generation, ood
 from groundkit.evaluate.symbols import GroundingScores, score_grounding
 from groundkit.evaluate.symptoms import MOST_IMAGES, colour_agreement, embedding_accuracy
 from groundkit.perception.foreign import ForeignScore
+from groundkit.perception.inputs import kind_of
 from groundkit.perception.langevin import principal_components
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import energy, log_probs
+from groundkit.perception.pixels import to_model
 from groundkit.perception.symbol_start import SymbolStart
 from groundkit.report.rows import draw_inputs
 from groundkit.task.shaped import EXCLUDED, ShapedExamples
@@ -277,4 +279,6 @@ def _one_hot(rows: Tensor) -> Tensor:
 
 def as_pictures(learner: Learner, inputs: Tensor) -> NDArray[np.float32]:
     """Shows inputs as they rest, as images ``(N, C, H, W)`` in [0, 1] for plots."""
+    if kind_of(inputs.shape[1:]) == "image":
+        return draw_inputs(to_model(inputs).cpu())
     return draw_inputs(_in_range(learner, inputs))

@@ -16,7 +16,7 @@ from groundkit.perception.model import SymbolModel
 from groundkit.program.remarks import remarks
 from groundkit.report.words import ShownAsPrinted, counted
 from groundkit.task.load import read_task
-from groundkit.task.networks import build_model, check_pool
+from groundkit.task.networks import build_model, check_pool, encoder_of
 from groundkit.task.task import Task
 
 _DRAWN = 1000
@@ -74,15 +74,20 @@ class Checked(ShownAsPrinted):
                 f"  {self.examples} training examples",
             ]
         lines += [
-            f"  network {name}: {facts['backbone']} with {facts['parameters']} parameters for "
-            f"{facts['symbols']} symbols, {facts['pool']} unlabelled {facts['kind']}s of "
-            f"{facts['data']}, {'x'.join(map(str, facts['image_shape']))}; "
+            f"  network {name}: {facts['backbone']}{_after(facts['encoder'])} with "
+            f"{facts['parameters']} parameters for {facts['symbols']} symbols, "
+            f"{facts['pool']} unlabelled {facts['kind']}s of {facts['data']}, {'x'.join(map(str, facts['image_shape']))}; "
             f"augmentation {facts['augmentation']}"
             + "".join(f"\n    taken for granted: {text}" for text in facts["assumed"])
             for name, facts in self.networks.items()
         ]
         lines += [f"  note: {warning}" for warning in self.warnings]
         return "\n".join(lines)
+
+
+def _after(encoder: str | None) -> str:
+    """Words a frozen encoder."""
+    return "" if encoder is None else f" on features of {encoder}"
 
 
 def check_program(
@@ -137,7 +142,9 @@ def _build(task: Task, name: str, *, trust: bool) -> SymbolModel:
     trunk = None if shared is None else _build(task, shared, trust=trust).backbone
     shape = tuple(task.pool(name).shape[1:])
     symbols = len(task.domains[name])
-    return build_model(task.spec.network(name), shape, symbols, trust=trust, trunk=trunk)
+    encoder = encoder_of(task.binding, name, shape, trust=trust)
+    spec = task.spec.network(name)
+    return build_model(spec, shape, symbols, trust=trust, trunk=trunk, encoder=encoder)
 
 
 def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:
@@ -148,15 +155,18 @@ def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:
     check_pool(task, name)
     model = _build(task, name, trust=trust)
     with torch.no_grad():
-        logits = model(torch.zeros(2, *pool.shape[1:]))
+        logits = model(torch.zeros(2, *model.encoded(tuple(pool.shape[1:]))))
     if logits.shape != (2, symbols) or not bool(torch.isfinite(logits).all()):
         raise NetworkError(
             f"network '{name}' gives outputs of shape {tuple(logits.shape)} for two inputs",
             expected=f"finite numbers of shape (2, {symbols})",
             at=task.program.networks[name].location,
         )
+    # Of rows nothing but the shape is looked at, so that there is no need to encode them all.
+    rests = pool if model.encoder is None else model.encode(pool[:2])
     return {
         "backbone": settings.backbone,
+        "encoder": settings.encoder,
         "symbols": symbols,
         "parameters": sum(p.numel() for p in model.parameters()),
         "data": task.banks(0)[name].name,
@@ -164,5 +174,5 @@ def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:
         "kind": kind_of(pool.shape[1:]),
         "image_shape": list(pool.shape[1:]),
         "assumed": list(task.banks(0)[name].assumed),
-        "augmentation": choose(seen.augmentation, pool, seen.invariant, task.domains[name]).words,
+        "augmentation": choose(seen.augmentation, rests, seen.invariant, task.domains[name]).words,
     }

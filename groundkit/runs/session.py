@@ -38,7 +38,7 @@ from groundkit.runs.doubt import Doubt
 from groundkit.runs.inputs import picture, prepare
 from groundkit.runs.what_if import WhatIf
 from groundkit.task.binding import Binding, Learnt, Sources
-from groundkit.task.networks import build_model
+from groundkit.task.networks import build_model, encoder_of
 from groundkit.task.spec import load_spec
 from groundkit.task.task import Task
 from groundkit.training.weights import load_weights, read_manifest, read_tensors
@@ -178,7 +178,7 @@ class Session:
                 continue
             pool = self.task.pool(name).to(self.device)
             model = self._load(name, tuple(pool.shape[1:]))
-            found[name], self._foreign[name] = measure(model, pool)
+            found[name], self._foreign[name] = measure(model, model.encode(pool), pool)
         return found
 
     def model(self, network: str) -> SymbolModel:
@@ -191,7 +191,15 @@ class Session:
             raise NetworkError(
                 f"the run has no network '{network}'", remedy=choose_from(network, self.networks)
             )
-        return self._load(network, self.in_distribution[network].shape)
+        known = self.in_distribution[network]
+        model = self._load(network, known.shape)
+        if model.encoder is not None and known.encoder not in ("", model.encoder.key):
+            raise CheckpointError(
+                f"the encoder of network '{network}' is another one than in training",
+                expected=f"the same {model.encoder.name}, of the same version and weights",
+                remedy="put the file of training back, or train anew",
+            )
+        return model
 
     def _load(self, network: str, shape: Shape) -> SymbolModel:
         """Builds a network and loads its weights, once."""
@@ -200,7 +208,10 @@ class Session:
             settings = self.spec.network(network)
             shared = self.binding.trunk_of(network)
             trunk = None if shared is None else self._load(shared, shape).backbone
-            model = build_model(settings, shape, symbols, trust=self._trust, trunk=trunk)
+            encoder = encoder_of(self.binding, network, shape, trust=self._trust)
+            model = build_model(
+                settings, shape, symbols, trust=self._trust, trunk=trunk, encoder=encoder
+            )
             load_weights(self.folder / "checkpoint", {network: model})
             if (names := self._names(network, symbols)) is not None:
                 model.permute_symbols(names)
@@ -310,7 +321,7 @@ class Session:
             return None
         if network not in self._foreign:
             features = model.prototypes.in_features
-            score = ForeignScore(features, known.shape, known.references)
+            score = ForeignScore(features, model.encoded(known.shape), known.references)
             load_weights(self.folder / "checkpoint", {f"{network}.foreign": score})
             self._foreign[network] = score.to(self.device)
         return float(self._foreign[network](model, pixels.to(self.device))[0])
@@ -394,7 +405,8 @@ class Session:
         return found
 
     def _generate(self, name: str, per_symbol: int, steps: int, seed: int) -> NDArray[np.float32]:
-        model, shape = self.model(name), self.in_distribution[name].shape
+        model = self.model(name)
+        shape = model.encoded(self.in_distribution[name].shape)
         start = SymbolStart(shape, model.symbols)
         load_weights(self.folder / "checkpoint", {f"{name}.start": start})
         if (names := self._names(name, model.symbols)) is not None:
@@ -416,7 +428,8 @@ class Session:
         """Returns a network as training left it, with its pool, for evaluation."""
         pool = self.task.pool(name).to(self.device)
         settings = self.spec.network(name).perception
-        return Learner(self.model(name), settings, pool, seed=seed)
+        model = self.model(name)
+        return Learner(model, settings, model.encode(pool), seed=seed)
 
     def _repr_html_(self) -> str:
         return f"<p>Run <code>{escape(str(self.folder))}</code>, networks {self.networks}</p>"
