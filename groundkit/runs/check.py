@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -73,21 +73,21 @@ class Checked(ShownAsPrinted):
                 f"  {'images' if self._all_images else 'inputs'} {', '.join(readers)}{observed}",
                 f"  {self.examples} training examples",
             ]
-        lines += [
-            f"  network {name}: {facts['backbone']}{_after(facts['encoder'])} with "
-            f"{facts['parameters']} parameters for {facts['symbols']} symbols, "
-            f"{facts['pool']} unlabelled {facts['kind']}s of {facts['data']}, {'x'.join(map(str, facts['image_shape']))}; "
-            f"augmentation {facts['augmentation']}"
-            + "".join(f"\n    taken for granted: {text}" for text in facts["assumed"])
-            for name, facts in self.networks.items()
-        ]
+        lines += [_described(name, facts) for name, facts in self.networks.items()]
         lines += [f"  note: {warning}" for warning in self.warnings]
         return "\n".join(lines)
 
 
-def _after(encoder: str | None) -> str:
-    """Words a frozen encoder."""
-    return "" if encoder is None else f" on features of {encoder}"
+def _described(name: str, facts: Mapping[str, Any]) -> str:
+    """Words what was found of a network."""
+    encoder = "" if facts["encoder"] is None else f" on features of {facts['encoder']}"
+    shape = "x".join(map(str, facts["image_shape"]))
+    line = (
+        f"  network {name}: {facts['backbone']}{encoder} with {facts['parameters']} parameters for "
+        f"{facts['symbols']} symbols, {facts['pool']} unlabelled {facts['kind']}s of "
+        f"{facts['data']}, {shape}; augmentation {facts['augmentation']}"
+    )
+    return line + "".join(f"\n    taken for granted: {text}" for text in facts["assumed"])
 
 
 def check_program(
