@@ -11,9 +11,8 @@ it, by a small convnet.
 
 In each a program sees the sum of the numbers of two symbols, and no label of either. ``supervised``
 is the same network trained on the labels of the same training inputs. Settings are groundkit's
-defaults but for the sizes in ``SPEC`` and in a case, which a busy machine allows; none was chosen by
-a test score. Each row goes to
-``benchmarks/results/inputs.json`` as soon as it is there.
+defaults but for the sizes in ``SPEC`` and in a case, which a busy machine allows; none was chosen
+by a test score. Each row goes to ``benchmarks/results/inputs.json`` as soon as it is there.
 """
 
 from __future__ import annotations

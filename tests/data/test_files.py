@@ -95,7 +95,7 @@ def test_npz_with_labels_reads_back(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "said"),
     [
-        ({"x": np.zeros(3)}, "an array 'images'"),
+        ({"x": np.zeros(3)}, "one of the arrays images, rows"),
         ({"images": np.zeros((3, 8, 8)) * np.nan}, "not finite"),
         ({"images": np.full((3, 8, 8), 300.0)}, "pixels run from"),
         ({"images": np.zeros(3)}, "have shape"),
@@ -288,7 +288,9 @@ def test_tables_with_a_byte_order_mark_and_any_line_end_are_read(tmp_path, start
 
 def test_points_have_no_other_shape():
 
-    with pytest.raises(DataError, match=r"points of 'moons'(.|\n)*remedy: leave out image_shape"):
+    with pytest.raises(
+        DataError, match=r"'moons' has rows of the shape 2(.|\n)*leave out image_shape"
+    ):
         sources.load_data("moons").brought_to((1, 8, 8))
 
 
