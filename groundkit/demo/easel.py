@@ -14,6 +14,7 @@ from PIL import Image
 
 from groundkit.data.pen import Pen, measure_pen
 from groundkit.errors import DataError, InputError, LimitError, SpecError, choose_from
+from groundkit.perception.inputs import kind_of
 from groundkit.program.goal import Goal, parse_goal
 from groundkit.program.query import Question
 from groundkit.report.words import chance
@@ -45,6 +46,14 @@ class Easel:
         reasoner, readers = session.questions.compile(question)
         self._readers = {name: readers[name] for name in images if name in readers}
         self._networks = {name: own[0] for name, own in self._readers.items()}
+        for name in self._networks.values():
+            kind = kind_of(session.in_distribution[name].shape)
+            if kind != "image":
+                raise DataError(
+                    f"network '{name}' reads {kind}s, which nobody can draw",
+                    expected="a run whose networks read images",
+                    remedy="ask with groundkit query",
+                )
         self._pens = {name: self._pen(name) for name in set(self._networks.values())}
         self._values: dict[str, Sequence[str]] = {
             name: self._domain(own[0])
