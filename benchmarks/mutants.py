@@ -15,6 +15,7 @@ killed: what never ends does not pass unseen.
 from __future__ import annotations
 
 import argparse
+import compileall
 import importlib
 import json
 import os
@@ -25,9 +26,10 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from py_compile import PycInvalidationMode
 from typing import Any
 
 from benchmarks.machine import circumstances
@@ -132,9 +134,8 @@ def _run(tree: Path, tests: Sequence[str]) -> int:
     return 1 if broken else code
 
 
-def measure(mutants: Sequence[Mutant], tree: Path, known: dict[Any, Any]) -> dict[Any, Any]:
-    """Tries mutants on a copy of the tree, one after the other."""
-    rows = dict(known)
+def measure(mutants: Sequence[Mutant], tree: Path) -> Iterator[dict[str, Any]]:
+    """Tries mutants on a copy of the tree, one after the other; yields their rows."""
     for number, mutant in enumerate(mutants, 1):
         path = tree / mutant.file
         sound = path.read_text(encoding="utf-8")
@@ -143,7 +144,8 @@ def measure(mutants: Sequence[Mutant], tree: Path, known: dict[Any, Any]) -> dic
             found, seconds = outcome(tree, mutant.tests)
         finally:
             path.write_text(sound, encoding="utf-8")
-        rows[mutant.key] = {
+        print(f"{number:3} {found:6} {seconds:5.1f} s  {mutant.file}: {mutant.mutated}", flush=True)
+        yield {
             "file": mutant.file,
             "line": mutant.line,
             "mutated": mutant.mutated,
@@ -151,8 +153,16 @@ def measure(mutants: Sequence[Mutant], tree: Path, known: dict[Any, Any]) -> dic
             "outcome": found,
             "seconds": round(seconds, 1),
         }
-        print(f"{number:3} {found:6} {seconds:5.1f} s  {mutant.file}: {mutant.mutated}", flush=True)
-    return rows
+
+
+def spread(mutants: Sequence[Mutant]) -> list[Mutant]:
+    """Orders mutants so that a run that is cut short has tried some of every file."""
+    met: Counter[str] = Counter()
+    order = []
+    for place, mutant in enumerate(mutants):
+        order.append((met[mutant.file], place, mutant))
+        met[mutant.file] += 1
+    return [mutant for _, _, mutant in sorted(order, key=lambda one: one[:2])]
 
 
 def render(rows: Sequence[dict[str, Any]], where: str, listed: int) -> str:
@@ -203,15 +213,20 @@ def main() -> None:
     ]
     for name in LOADED:
         importlib.import_module(name)
+    args.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder).resolve() / "tree"
         shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*LEFT_OUT))
-        known = measure(chosen, tree, known)
-    where = circumstances("torch", "pytest")
-    found = [known[one.key] for one in listed if one.key in known]
-    args.out.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"where": where, "rows": found}, indent=1) + "\n")
-    (args.out / "mutants.md").write_text(render(found, where, len(listed)))
+        # By their content and not by their time: two versions of a file come within a second.
+        compileall.compile_dir(
+            tree / "groundkit", quiet=2, invalidation_mode=PycInvalidationMode.CHECKED_HASH
+        )
+        for row in measure(spread(chosen), tree):
+            known[row["file"], row["line"], row["mutated"]] = row
+            found = [known[one.key] for one in listed if one.key in known]
+            where = circumstances("torch", "pytest")
+            file.write_text(json.dumps({"where": where, "rows": found}, indent=1) + "\n")
+            (args.out / "mutants.md").write_text(render(found, where, len(listed)))
     print(f"written to {args.out}")
 
 

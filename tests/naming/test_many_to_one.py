@@ -85,10 +85,18 @@ def test_a_gain_that_chance_explains_splits_nothing() -> None:
     values = log_probs["net"].clone()
     values[..., 4] = -20.0
     values = torch.log_softmax(values, dim=-1)
-    trial = dict(searchable=SYMBOLS, rng=np.random.default_rng(0))
-    assert not find_splits(RowReasoner(SUM), {"net": values}, answers, level=0.999, **trial)
-    trial["rng"] = np.random.default_rng(0)
-    assert find_splits(RowReasoner(SUM), {"net": values}, answers, level=0.01, **trial)
+
+    def splits(level):
+        return find_splits(
+            RowReasoner(SUM),
+            {"net": values},
+            answers,
+            searchable=SYMBOLS,
+            rng=np.random.default_rng(0),
+            level=level,
+        )
+
+    assert splits(0.01) and not splits(0.999)
 
 
 def test_only_a_symbol_that_is_shown_often_is_split() -> None:
