@@ -28,11 +28,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import circumstances
+from benchmarks.mutants import copy_tree
 
 ROOT = Path(__file__).parent.parent
-LEFT_OUT = shutil.ignore_patterns(
-    ".git", "runs", "*.egg-info", "__pycache__", ".hypothesis", ".*_cache"
-)
 UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600}
 
 
@@ -142,7 +140,7 @@ def remake(tables: Sequence[Table], budget: float, out: Path) -> list[dict[str, 
     tree, logs, end = out / "tree", out / "logs", time.monotonic() + budget
     logs.mkdir(parents=True, exist_ok=True)
     if not tree.exists():
-        shutil.copytree(ROOT, tree, ignore=lambda at, names: {*LEFT_OUT(at, names), out.name})
+        copy_tree(tree)
     rows: list[dict[str, Any]] = []
     for table in tables:
         start = time.monotonic()

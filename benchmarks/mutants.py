@@ -39,7 +39,7 @@ LIST = Path(__file__).parent / "mutants.toml"
 LOADED = ("torch", "torchvision", "scipy.stats", "sklearn.metrics", "sklearn.cluster", "pydantic")
 LOADED += ("sklearn.mixture", "problog.engine", "pysdd.sdd", "matplotlib.pyplot", "pytest", "rich")
 LOADED += ("torch.utils.data", "torch.distributed", "networkx", "hypothesis", "typer", "PIL.Image")
-LEFT_OUT = (".git", "runs", "*.egg-info", "__pycache__", ".hypothesis", ".*_cache")
+LEFT_OUT = shutil.ignore_patterns(".git", "*.egg-info", "__pycache__", ".hypothesis", ".*_cache")
 MOST_SECONDS = 240
 NOTHING_RAN = (2, 3, 4, 5)
 """Statuses of pytest when no test was run: the entry is wrong, not the tests good."""
@@ -96,6 +96,16 @@ def room(mutant: dict[str, Any]) -> str:
     return f"{parts[1]}/" if len(parts) > 2 else parts[1]
 
 
+def copy_tree(to: Path) -> None:
+    """Copies the tree without its history, caches and finished runs."""
+
+    def left_out(folder: str, names: list[str]) -> set[str]:
+        own = {"runs"} if Path(folder) == ROOT else set()
+        return {*LEFT_OUT(folder, names), *own, *({to.name} if Path(folder) == to.parent else ())}
+
+    shutil.copytree(ROOT, to, ignore=left_out)
+
+
 def outcome(tree: Path, tests: Sequence[str]) -> tuple[str, float]:
     """Runs tests on a tree in a fork; returns ``killed`` or ``lived``, and the seconds."""
     start = time.monotonic()
@@ -135,8 +145,16 @@ def _run(tree: Path, tests: Sequence[str]) -> int:
 
 
 def measure(mutants: Sequence[Mutant], tree: Path) -> Iterator[dict[str, Any]]:
-    """Tries mutants on a copy of the tree, one after the other; yields their rows."""
+    """Tries mutants on a copy of the tree, one after the other; yields their rows.
+
+    Tests have to pass on the sound tree first: those that fail there would kill everything.
+    """
+    passing: set[tuple[str, ...]] = set()
     for number, mutant in enumerate(mutants, 1):
+        if mutant.tests not in passing:
+            if outcome(tree, mutant.tests)[0] != "lived":
+                raise SystemExit(f"these fail without a mutant: {' '.join(mutant.tests)}")
+            passing.add(mutant.tests)
         path = tree / mutant.file
         sound = path.read_text(encoding="utf-8")
         path.write_text(mutant.apply(sound), encoding="utf-8")
@@ -216,7 +234,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder).resolve() / "tree"
-        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*LEFT_OUT))
+        copy_tree(tree)
         # By their content and not by their time: two versions of a file come within a second.
         compileall.compile_dir(
             tree / "groundkit", quiet=2, invalidation_mode=PycInvalidationMode.CHECKED_HASH

@@ -5,6 +5,7 @@ import importlib.util
 import pytest
 
 from benchmarks import __main__ as tables
+from benchmarks import mutants
 
 
 def test_every_table_is_a_module_and_every_module_that_writes_one_is_listed():
@@ -46,7 +47,7 @@ class Fake(tables.Table):
 def test_tables_are_made_on_a_copy_and_each_is_accounted_for(tmp_path, monkeypatch):
     root = tmp_path / "root"
     (root / "benchmarks" / "results").mkdir(parents=True)
-    monkeypatch.setattr(tables, "ROOT", root)
+    monkeypatch.setattr(mutants, "ROOT", root)
     write = "from pathlib import Path; Path('benchmarks/results/one.md').write_text('made')"
     chosen = [
         Fake("one", write, 0),
