@@ -295,6 +295,7 @@ def _train(
         )
         for name, learner in trainer.learners.items():
             progress.say(f"augmentation of {name}: {learner.chosen.words}")
+        progress.say(trainer.steps_in_words)
         if saved is not None:
             trainer.load_state_dict(saved.state)
         again = shlex.join(["groundkit", "run", str(task.sources.program)])

@@ -51,7 +51,7 @@ def compare(program: TermProgram) -> float:
 
 @given(term_programs())
 @settings(
-    max_examples=60,
+    max_examples=20,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     derandomize=True,

@@ -14,7 +14,7 @@ import torch
 from groundkit.circuit.answer import answer_queries
 from groundkit.circuit.build import build_reasoner
 from groundkit.circuit.reasoner import Reasoner
-from groundkit.errors import DataError, LimitError, ProgramError
+from groundkit.errors import DataError, LimitError, NetworkError, ProgramError
 from groundkit.program.goal import parse_goal
 from groundkit.program.source import parse_program
 
@@ -263,3 +263,12 @@ def test_what_problog_lacks_is_told_by_name(body: str, expected: str) -> None:
     with pytest.raises(ProgramError) as info:
         answer_queries(parse_program(f"b. a(X) :- {body}."), "a(X)")
     assert re.search(expected, str(info.value))
+
+
+def test_what_is_no_log_probability_is_refused_whichever_way_it_is_off() -> None:
+    reasoner = reasoner_of(SUM, "s(X,Y,Z)", ["X", "Y"])
+    rows = random_rows(reasoner, 3, seed=1)
+    for wrong in (-1.0, 1.0):
+        fresh = reasoner_of(SUM, "s(X,Y,Z)", ["X", "Y"])
+        with pytest.raises(NetworkError, match="are not log-probabilities"):
+            fresh({name: values + wrong for name, values in rows.items()})
