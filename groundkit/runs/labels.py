@@ -227,7 +227,11 @@ def suggest(run: Path | str, *, trust: bool = False, device: str = "auto") -> Se
     Raises:
         InputError: It is no finished run.
     """
-    session = open_run(run, trust=trust, device=device)
+    return suggested(open_run(run, trust=trust, device=device))
+
+
+def suggested(session: Session) -> Settled:
+    """Does what :func:`suggest` does, for a run that is open."""
     if session.doubt is None:
         reason = (_metrics(session.folder).get("ambiguity") or {}).get("reason")
         return Settled(session.folder, None, reason=reason or "the run has no program")
@@ -260,7 +264,17 @@ def label(
         DataError: An image or a symbol is wrong, or the labels contradict program or each other.
         CheckpointError: It is no finished run, or its readings are not known.
     """
-    session = open_run(run, trust=trust, device=device)
+    return labelled(open_run(run, trust=trust, device=device), labels, network=network)[1]
+
+
+def labelled(
+    session: Session, labels: Sequence[tuple[Path | str, str]], *, network: str | None = None
+) -> tuple[Session, Settled]:
+    """Does what :func:`label` does, for a run that is open.
+
+    Returns:
+        The run opened again, by its new names, and what the labels came to.
+    """
     if session.doubt is None:
         raise CheckpointError(
             f"the meanings of the symbols of '{session.folder}' are not known",
@@ -281,7 +295,8 @@ def label(
     names, readings = _renamed(session, readings)
     facts = {**session.facts(), "ambiguity": readings.to_dict(), "labelled": noted}
     rewrite_facts(session.folder / "checkpoint", {**facts, "names": names})
-    return _measured(open_run(run, trust=trust, device=device))
+    renamed = session.again()
+    return renamed, _measured(renamed)
 
 
 def _known(
