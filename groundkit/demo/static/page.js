@@ -160,6 +160,7 @@ class Easel {
     const label = element("label", "", atom);
     const select = element("select", "");
     select.name = atom;
+    select.setAttribute("aria-label", `Set ${atom}`);
     select.append(...["", ...symbols].map((value) => {
       return Object.assign(element("option", "", value || "as seen"), { value });
     }));
