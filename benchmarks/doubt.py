@@ -39,8 +39,9 @@ from benchmarks.grounding import ROOT
 from benchmarks.machine import circumstances
 from groundkit.evaluate.calibration import reliability
 from groundkit.evaluate.symbols import collapse
+from groundkit.identifiability.factored import FactoredPosterior
 from groundkit.identifiability.images import joint_domain, members
-from groundkit.identifiability.posterior import MapPosterior
+from groundkit.identifiability.posterior import LIGHTEST
 from groundkit.runs.ambiguity import read_examples
 from groundkit.runs.assess import held_out_images
 from groundkit.runs.labels import Asked, label, suggest
@@ -183,20 +184,22 @@ def _averaged_queries(session: Session) -> float:
     right = []
     for one in read_examples(session.task, session.predict)[1]:
         total: Tensor | None = None
-        for flat, weight in zip(*listed, strict=True):
-            found = one.shaped.goal.reasoner(one.rows(readings.split(flat))).exp() * float(weight)
+        for reading, weight in zip(*listed, strict=True):
+            found = one.shaped.goal.reasoner(one.rows(reading)).exp() * float(weight)
             total = found if total is None else total + found
         assert total is not None
         right.append(total.expand(len(one.shaped), -1).argmax(1) == one.shaped.answers)
     return float(torch.cat(right).double().mean())
 
 
-def least(readings: MapPosterior) -> int | None:
+def least(readings: FactoredPosterior) -> int | None:
     """Returns how many predicted symbols have to be known at least, by trying all sets."""
     listed = readings.every(MOST_READINGS)
     if listed is None:
         return None
-    maps = listed[0][listed[1] >= 1e-3 * listed[1].max()]
+    kept = listed[1] >= LIGHTEST * listed[1].max()
+    flat = [np.concatenate(list(map(list, one.values()))) for one in listed[0]]
+    maps = np.array(flat)[kept]
     for size in range(maps.shape[1]):
         for chosen in itertools.combinations(range(maps.shape[1]), size):
             if len(np.unique(maps[:, list(chosen)], axis=0)) == len(maps):

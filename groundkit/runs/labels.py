@@ -18,8 +18,9 @@ from groundkit.errors import CheckpointError, DataError, InputError, NetworkErro
 from groundkit.evaluate.calibration import reliability
 from groundkit.evaluate.symbols import score_grounding
 from groundkit.files import make_folder, read_text, write_atomically
+from groundkit.identifiability.factored import FactoredPosterior
 from groundkit.identifiability.images import factored, members
-from groundkit.identifiability.posterior import FloatArray, MapPosterior
+from groundkit.identifiability.posterior import FloatArray
 from groundkit.runs.ambiguity import Predict, meanings_of
 from groundkit.runs.assess import assess_queries, held_out_images
 from groundkit.runs.readings import average, joint_certainty, joint_symbols
@@ -100,7 +101,7 @@ class Settled:
 
 
 def settled_scores(
-    task: Task, found: MapPosterior | str | None, predict: Predict, folder: Path
+    task: Task, found: FactoredPosterior | str | None, predict: Predict, folder: Path
 ) -> dict[str, Any] | None:
     """Returns ``ambiguity`` of ``metrics.json``; writes the images to label into a folder.
 
@@ -149,7 +150,7 @@ def _without_ties(probs: FloatArray) -> FloatArray:
     return kept
 
 
-def _meanings(found: MapPosterior) -> dict[str, dict[str, dict[str, float]]]:
+def _meanings(found: FactoredPosterior) -> dict[str, dict[str, dict[str, float]]]:
     """Returns network -> predicted symbol -> the symbols that it may stand for."""
     return {
         group: {
@@ -164,7 +165,9 @@ def _meanings(found: MapPosterior) -> dict[str, dict[str, dict[str, float]]]:
     }
 
 
-def ask_for(task: Task, found: MapPosterior, predict: Predict, folder: Path) -> tuple[Asked, ...]:
+def ask_for(
+    task: Task, found: FactoredPosterior, predict: Predict, folder: Path
+) -> tuple[Asked, ...]:
     """Chooses the images whose labels leave one reading and writes them into a folder.
 
     For each symbol whose meaning has to be known, the image is the held-out one that is given it
@@ -300,7 +303,7 @@ def labelled(
 
 
 def _known(
-    session: Session, readings: MapPosterior, network: str | None, symbol: str
+    session: Session, readings: FactoredPosterior, network: str | None, symbol: str
 ) -> tuple[str, list[int]]:
     """Finds the networks of a label, and the (joint) symbols that it may mean."""
     groups = list(readings.domains)
@@ -333,7 +336,9 @@ def _predicted(session: Session, group: str, image: Path | str) -> int:
     return int(joint_symbols(logs, group)[0])
 
 
-def _renamed(session: Session, readings: MapPosterior) -> tuple[dict[str, list[int]], MapPosterior]:
+def _renamed(
+    session: Session, readings: FactoredPosterior
+) -> tuple[dict[str, list[int]], FactoredPosterior]:
     """Renames symbols by the heaviest reading, where it is one of each network by itself."""
     names: dict[str, list[int]] = dict(session.facts().get("names") or {})
     best = readings.best()

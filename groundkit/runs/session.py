@@ -22,8 +22,8 @@ from groundkit.errors import (
     NetworkError,
     choose_from,
 )
+from groundkit.identifiability.factored import FactoredPosterior
 from groundkit.identifiability.images import joint_domain, members
-from groundkit.identifiability.posterior import MapPosterior
 from groundkit.perception.foreign import ForeignScore
 from groundkit.perception.generate import sample_images
 from groundkit.perception.in_distribution import InDistribution, measure
@@ -242,7 +242,7 @@ class Session:
         if known is None:
             return None
         try:
-            readings = MapPosterior.from_dict(known)
+            readings = FactoredPosterior.from_dict(known)
             domains = self.binding.domains
             for group, domain in readings.domains.items():
                 if joint_domain(members(group), domains) != domain:
