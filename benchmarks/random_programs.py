@@ -129,7 +129,7 @@ class Group:
         self.worst = max(self.worst, error)
         return "agree"
 
-    def row(self, seconds: float) -> dict[str, Any]:
+    def row(self, seconds: float, version: str) -> dict[str, Any]:
         """Returns what is kept."""
         return {
             "kind": self.kind,
@@ -140,12 +140,12 @@ class Group:
             "worst": self.worst,
             "disagreements": self.disagreements,
             "cpu_s": round(seconds, 2),
-            "commit": commit(),
+            "commit": version,
             "where": circumstances("problog", "PySDD"),
         }
 
 
-def run_group(kind: str, number: int) -> dict[str, Any]:
+def run_group(kind: str, number: int, version: str) -> dict[str, Any]:
     """Draws and compares one group of programs; returns its row."""
     group = Group(kind, number)
 
@@ -163,7 +163,7 @@ def run_group(kind: str, number: int) -> dict[str, Any]:
 
     start = time.process_time()
     draw()
-    return group.row(time.process_time() - start)
+    return group.row(time.process_time() - start, version)
 
 
 def render(rows: Sequence[dict[str, Any]]) -> str:
@@ -209,12 +209,13 @@ def main() -> None:
     count = parser.parse_args().count
     file = RESULTS / "random_programs.json"
     rows = json.loads(file.read_text()) if file.exists() else []
+    version = commit()
     done = {(row["kind"], row["seed"]) for row in rows}
     for number in range(count // (2 * GROUP)):
         for kind in ("propositional", "over terms and images"):
             if (kind, number) in done:
                 continue
-            rows.append(run_group(kind, number))
+            rows.append(run_group(kind, number, version))
             file.write_text(json.dumps(rows, indent=1) + "\n")
             (RESULTS / "random_programs.md").write_text(render(rows))
             print(json.dumps(rows[-1]), flush=True)
