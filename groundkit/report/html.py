@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
@@ -227,6 +228,7 @@ def _suggested(ambiguity: Mapping[str, Any] | None, folder: Path) -> list[dict[s
     return found
 
 
+@cache
 def template(name: str) -> Template:
     """A page's template: everything put into it is escaped, and a missing value is an error."""
     environment = Environment(

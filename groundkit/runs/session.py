@@ -21,8 +21,8 @@ from groundkit.errors import (
     NetworkError,
     choose_from,
 )
+from groundkit.identifiability.factored import FactoredPosterior
 from groundkit.identifiability.images import joint_domain, members
-from groundkit.identifiability.posterior import MapPosterior
 from groundkit.perception.foreign import ForeignScore
 from groundkit.perception.generate import sample_images
 from groundkit.perception.in_distribution import InDistribution, measure
@@ -126,7 +126,7 @@ class Session:
     ) -> None:
         self.folder = folder
         self.device = device
-        self._trust = trust
+        self._trust, self._settings = trust, settings
         self._facts = _facts(folder / "checkpoint")
         self.program = load_program(folder / "program.pl", trust=trust, within=folder)
         self.spec = load_spec(folder / "spec.toml", settings, within=folder)
@@ -142,6 +142,10 @@ class Session:
         self.binding.declare(map(str, self._facts.get("declared", ())))
         self._models: dict[str, SymbolModel] = {}
         self._foreign: dict[str, ForeignScore] = {}
+
+    def again(self) -> Session:
+        """Opens the folder once more, as labels have changed it."""
+        return Session(self.folder, trust=self._trust, device=self.device, settings=self._settings)
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -248,7 +252,7 @@ class Session:
         if known is None:
             return None
         try:
-            readings = MapPosterior.from_dict(known)
+            readings = FactoredPosterior.from_dict(known)
             domains = self.binding.domains
             for group, domain in readings.domains.items():
                 if joint_domain(members(group), domains) != domain:

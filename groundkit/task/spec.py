@@ -169,9 +169,10 @@ class TrainSpec(Section):
     """Unlabelled images per step in the bound's terms, beside the examples' images."""
     cluster_steps: CountOrNone = 300
     """Steps of the clustering phase (contrastive embedding) before symbols are named."""
-    clusters_per_symbol: int = Field(default=1, ge=1, le=1000)
+    clusters_per_symbol: Annotated[int, Field(ge=1, le=1000)] | Literal["auto"] = "auto"
     """Clusters that a symbol may consist of at the start; above 1 the program names each of the
-    many clusters, several by one symbol, unless symbols would be left without any."""
+    many clusters, several by one symbol, unless symbols would be left without any. ``auto`` takes 2
+    or 3 where they make held-out queries clearly likelier than 1."""
     cluster_batch: int = Field(default=256, ge=2, le=100_000)
     """Images per step of the clustering phase."""
     cluster_learning_rate: Rate = 2e-3
