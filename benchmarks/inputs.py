@@ -12,7 +12,8 @@ it, by a small convnet.
 In each a program sees the sum of the numbers of two symbols, and no label of either. ``supervised``
 is the same network trained on the labels of the same training inputs. Settings are groundkit's
 defaults but for the sizes in ``SPEC`` and in a case, which a busy machine allows; none was chosen
-by a test score. Each row goes to ``benchmarks/results/inputs.json`` as soon as it is there.
+by a test score. Each row goes to ``benchmarks/results/inputs.json`` as soon as it is there, and the
+table of all rows to ``inputs.md`` beside it.
 """
 
 from __future__ import annotations
@@ -209,6 +210,26 @@ def add(row: dict[str, object]) -> None:
     same = ("case", "method", "seed")
     kept = [one for one in kept if any(one[key] != row[key] for key in same)]
     RESULTS.write_text(json.dumps([*kept, row], indent=1) + "\n")
+    RESULTS.with_suffix(".md").write_text(table([*kept, row]))
+
+
+def table(rows: list[dict[str, object]]) -> str:
+    """Renders the median accuracies, and where each row was measured."""
+    lines = ["# Other inputs", "", "Share of held-out inputs whose symbol is right, median.", ""]
+    lines += ["| case | without labels | supervised | seeds |", "|---|---|---|---|"]
+    for name in CASES:
+        own = [row for row in rows if row["case"] == name]
+        found = []
+        for method in METHODS:
+            scores = [row["accuracy"] for row in own if row["method"] == method]
+            found.append(f"{statistics.median(scores):.3f}" if scores else "not measured")
+        seeds = sorted({row["seed"] for row in own})
+        if own:
+            lines.append(f"| {name} | {found[0]} | {found[1]} | {', '.join(map(str, seeds))} |")
+    made = dict.fromkeys(
+        f"- `{row['command']}` at {row['commit']}: {row['machine']}" for row in rows
+    )
+    return "\n".join([*lines, "", *made]) + "\n"
 
 
 def main() -> None:
