@@ -74,6 +74,8 @@ generative = 0
 attribute = "obstacle"
 [networks.obstacle_net.perception]
 generative = 0
+[networks.pedestrian_net]
+attribute = "pedestrian"
 [train]
 epochs = 1
 min_steps = 100
