@@ -412,7 +412,8 @@ the same networks and as many steps.
 ## The labels that settle it
 
 `least`: by trying all sets of predicted symbols. `by identify`: what `groundkit identify` lists
-before training, by all maps that the examples leave, those that merge symbols too. Seconds are those of the slowest seed.
+before training, by all maps that the examples leave, those that merge symbols too. Seconds are
+those of the slowest seed.
 
 {settled}
 ## Scores of rsbench
