@@ -283,7 +283,7 @@ def measure(name: str) -> dict[str, Any]:
             "seed": seed,
             "expected": case.status,
             "settings": settings,
-            "verdict": str(result.verdict),
+            "verdict": str(result.verdict).replace(f"{folder}/", ""),
             "right": result.verdict.status == case.status,
             "advised": case.words in result.verdict.advice,
             "before": _accuracy(result.metrics),
