@@ -134,10 +134,10 @@ def save(folder: Path, pixels: np.ndarray, labels: np.ndarray) -> None:
 
 
 def many_zeros(folder: Path) -> None:
-    """Writes images of which six in ten show the digit 0."""
+    """Writes images of which eight in ten show the digit 0."""
     pixels, labels = digits()
     zeros = np.flatnonzero(labels == 0)
-    each = len(zeros) // 6
+    each = len(zeros) // 16
     kept = [zeros, *(np.flatnonzero(labels == d)[:each] for d in range(1, SYMBOLS))]
     order = np.random.default_rng(0).permutation(np.concatenate(kept))
     save(folder, pixels[order, None], labels[order])
@@ -208,7 +208,7 @@ def without_rows(result: RunResult, folder: Path) -> Settings:
 
 
 LONGER = ("train.cluster_steps=150", "train.min_steps=250")
-ADD = ('examples.inputs=["X", "Y", "Z"]',)
+ADD = ('examples.images=["X", "Y", "Z"]',)
 SHORT = ("train.cluster_steps=0", "train.min_steps=10")
 
 CASES = {
@@ -221,12 +221,12 @@ CASES = {
         last_seed=3,
     ),
     "a goal that asks for less than the symbols": Case(
-        "shortcut", (), says('query.goal="sum(X, Y, Z)"'), "ask for more of them",
-        goal="large(X, Y, Z)",
+        "shortcut", ("train.cluster_steps=0", "networks.net.perception.invariance=0"),
+        says('query.goal="sum(X, Y, Z)"'), "ask for more of them", goal="large(X, Y, Z)",
     ),
     "no relabelling search": Case(
-        "renamed", ("train.reground=false", "train.min_steps=15"), says("train.reground=true"),
-        "[train] reground = true",
+        "renamed", ("train.reground=false", "train.min_steps=80", "train.cluster_steps=300"),
+        says("train.reground=true"), "[train] reground = true",
     ),
     "nothing asks for every symbol": Case(
         "collapsed",
@@ -234,12 +234,18 @@ CASES = {
         says("networks.net.perception.prior=10", "train.reground=true"),
         "Raise [networks.net.perception] prior", goal="add(X, Y, Z)",
     ),
-    "six in ten images are zeros": Case(
-        "imbalanced", (*OWN, 'networks.net.perception.prior_probabilities="uniform"'), ready_line,
+    "eight in ten images are zeros": Case(
+        "imbalanced",
+        (
+            *OWN, 'networks.net.perception.prior_probabilities="uniform"', "examples.count=40",
+            "networks.net.perception.prior=30",
+        ),
+        ready_line,
         "prior_probabilities = [", prepare=many_zeros,
     ),
     "papers of five colours": Case(
-        "colour", (*OWN, "networks.net.perception.invariant=[]"),
+        "colour",
+        (*OWN, "networks.net.perception.invariant=[]", "examples.count=100", "train.min_steps=60"),
         says("networks.net.image_shape=[1, 8, 8]"), "image_shape = [1, HEIGHT, WIDTH]",
         prepare=coloured,
     ),
