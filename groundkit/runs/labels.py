@@ -196,7 +196,7 @@ def _most_certain(task: Task, group: str, split: int, predict: Predict) -> dict[
     if any(len(call) > 1 for goal in task.goals for call in goal.reasoner.slots.get(first, ())):
         return {}  # several images stacked, which no one file can hold
     pixels = held_out_images(task, first).pixels if split else task.pool(first)
-    if pixels.shape[1] not in _WRITABLE:
+    if pixels.dim() != 4 or pixels.shape[1] not in _WRITABLE:
         return {}
     logs = {n: predict(n, pixels).double().cpu() for n in members(group)}
     certain = joint_certainty(logs, group)

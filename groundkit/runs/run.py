@@ -295,6 +295,7 @@ def _train(
         )
         for name, learner in trainer.learners.items():
             progress.say(f"augmentation of {name}: {learner.chosen.words}")
+        progress.say(trainer.steps_in_words)
         if saved is not None:
             trainer.load_state_dict(saved.state)
         again = shlex.join(["groundkit", "run", str(task.sources.program)])
@@ -331,7 +332,10 @@ def _finish(
     state = trainer.state_dict()  # as training left it: what follows draws random numbers
     _check_there(folder, trainer, history, trainer.total_steps, state)
     starts = symbol_starts(learners)
-    measured = {name: measure(learner.model, learner.pool) for name, learner in learners.items()}
+    measured = {
+        name: measure(learner.model, learner.pool, task.pool(name))
+        for name, learner in learners.items()
+    }
     save_weights(
         path / "checkpoint",
         {name: learner.model for name, learner in learners.items()}
