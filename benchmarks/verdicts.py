@@ -143,6 +143,13 @@ def many_zeros(folder: Path) -> None:
     save(folder, pixels[order, None], labels[order])
 
 
+def noisy(folder: Path) -> None:
+    """Writes images under noise that is as strong as the ink."""
+    pixels, labels = digits()
+    noise = np.random.default_rng(0).normal(0, 160, size=pixels.shape)
+    save(folder, (pixels + noise).clip(0, 255).round().astype(np.uint8)[:, None], labels)
+
+
 def coloured(folder: Path) -> None:
     """Writes images on papers of five colours, whatever they show."""
     pixels, labels = digits()
@@ -249,12 +256,12 @@ CASES = {
         says("networks.net.image_shape=[1, 8, 8]"), "image_shape = [1, HEIGHT, WIDTH]",
         prepare=coloured,
     ),
-    "views that hide what is shown": Case(
-        "hard clusters", ('networks.net.perception.augmentation="objects"',),
-        says('networks.net.perception.augmentation="auto"'), "perception.augmentation",
+    "noise over the images": Case(
+        "hard clusters", OWN, says("networks.net.labels.per_symbol=10"), "labels.per_symbol = 10",
+        prepare=noisy,
     ),
-    "twelve examples": Case(
-        "too few examples", ("examples.count=12", "examples.pool=false", "train.batch=8"),
+    "four examples": Case(
+        "too few examples", ("examples.count=4", "examples.pool=false", "train.batch=4"),
         says("examples.count=100"), "Give 100 or more ([examples] count",
     ),
     "one row in six is wrong": Case(
@@ -264,6 +271,7 @@ CASES = {
     "hardly trained": Case("not grounded", SHORT, says(*LONGER), "Train longer"),
     "hardly clustered": Case(
         "not grounded", SHORT, says(LONGER[0]), "Train longer ([train] cluster_steps)", goal="",
+        spec=SPEC[SPEC.index("[networks.net]\n") :].replace("mlp\"", "mlp\"\ndata = \"digits8\""),
     ),
 }  # fmt: skip
 
