@@ -29,7 +29,8 @@ NUMBER = re.compile(
     r"(?![\w/]|\.\d)"
 )
 CODE = re.compile(
-    r"^```.*?^```|`[^`\n]*`|<!--.*?-->|\]\([^)]*\)|\\\(.*?\\\)", re.MULTILINE | re.DOTALL
+    r"^```.*?^```|`[^`\n]*`|<!--.*?-->|\]\([^)]*\)|\\\(.*?\\\)|arXiv \d+\.\d+",
+    re.MULTILINE | re.DOTALL,
 )
 WRITTEN = re.compile(r"(?<![\w.,])\d[\d,]*(?:\.\d+)?(?!\w|\.\d)")
 LINES = [[(line, set(WRITTEN.findall(line))) for line in text.splitlines()] for text in RESULTS]

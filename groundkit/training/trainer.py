@@ -36,6 +36,8 @@ from groundkit.training.symbolic import Moment, SymbolicTerm, moment
 # Names that are kept are learnt, right or wrong, so in the first half of joint training the
 # likelier ones are taken on weak evidence; later only a clear gain may move a symbol.
 EARLY_LEVEL, LATE_LEVEL = 0.5, 0.95
+AUTO_CLUSTERS = (2, 3)
+"""Clusters for each symbol that are tried beside one for each."""
 _STRANGE = (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError)
 """What setting back raises when a state is whole but not of this training."""
 
@@ -201,9 +203,12 @@ class Trainer:
 
     def _name(self) -> None:
         """Gives the clusters of all networks their first names."""
-        per_symbol = self.task.spec.train.clusters_per_symbol
-        if self._namer is not None and per_symbol > 1:
-            self._namer.start_from_several(per_symbol)
+        wanted = self.task.spec.train.clusters_per_symbol
+        if self._namer is not None and wanted != 1:
+            if wanted == "auto":
+                self._namer.start_from_several(AUTO_CLUSTERS, where_better=True)
+            else:
+                self._namer.start_from_several((wanted,), where_better=False)
         name_by_labels(self.learners, self.processes)
         self._reground(0)
         self._joint.renew()

@@ -103,21 +103,6 @@ def test_the_same_call_in_two_predicates_has_one_value_in_samples() -> None:
     assert {reasoner.answers[i][0] for i in reasoner.support().answers} == {"0", "4", "8"}
 
 
-def test_explanation_is_the_most_probable_solution() -> None:
-    reasoner = reasoner_of(EXACT, "s(X,Y,Z)", ["X", "Y", "Z"])
-    rows = random_rows(reasoner, 1, seed=3)
-    values, log_prob = reasoner.explain(rows, 0)
-    table = rows["net"][0]
-    scores = {
-        (a, b, a + b): float(table[0, a] + table[1, b] + table[2, a + b])
-        for a in range(3)
-        for b in range(3)
-        if a + b < 3
-    }
-    best = max(scores, key=scores.__getitem__)
-    assert tuple(values["net"]) == best and log_prob == pytest.approx(scores[best])
-
-
 def test_learnable_groups_start_where_told_and_learn() -> None:
     text = "t(0.2)::a. t(0.25)::b; t(0.75)::c. q(1) :- a, b. q(2) :- c. q(3) :- \\+a, b."
     reasoner = reasoner_of(text, "q(Z)", [])
