@@ -8,6 +8,7 @@ says so and why.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +17,7 @@ from typing import Any, TypedDict, cast
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 from groundkit.errors import RunError
@@ -239,7 +241,13 @@ def template(name: str) -> Template:
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": percent, "number": number, "seconds": seconds}
+    environment.filters["marked"] = _marked
     return environment.get_template(name)
+
+
+def _marked(text: str) -> Markup:
+    """Escapes a text and sets what stands between backticks as code."""
+    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _view(net: NetworkData, *, several: bool) -> dict[str, Any]:
