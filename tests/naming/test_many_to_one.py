@@ -33,7 +33,6 @@ def test_several_clusters_may_mean_one_symbol(seed) -> None:
     log_probs, answers = _over_clustered(600, meaning, rng)
     found = name_clusters(RowReasoner(SUM), log_probs, answers, symbols=SYMBOLS, rng=rng)
     assert found.names == {"net": tuple(meaning.tolist())}
-    assert not found.unnamed
     assert not found.ambiguous
 
 
