@@ -110,6 +110,8 @@ class ReportData(_Needed, total=False):
 
     subtitle: str
     """For instance date, seed and device."""
+    reasoning: Mapping[str, Any] | None
+    """``mode`` and ``gap``: whether the program's probabilities were exact."""
     query: Mapping[str, Any] | None
     """``accuracy`` and ``nll`` of held-out queries, ``goal``; ``None`` without a program."""
     identify: Mapping[str, Any] | None
@@ -190,6 +192,7 @@ def write_report(data: ReportData, folder: Path) -> Path:
         {net["name"]: net["grounding"] for net in data["networks"]},
         data.get("identify"),
         data.get("query"),
+        data.get("reasoning"),
         signs=cast(Mapping[str, Any], data),
     )
     text = template("report.html.j2").render(
