@@ -38,7 +38,13 @@ SLOW = (
     "report/test_html.py",
 )
 # Files that look at plots; in all others runs write them blank, which halves a small run's time.
-DRAWN = ("report/", "demo/test_browser.py", "runs/test_explain.py", "test_packaging.py")
+DRAWN = (
+    "report/",
+    "demo/test_browser.py",
+    "runs/test_explain.py",
+    "runs/test_other_inputs.py",
+    "test_packaging.py",
+)
 PEERS = ("deepproblog/", "evaluate/test_baselines.py")
 
 

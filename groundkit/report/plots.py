@@ -358,7 +358,7 @@ def energy_histogram(
             )  # fmt: skip
         axes.set_ylim(0, top)
         words = "energy (higher: less like the training images)"
-        axes.set_xlabel(f"{words}; what lies further out is in the outer bins" if beyond else words)
+        axes.set_xlabel(f"{words}\nwhat lies further out is in the outer bins" if beyond else words)
         axes.set_ylabel("share of images")
         page.figure.legend(loc="outside upper left", ncols=2)
     return page.png

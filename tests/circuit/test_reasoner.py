@@ -272,3 +272,9 @@ def test_what_is_no_log_probability_is_refused_whichever_way_it_is_off() -> None
         fresh = reasoner_of(SUM, "s(X,Y,Z)", ["X", "Y"])
         with pytest.raises(NetworkError, match="are not log-probabilities"):
             fresh({name: values + wrong for name, values in rows.items()})
+
+
+def test_answers_are_conditional_on_the_evidence() -> None:
+    text = "0.3::a. 0.4::b. any :- a. any :- b. evidence(any). q(x) :- a. q(y) :- b."
+    found = answer_queries(parse_program(text), "q(X)")
+    assert found == pytest.approx({"q(x)": 0.3 / 0.58, "q(y)": 0.4 / 0.58})

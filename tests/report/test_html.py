@@ -154,7 +154,10 @@ def test_the_least_data_gives_reasons_instead_of_blanks(tmp_path):
 def test_no_network_and_several_networks(full, tmp_path):
     assert "Nothing to judge" in rendered({"title": "t", "command": "c", "networks": []}, tmp_path)
     full["networks"].append(full["networks"][0] | {"name": "other"})
-    Reader(rendered(full, tmp_path))
+    page = rendered(full, tmp_path)
+    Reader(page)
+    for tile in ("Accuracy", "After best renaming", "NMI", "Collapse"):
+        assert f"<dt>{tile} of other</dt>" in page
 
 
 def test_files_are_written_and_plots_are_named_by_network(full, tmp_path):
