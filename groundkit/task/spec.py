@@ -118,7 +118,14 @@ class NetworkSpec(Section):
     """Settings for a known data set, such as ``mnist5k``, for the keys that are not given here."""
     backbone: str = "convnet"
     """``mlp``, ``convnet``, ``resnet8``, ``resnet18``, ``module:package.module:Class``, or
-    ``observed`` for a predicate whose input is an observed symbol rather than an image."""
+    ``observed`` for a predicate whose input is an observed symbol rather than an image. For rows of
+    features ``mlp`` or ``identity``, for sequences besides ``gru`` or ``transformer``."""
+    encoder: Annotated[str, Field(max_length=1000)] | None = None
+    """A frozen encoder of images ahead of the backbone, which then reads its features:
+    ``torchvision:NAME``, ``timm:NAME``, ``onnx:FILE``, ``onnx:FILE#TENSOR`` for an inner tensor,
+    ``module:package.module:Class``."""
+    encoder_weights: Path | None = None
+    """The encoder's weights, a local safetensors file; an ONNX file holds its own."""
     options: dict[str, Option] = Field(default_factory=dict)
     """The backbone's own options, such as ``width``."""
     normalise: bool = False

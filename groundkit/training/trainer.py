@@ -26,6 +26,7 @@ from groundkit.perception.phases import (
     Views,
 )
 from groundkit.perception.terms import Term
+from groundkit.report.words import counted, listing
 from groundkit.task.networks import build_learners
 from groundkit.task.task import Task
 from groundkit.training.name_updates import Namer, name_by_labels
@@ -140,6 +141,14 @@ class Trainer:
     def total_steps(self) -> int:
         """Number of steps of both phases."""
         return len(self.learners) * self.task.spec.train.cluster_steps + self.joint_steps
+
+    @property
+    def steps_in_words(self) -> str:
+        """What the steps consist of: ``1,140 steps: 300 of clustering net, 840 of ...``."""
+        steps = self.task.spec.train.cluster_steps
+        parts = [f"{steps:,} of clustering {name}" for name in self.learners if steps]
+        parts.append(f"{self.joint_steps:,} of joint training")
+        return f"{counted(self.total_steps, 'step')}: {listing(parts)}"
 
     @property
     def relabellings(self) -> list[tuple[int, Relabelling]]:

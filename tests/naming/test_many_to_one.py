@@ -120,3 +120,39 @@ def test_a_collapse_that_the_goal_rewards_is_not_broken_by_likelihood() -> None:
         rng=np.random.default_rng(0),
     )
     assert not found
+
+
+def test_a_gain_that_chance_explains_splits_nothing() -> None:
+    """A symbol that is seldom shown and never read: few queries gain, too few to be sure."""
+    rng = np.random.default_rng(5)
+    log_probs, answers = predictions(SUM, 24, rng, accuracy=1.0)
+    values = log_probs["net"].clone()
+    values[..., 4] = -20.0
+    values = torch.log_softmax(values, dim=-1)
+
+    def splits(level):
+        return find_splits(
+            RowReasoner(SUM),
+            {"net": values},
+            answers,
+            searchable=SYMBOLS,
+            rng=np.random.default_rng(0),
+            level=level,
+        )
+
+    assert splits(0.01) and not splits(0.999)
+
+
+def test_only_a_symbol_that_is_shown_often_is_split() -> None:
+    rng = np.random.default_rng(1)
+    log_probs, answers = predictions(SUM, 600, rng, accuracy=0.98)
+    values = log_probs["net"].clone()
+    merged = torch.logaddexp(values[..., 2], values[..., 4])
+    values[..., 2], values[..., 4] = merged, -20.0
+    seen = torch.log_softmax(values, dim=-1)
+    (split,) = find_splits(RowReasoner(SUM), {"net": seen}, answers, searchable=SYMBOLS, rng=rng)
+    shared = RowReasoner(SUM).log_likelihood
+    both = seen.clone()
+    both[..., 2] = both[..., 4] = torch.logaddexp(seen[..., 2], seen[..., 4]) - np.log(2.0)
+    gained = (shared({"net": both}, answers) - shared({"net": seen}, answers)).mean()
+    assert abs(split.gain - float(gained)) < 0.5 * float(gained)

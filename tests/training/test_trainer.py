@@ -253,3 +253,12 @@ def test_a_state_of_something_else_is_refused(small, spoil, told):
     with pytest.raises(CheckpointError, match=told) as error:
         Trainer(small(), CPU, 0).load_state_dict(state)
     assert error.value.remedy
+
+
+def test_the_steps_are_told_by_what_they_consist_of(small):
+    trainer = Trainer(small("train.cluster_steps=1200"), CPU, 0)
+    joint = trainer.joint_steps
+    words = f"{1200 + joint:,} steps: 1,200 of clustering net, {joint:,} of joint training"
+    assert trainer.steps_in_words == words
+    alone = Trainer(small("train.cluster_steps=0"), CPU, 0)
+    assert alone.steps_in_words == f"{joint:,} steps: {joint:,} of joint training"
