@@ -156,3 +156,18 @@ def test_only_a_symbol_that_is_shown_often_is_split() -> None:
     both[..., 2] = both[..., 4] = torch.logaddexp(seen[..., 2], seen[..., 4]) - np.log(2.0)
     gained = (shared({"net": both}, answers) - shared({"net": seen}, answers)).mean()
     assert abs(split.gain - float(gained)) < 0.5 * float(gained)
+
+
+def test_a_symbol_that_is_rare_itself_is_not_split() -> None:
+    rng = np.random.default_rng(1)
+    log_probs, answers = predictions(SUM, 3000, rng, accuracy=0.98)
+    values = log_probs["net"].clone()
+    merged = torch.logaddexp(values[..., 2], values[..., 4])
+    values[..., 2], values[..., 4] = merged, -20.0
+    seen = torch.log_softmax(values, dim=-1)
+    shown = (seen.argmax(-1) == 2).any(1)
+    kept = ~shown | (torch.arange(len(shown)) % 6 == 0)  # the crowded cluster is seldom shown
+    share = float((seen[kept].argmax(-1) == 2).double().mean())
+    assert 0.2 / 6 < share < 0.8 / 6
+    few = {"net": seen[kept]}
+    assert not find_splits(RowReasoner(SUM), few, answers[kept], searchable=SYMBOLS, rng=rng)
