@@ -260,8 +260,9 @@ class NameSearch:
         slopes = self._slopes(goal, some.answers)
         if not self._above_chance:
             return Part(some, slopes)
-        answers, counts = some.answers.unique(return_counts=True)
-        return Part(some, slopes, self._slopes(goal, answers), counts.double().cpu().numpy())
+        answers, counts = np.unique(some.answers.cpu().numpy(), return_counts=True)
+        chance = self._slopes(goal, torch.from_numpy(answers).to(some.answers.device))
+        return Part(some, slopes, chance, counts.astype(np.float64))
 
     def _slopes(self, goal: _Goal, answers: Tensor) -> Slopes:
         if goal.relation is None or goal.table is None:

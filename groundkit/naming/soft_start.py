@@ -193,8 +193,9 @@ def _repeated(shown: Shown, count: int) -> Shown:
 
 def _rows(counts: FloatArray) -> FloatArray:
     """Scales rows to 1."""
-    scaled: FloatArray = counts + 1e-12
-    return scaled / scaled.sum(axis=1, keepdims=True)
+    kept = counts + 1e-12
+    scaled: FloatArray = kept / kept.sum(axis=1, keepdims=True)
+    return scaled
 
 
 def _balanced(counts: FloatArray) -> FloatArray:
