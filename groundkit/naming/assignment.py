@@ -14,6 +14,7 @@ from torch import Tensor
 from groundkit.errors import DataError, LimitError, NetworkError
 from groundkit.identifiability.answer_odds import FloatArray, row_probabilities
 from groundkit.identifiability.relations import IntArray, Relation, SupportLike
+from groundkit.naming.chance import AboveChance, Chance
 from groundkit.naming.scorers import (
     Asked,
     JointScorer,
@@ -27,7 +28,14 @@ from groundkit.naming.scorers import (
     rename,
 )
 from groundkit.naming.search import EXHAUSTIVE, ascend, climb, namings_of, try_all
-from groundkit.naming.soft_start import ReasonerSlopes, RowSlopes, Slopes, soft_naming
+from groundkit.naming.soft_start import (
+    UNEVEN,
+    Part,
+    ReasonerSlopes,
+    RowSlopes,
+    Slopes,
+    soft_naming,
+)
 
 FLOOR = 1e-4
 """Least probability of a symbol while names are compared.
@@ -43,6 +51,8 @@ CLIMB_STEPS, BUDGET_RANGE = 120, (5_000, 20_000)
 SOFT_STEPS, SOFT_QUERIES, SOFT_WORK = 60, 100, 2_000_000
 """Steps of the soft start; its queries, at least, or more if queries times rows times calls stay
 below the work."""
+MORE_STARTS, VERY_UNEVEN = 3, 0.5
+"""Further soft starts where names may repeat, and how uneven they are."""
 FINALISTS = 4
 """Namings whose likelihood the reasoner itself confirms."""
 JOINT_CELLS, EXACT_CELLS = 1_500, 5_000
@@ -122,6 +132,9 @@ class NameSearch:
         goals: The compiled goals.
         layout: The networks to rename, their clusters and symbols.
         domains: Network -> its symbols, of all networks of the goals.
+        above_chance: Score namings by how much likelier answers are than for images drawn at
+            random, see :mod:`groundkit.naming.chance`. Where names may repeat, the likelihood alone
+            may be highest where all clusters have one name.
 
     Raises:
         NetworkError: A network is called by no goal, or has no domain.
@@ -132,6 +145,8 @@ class NameSearch:
         goals: Sequence[ReasonerLike],
         layout: Layout,
         domains: Mapping[str, Sequence[str]],
+        *,
+        above_chance: bool = False,
     ) -> None:
         called = {network for goal in goals for network in goal.slots}
         unknown = set(layout.clusters) - called
@@ -141,6 +156,7 @@ class NameSearch:
                 expected=f"one of {', '.join(sorted(called))}",
             )
         self._layout = layout
+        self._above_chance = above_chance
         self._goals = [
             _Goal(goal, _relation(goal, domains) if number < MOST_TABLES else None)
             for number, goal in enumerate(goals)
@@ -171,14 +187,26 @@ class NameSearch:
         return self._climb(asked, rng, budget or self._budget(), tabled=bool(tabled))
 
     def ask(self, asked: Asked, naming: IntArray) -> FloatArray:
-        """Returns (B,) log P(answer) under a naming, by the reasoners themselves."""
+        """Returns (B,) log P(answer) under a naming, by the reasoners themselves.
+
+        Where names are scored above chance, it is the gain over it.
+        """
         found = []
         for goal, queries in asked.parts:
             with torch.no_grad():
                 renamed = rename(queries.log_probs, self._layout, naming)
                 logs = self._goals[goal].reasoner.log_likelihood(renamed, queries.answers)
-            found.append(logs.double().cpu().numpy())
+            values = logs.double().cpu().numpy()
+            if self._above_chance:
+                values = values - self._chance(goal, queries).of_queries(naming)
+            found.append(values)
         return np.concatenate(found)
+
+    def _chance(self, number: int, queries: Queries) -> Chance:
+        goal = self._goals[number]
+        goal.fill()
+        known = () if goal.relation is None else (goal.relation, goal.probabilities)
+        return Chance(self._layout, queries, goal.reasoner.log_likelihood, *known)
 
     def _climb(
         self, asked: Asked, rng: np.random.Generator, budget: int, *, tabled: bool
@@ -189,13 +217,13 @@ class NameSearch:
         found = climb(
             scorer,
             self._layout,
-            [self._layout.current(), self._soft_start(asked, rng)],
+            [self._layout.current(), self._soft_start(asked, rng), *self._more_starts(asked, rng)],
             budget=budget if tabled else min(budget, ASKED_BUDGET),
             rng=rng,
             kept=FINALISTS,
         )
-        kind = {JointScorer: "joint table", SparseScorer: "sparse table", SumScorer: "tables"}
-        words = kind.get(type(scorer)) if tabled else None
+        kind = {JointScorer: "joint table", SparseScorer: "sparse table"}
+        words = kind.get(type(scorer), "tables") if tabled else None
         method = f"climbs from several starts ({words or 'reasoner'})"
         if not tabled:
             return [naming for _, naming in found.ranked], method, found.scored
@@ -206,21 +234,39 @@ class NameSearch:
         tops = sorted(best, key=lambda naming: -best[naming])[:FINALISTS]
         return [np.array(naming) for naming in tops], method, scored
 
-    def _soft_start(self, asked: Asked, rng: np.random.Generator) -> IntArray:
+    def _more_starts(self, asked: Asked, rng: np.random.Generator) -> list[IntArray]:
+        """Returns namings from less even starts, where names may repeat: tops are many there."""
+        number = MORE_STARTS if self._above_chance else 0
+        return [self._soft_start(asked, rng, VERY_UNEVEN) for _ in range(number)]
+
+    def _soft_start(
+        self, asked: Asked, rng: np.random.Generator, uneven: float = UNEVEN
+    ) -> IntArray:
         """Returns the naming that expectation maximisation ends in."""
-        parts: list[tuple[Slopes, Queries]] = []
-        share = 1 / len(asked.parts)
-        for number, queries in asked.parts:
-            goal = self._goals[number]
-            if goal.relation is None or goal.table is None:
-                some = queries.select(np.arange(min(len(queries), int(ASKED_QUERIES * share) + 1)))
-                parts.append((ReasonerSlopes(goal.reasoner.log_likelihood, some.answers), some))
-                continue
+        parts = [self._part(number, queries, asked) for number, queries in asked.parts]
+        return soft_naming(parts, self._layout, rng, steps=SOFT_STEPS, uneven=uneven)
+
+    def _part(self, number: int, queries: Queries, asked: Asked) -> Part:
+        """Chooses some of a goal's queries, for the soft start."""
+        goal, share = self._goals[number], 1 / len(asked.parts)
+        known = goal.relation is not None and goal.table is not None
+        most = ASKED_QUERIES
+        if known:
+            assert goal.relation is not None
             most = max(SOFT_QUERIES, SOFT_WORK // max(goal.relation.rows.size, 1))
-            some = queries.select(np.arange(min(len(queries), int(most * share) + 1)))
-            rows = RowSlopes(goal.relation, goal.probabilities, some.answers.cpu().numpy())
-            parts.append((rows, some))
-        return soft_naming(parts, self._layout, rng, steps=SOFT_STEPS)
+        if self._above_chance:  # several starts in place of one
+            most = min(most, SCREENED)
+        some = queries.select(np.arange(min(len(queries), int(most * share) + 1)))
+        slopes = self._slopes(goal, some.answers)
+        if not self._above_chance:
+            return Part(some, slopes)
+        answers, counts = some.answers.unique(return_counts=True)
+        return Part(some, slopes, self._slopes(goal, answers), counts.double().cpu().numpy())
+
+    def _slopes(self, goal: _Goal, answers: Tensor) -> Slopes:
+        if goal.relation is None or goal.table is None:
+            return ReasonerSlopes(goal.reasoner.log_likelihood, answers)
+        return RowSlopes(goal.relation, goal.probabilities, answers.cpu().numpy())
 
     def _budget(self) -> int:
         swaps = sum(size * (size - 1) // 2 for size in self._layout.clusters.values())
@@ -245,6 +291,12 @@ class NameSearch:
         return scorers[0][1] if len(scorers) == 1 else SumScorer(scorers)
 
     def _one(self, number: int, queries: Queries, cells: int) -> Scorer:
+        likelihood = self._likelihood(number, queries, cells)
+        if not self._above_chance:
+            return likelihood
+        return AboveChance(likelihood, self._chance(number, queries))
+
+    def _likelihood(self, number: int, queries: Queries, cells: int) -> Scorer:
         goal = self._goals[number]
         if goal.relation is None or goal.table is None:
             return ReasonerScorer(goal.reasoner.log_likelihood, self._layout, queries)

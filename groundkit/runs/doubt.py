@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from groundkit.identifiability.factored import FactoredPosterior, Listing
 from groundkit.identifiability.images import joint, members
-from groundkit.identifiability.posterior import FloatArray, MapPosterior
-from groundkit.identifiability.relations import IntArray
+from groundkit.identifiability.posterior import FloatArray
 from groundkit.runs.readings import average, joint_symbols, reread
 
 MOST_READINGS = 2000
@@ -38,7 +38,7 @@ class Doubt:
             learnt one.
     """
 
-    readings: MapPosterior
+    readings: FactoredPosterior
     averaging: bool = True
     labelled: bool = False
 
@@ -58,8 +58,11 @@ class Doubt:
         return {name: range(len(domain)) for name, domain in self.readings.domains.items()}
 
     def group_of(self, network: str) -> str:
-        """Returns the name of the networks that read the same images as this one."""
-        return next(name for name in self.readings.domains if network in members(name))
+        """Returns the name of the networks that read the same images as this one.
+
+        A network that no goal of the training asks about has no readings: it stands by itself.
+        """
+        return next((name for name in self.readings.domains if network in members(name)), network)
 
     def symbols(self, network: str, logs: Mapping[str, Tensor]) -> Tensor:
         """Returns ``(N, K)`` probabilities of a network's symbols.
@@ -69,6 +72,8 @@ class Doubt:
             logs: Predictions of all networks that read the same images.
         """
         group = self.group_of(network)
+        if group not in self.readings.domains:
+            return logs[network].exp()
         if self.several:
             return average(logs, group, self._meanings[group])[network].exp()
         return reread(logs, group, self._picked[group])[network].exp()
@@ -76,7 +81,7 @@ class Doubt:
     def words(self, network: str, logs: Mapping[str, Tensor]) -> str:
         """Says what the program cannot tell about one image; empty where it can."""
         group = self.group_of(network)
-        if not self.several:
+        if not self.several or group not in self.readings.domains:
             return ""
         row = self._meanings[group][int(joint_symbols(logs, group)[0])]
         domain = self.readings.domains[group]
@@ -103,15 +108,20 @@ class Doubt:
         Returns:
             The probabilities of the answers, averaged, and over what in words.
         """
-        if not self.several or not seen:
+        if not self._open(seen):
             return evaluate(_under(seen, self._picked))[0], ""
-        maps, weights, how = self._listed(seen, evaluate)
+        (readings, weights), how = self._listed(seen, evaluate)
         total: Tensor | None = None
-        for row, weight in zip(maps, weights.tolist(), strict=True):
-            found = weight * evaluate(_under(seen, self.readings.split(row)))[0]
+        for reading, weight in zip(readings, weights.tolist(), strict=True):
+            found = weight * evaluate(_under(seen, reading))[0]
             total = found if total is None else total + found
         assert total is not None  # there is a reading
         return total, f"averaged over {how} of the symbols that program and data leave"
+
+    def _open(self, seen: Seen) -> bool:
+        """Whether several readings are left of the networks that a question asks."""
+        asked = self.readings.among({group for group, _ in seen.values()})
+        return self.several and asked.count > 1
 
     def likeliest(self, seen: Seen, chance: Evaluate) -> dict[str, Mapping[str, Tensor]]:
         """Reads a question's images as the reading says that does most for an answer.
@@ -120,28 +130,28 @@ class Doubt:
             seen: The images.
             chance: Gives the probability of the answer, ``(B,)``.
         """
-        if not self.several or not seen:
+        if not self._open(seen):
             return _under(seen, self._picked)
-        maps, weights, _ = self._listed(seen, chance)
+        (readings, weights), _ = self._listed(seen, chance)
         shares = [
-            float(weight * chance(_under(seen, self.readings.split(row)))[0])
-            for row, weight in zip(maps, weights.tolist(), strict=True)
+            float(weight * chance(_under(seen, reading))[0])
+            for reading, weight in zip(readings, weights.tolist(), strict=True)
         ]
-        return _under(seen, self.readings.split(maps[int(np.argmax(shares))]))
+        return _under(seen, readings[int(np.argmax(shares))])
 
-    def _listed(self, seen: Seen, evaluate: Evaluate) -> tuple[IntArray, FloatArray, str]:
-        """Chooses the readings that have to be asked."""
-        readings, number = self.readings, self.readings.count
-        all_of = f"the {number:,} readings"
+    def _listed(self, seen: Seen, evaluate: Evaluate) -> tuple[Listing, str]:
+        """Chooses the readings that have to be asked, of the networks that the question asks."""
+        readings = self.readings.among({group for group, _ in seen.values()})
+        number = readings.count
         if readings.orbit == 1 or self._indifferent(seen, evaluate):
-            kept = readings.weights > 0
-            return readings.maps[kept], readings.weights[kept], all_of
-        every = readings.every(MOST_READINGS)
-        if every is not None:
-            return *every, all_of
+            listed = readings.representatives(MOST_READINGS)
+        else:
+            listed = readings.every(MOST_READINGS)
+        if listed is not None:
+            return listed, f"the {number:,} readings"
         drawn = readings.sample(MOST_READINGS, np.random.default_rng(0))
         weights = np.full(len(drawn), 1 / len(drawn))
-        return drawn, weights, f"{len(drawn):,} readings drawn from the {number:,}"
+        return (drawn, weights), f"{len(drawn):,} readings drawn from the {number:,}"
 
     def _indifferent(self, seen: Seen, evaluate: Evaluate) -> bool:
         """Whether the question is answered alike whichever alike symbols trade places.
@@ -179,6 +189,6 @@ def _under(
 ) -> dict[str, Mapping[str, Tensor]]:
     """Reads a question's images under one reading."""
     return {
-        name: logs if reading is None else reread(logs, group, reading[group])
+        name: reread(logs, group, reading[group]) if reading and group in reading else logs
         for name, (group, logs) in seen.items()
     }

@@ -57,7 +57,7 @@ def compare(
 
 @given(term_programs())
 @settings(
-    max_examples=60,
+    max_examples=20,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     derandomize=True,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from groundkit.errors import CheckpointError, DataError
-from groundkit.identifiability.posterior import MapPosterior
+from groundkit.errors import CheckpointError, DataError, NetworkError
+from groundkit.identifiability.factored import FactoredPosterior
 from groundkit.runs.ambiguity import weigh_readings
 from groundkit.runs.commands import explain, query
 from groundkit.runs.doubt import Doubt
@@ -88,7 +88,7 @@ def test_doubt_is_exact_whichever_map_was_learnt(tmp_path, body, number):
     moved = maps.get(body, identity) if number else identity
     predict = knowing(task, moved)
     found = weigh_readings(task, identify_task(task), predict)
-    assert isinstance(found, MapPosterior)
+    assert isinstance(found, FactoredPosterior)
     assert found.count == left
     scores = settled_scores(task, found, predict, tmp_path)
     assert scores["maps"] == left
@@ -108,7 +108,7 @@ def test_nearly_equal_readings_are_in_doubt_too(tmp_path):
     predict = knowing(task, list(range(10)), network="mnist_net")
     found = weigh_readings(task, identify_task(task), predict)
     assert found.total == found.count == 2 and found.orbit == 1
-    assert 0.45 < found.weights[0] < 0.55
+    assert 0.45 < found.parts[0].weights[0] < 0.55
     assert settled_scores(task, found, predict, tmp_path)["concept_ece"] <= 0.05
 
 
@@ -139,7 +139,7 @@ def test_queries_stay_sure_while_symbols_are_in_doubt(tmp_path):
 def test_many_alike_symbols_are_averaged_without_being_listed(tmp_path):
     task = load(tmp_path, "(A == B, Z = yes ; A \\== B, Z = no)")
     found = weigh_readings(task, identify_task(task), knowing(task, list(range(10))))
-    assert found.count == math.factorial(10) and len(found.maps) == 1
+    assert found.count == math.factorial(10) and len(found.representatives(10)[0]) == 1
     doubt = Doubt(found)
     logs = torch.log_softmax(torch.randn(1, 10, generator=torch.manual_seed(0)).double(), 1)
     other = torch.log_softmax(torch.randn(1, 10, generator=torch.manual_seed(1)).double(), 1)
@@ -268,6 +268,19 @@ def test_the_other_label_settles_it_the_other_way(copied):
     label(copied, [("0.png", "1")], device="cpu")
     (reading,) = open_run(copied, device="cpu").read(["0.png"])
     assert reading.symbol == "1"
+
+
+def test_a_network_that_no_goal_asks_about_is_in_no_doubt(copied):
+    program = copied / "program.pl"
+    program.write_text(f"{program.read_text()}nn(other, [X], Y, [a,b]) :: letter(X, Y).\n")
+    doubt = open_run(copied, device="cpu").doubt
+    logs = {"other": torch.tensor([[0.9, 0.1]]).log()}
+    assert doubt.symbols("other", logs).tolist() == [pytest.approx([0.9, 0.1])]
+    assert doubt.words("other", logs) == ""
+    found, note = doubt.answer({"X": ("other", logs)}, lambda seen: seen["X"]["other"].exp())
+    assert found.tolist() == pytest.approx([0.9, 0.1]) and note == ""
+    with pytest.raises(NetworkError, match="no goal of the run asks about network 'other'"):
+        label(copied, [("0.png", "a")], network="other", device="cpu")
 
 
 @pytest.mark.parametrize(
