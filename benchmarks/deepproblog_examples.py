@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.deepproblog_examples`` reads the ``.pl`` files that DeepProbLog's package
 carries, asks each a small goal, and compares probabilities and gradients of random network outputs.
-It writes ``results/deepproblog_examples.json`` and ``.md``.
+It writes ``results/deepproblog_examples.json`` and ``.md``; rows that are there are kept.
 """
 
 from __future__ import annotations
@@ -80,7 +80,11 @@ def difference(ours: Reasoner, theirs: Any) -> float:
         log_probs = {name: tensor.log_softmax(-1) for name, tensor in logits.items()}
         likelihood = reasoner.log_likelihood(log_probs, answers)
         wanted = [*logits.values(), *reasoner.parameters()]
-        found.append([likelihood, *torch.autograd.grad(likelihood.sum(), wanted)])
+        if likelihood.requires_grad:
+            slopes = torch.autograd.grad(likelihood.sum(), wanted)
+        else:  # certain whatever the networks say
+            slopes = tuple(torch.zeros_like(one) for one in wanted)
+        found.append([likelihood, *slopes])
     return max(float((a - b).abs().max()) for a, b in zip(*found, strict=True))
 
 
@@ -105,13 +109,16 @@ def judge(example: Example) -> dict[str, Any]:
 
 def main() -> None:
     """Asks all examples and writes the table."""
-    rows = []
+    file = RESULTS / "deepproblog_examples.json"
+    rows = json.loads(file.read_text()) if file.exists() else []
+    known = {(row["file"], row["goal"]) for row in rows}
     for example in ASKED:
-        rows.append(judge(example))
-        print(json.dumps(rows[-1]), flush=True)
-    where = circumstances("deepproblog", "problog")
-    found = {"commit": commit(), "where": where, "rows": rows}
-    (RESULTS / "deepproblog_examples.json").write_text(json.dumps(found, indent=1) + "\n")
+        if (example.file, example.goal) not in known:
+            here = {"commit": commit(), "where": circumstances("deepproblog", "problog")}
+            rows.append(judge(example) | here)
+            file.write_text(json.dumps(rows, indent=1) + "\n")
+            print(json.dumps(rows[-1]), flush=True)
+    where = rows[-1]["where"]
     lines = [
         f"| {row['file']} | `{row['goal']}` | {row['verdict']} | {row.get('answers', '')} | "
         f"{row.get('nodes', '')} | {_detail(row)} |"
