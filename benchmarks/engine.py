@@ -134,6 +134,8 @@ def _cells(name: str, row: dict[str, Any]) -> list[str]:
     """Words a row of the table."""
     ours, theirs = row["groundkit"], row.get("problog", {})
     other = str(theirs.get("failed") or theirs.get("cpu_s", ""))
+    if ours["cpu_s"] >= ours["limit_s"]:
+        return [name, f"over {ours['limit_s']:g} s", other, "", "", "", "", "", ""]
     if "failed" in ours:
         return [name, ours["failed"].replace("|", "/"), other, "", "", "", "", "", ""]
     ratio = f"{ours['cpu_s'] / theirs['cpu_s']:.1f}" if "failed" not in theirs and theirs else ""
