@@ -426,9 +426,11 @@ def _numbers(values: Any) -> str:
 
 
 def circumstances_of(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Words the commands, commits and machines of the rows."""
-    lines = {f"`{one['command']}` at {one['commit']}; {one['where']}" for one in rows}
-    return "\n".join(f"- {line}" for line in sorted(lines))
+    """Words the commands and commits of the rows, each with where its first row was made."""
+    places: dict[tuple[str, str], str] = {}
+    for one in rows:
+        places.setdefault((one["command"], one["commit"]), one["where"])
+    return "\n".join(f"- `{c}` at {commit}; {where}" for (c, commit), where in places.items())
 
 
 def main() -> None:
