@@ -364,6 +364,9 @@ def page(rows: Sequence[dict[str, Any]]) -> str:
     return PAGE.format(
         made=circumstances_of(rows),
         members=MEMBERS,
+        missing="".join(
+            f" {name} has not been measured." for name in PROGRAMS if name not in by_name
+        ),
         calibration=table(CALIBRATION, calibration),
         settled=table(SETTLED, settled),
         quality=table(QUALITY, quality),
@@ -399,14 +402,15 @@ PAGE = """# What a program leaves open
 
 {made}
 
-Median over seeds (least to most). Digits are those of digits8, read by an mlp; road and kandinsky
-are drawn, read by a convnet. Training is short, by steps, and without the generative
-term. Plain training and each of the {members} members of the ensemble (in the manner of BEARS) have
-the same networks and as many steps.
+Median over seeds (least to most). Digits are those of digits8, read by an mlp. Training is short,
+by steps, and without the generative term. Plain training and each of the {members} members of the
+ensemble (in the manner of BEARS) have the same networks and as many steps.
 
 ## Calibration of the symbols, and accuracy of the answers
 
-`average` answers under all readings that are left, `pick` under the learnt one.
+`average` answers under all readings that are left, `pick` under the learnt one. Of symbols that are
+within 0.05 of the likeliest the first is taken for the answer: which of two readings is ahead by a
+hair says nothing of what an image shows.{missing}
 
 {calibration}
 ## The labels that settle it
