@@ -364,9 +364,7 @@ def page(rows: Sequence[dict[str, Any]]) -> str:
     return PAGE.format(
         made=circumstances_of(rows),
         members=MEMBERS,
-        missing="".join(
-            f" {name} has not been measured." for name in PROGRAMS if name not in by_name
-        ),
+        missing="".join(f"\nNot measured: {n}." for n in PROGRAMS if n not in by_name),
         calibration=table(CALIBRATION, calibration),
         settled=table(SETTLED, settled),
         quality=table(QUALITY, quality),
