@@ -364,6 +364,7 @@ def page(rows: Sequence[dict[str, Any]]) -> str:
     return PAGE.format(
         made=circumstances_of(rows),
         members=MEMBERS,
+        missing="".join(f"\nNot measured: {n}." for n in PROGRAMS if n not in by_name),
         calibration=table(CALIBRATION, calibration),
         settled=table(SETTLED, settled),
         quality=table(QUALITY, quality),
@@ -399,14 +400,15 @@ PAGE = """# What a program leaves open
 
 {made}
 
-Median over seeds (least to most). Digits are those of digits8, read by an mlp; road and kandinsky
-are drawn, read by a convnet. Training is short, by steps, and without the generative
-term. Plain training and each of the {members} members of the ensemble (in the manner of BEARS) have
-the same networks and as many steps.
+Median over seeds (least to most). Digits are those of digits8, read by an mlp. Training is short,
+by steps, and without the generative term. Plain training and each of the {members} members of the
+ensemble (in the manner of BEARS) have the same networks and as many steps.
 
 ## Calibration of the symbols, and accuracy of the answers
 
-`average` answers under all readings that are left, `pick` under the learnt one.
+`average` answers under all readings that are left, `pick` under the learnt one. Of symbols that are
+within 0.05 of the likeliest the first is taken for the answer: which of two readings is ahead by a
+hair says nothing of what an image shows.{missing}
 
 {calibration}
 ## The labels that settle it
@@ -426,9 +428,11 @@ def _numbers(values: Any) -> str:
 
 
 def circumstances_of(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Words the commands, commits and machines of the rows."""
-    lines = {f"`{one['command']}` at {one['commit']}; {one['where']}" for one in rows}
-    return "\n".join(f"- {line}" for line in sorted(lines))
+    """Words the commands and commits of the rows, each with where its first row was made."""
+    places: dict[tuple[str, str], str] = {}
+    for one in rows:
+        places.setdefault((one["command"], one["commit"]), one["where"])
+    return "\n".join(f"- `{c}` at {commit}; {where}" for (c, commit), where in places.items())
 
 
 def main() -> None:

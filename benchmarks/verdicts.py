@@ -341,6 +341,8 @@ def page(rows: Sequence[dict[str, Any]]) -> str:
         ]
         for row in rows
     ]
+    there = {row["case"] for row in rows}
+    missing = "".join(f"\nNo row yet: {name}.\n" for name in CASES if name not in there)
     head = ["case", "expected", "right", "verdict and advice", "followed", "before", "after"]
     return (
         "# Failures made on purpose\n\n"
@@ -348,7 +350,7 @@ def page(rows: Sequence[dict[str, Any]]) -> str:
         f"The verdict is right in {right} of {len(rows)} cases; after doing what it advises "
         f"{mended} of {len(rows)} are grounded (at least {GOOD:.0%} of the symbols right). "
         "Accuracy is that of the symbols of held-out images, after the best renaming where there "
-        "is no program.\n\n" + table(head, lines)
+        "is no program.\n\n" + table(head, lines) + missing
     )
 
 

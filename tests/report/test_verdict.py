@@ -176,6 +176,10 @@ WRONG = {
         scores(0.4, 0.5), PROGRAM, {"accuracy": 0.3}, {"examples": 30},
         "too few examples", "30 for 10 symbols", "Give 200 or more",
     ),
+    "few examples, after which held-out rows are misread": (
+        scores(0.75, 0.75), PROGRAM, {"accuracy": 0.6}, {"examples": 4, "contradictions": ROWS},
+        "too few examples", "4 for 10 symbols", "Give 200 or more",
+    ),
     "contradictory rows": (
         scores(0.8, 0.8), PROGRAM, {"accuracy": 0.7}, {"contradictions": ROWS},
         "contradicted", "9 of 100", "sums.csv:2, sums.csv:3, sums.csv:4 first",
