@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from groundkit.data.stored import fitting
 from groundkit.errors import DataError, choose_from
 from groundkit.perception.pixels import to_model
 from groundkit.report.words import counted
@@ -113,7 +114,10 @@ class DataSource:
 
 
 def split(whole: ImageSet, seed: int, test_share: float = 0.2) -> DataSource:
-    """Splits a set into training and test images, every class by the same share."""
+    """Splits a set into training and test images, every class by the same share.
+
+    Test images are held in memory: of a large set those that fit, drawn at random.
+    """
     rng = np.random.default_rng(seed)
     groups = (
         [np.arange(len(whole))]
@@ -126,10 +130,15 @@ def split(whole: ImageSet, seed: int, test_share: float = 0.2) -> DataSource:
         cut = max(1, round(len(shuffled) * test_share)) if len(shuffled) > 1 else 0
         test.append(shuffled[:cut])
         train.append(shuffled[cut:])
+    held_out = whole.subset(rng.permutation(np.concatenate(test)))
+    looked_at = fitting(held_out.pixels)
+    if len(looked_at) < len(held_out):
+        words = f"{len(looked_at):,} of {len(held_out):,} held-out images are looked at"
+        held_out = replace(held_out.subset(np.arange(len(looked_at))), assumed=(words,))
     return DataSource(
         whole.name,
         whole.subset(rng.permutation(np.concatenate(train))),
-        whole.subset(rng.permutation(np.concatenate(test))),
+        replace(held_out, pixels=looked_at),
     )
 
 

@@ -85,6 +85,7 @@ def measure(model: SymbolModel, pool: Tensor) -> tuple[InDistribution, ForeignSc
     energies = torch.cat([energy(model(to_model(part))) for part in torch.split(pool, _CHUNK)])
     channels, height, width = pool.shape[1:]
     score, limit = ForeignScore.fit(model, pool)
-    dark = float(has_dark_border(pool).double().mean())
+    borders = torch.cat([has_dark_border(part) for part in torch.split(pool, _CHUNK)])
+    dark = float(borders.double().mean())
     shape = (channels, height, width)
     return InDistribution(shape, limit_of(energies), dark, limit, score.references), score
