@@ -1,11 +1,12 @@
 """Memory and speed of sets that are larger than what groundkit holds in memory.
 
-    python -m benchmarks.large [--folder DIR] [--small]
+    python -m benchmarks.large [--folder DIR] [--parts 28x28] [--small]
 
 Draws random images into archives, trains ``programs/clusters.pl`` on each in a process of its own,
 and notes the process's resident memory at every step and at its peak. Then measures how many images
 a second are decoded from a folder and gathered in batches from disk and from memory. Writes
-benchmarks/results/large.json and large.md; ``--small`` prints them for a few images instead.
+benchmarks/results/large.json and large.md, where parts that are not measured stay as they are;
+``--small`` prints them for a few images instead.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from groundkit.data.kept import KeptImages
 
 HERE = Path(__file__).parent
 # Images, their shape, and how many a step sees.
-SETS = {"28x28": (1_000_000, (1, 28, 28), 4000), "224x224": (40_000, (3, 224, 224), 128)}
+SETS = {"28x28": (1_000_000, (1, 28, 28), 4000), "224x224": (32_000, (3, 224, 224), 256)}
 SMALL = {"28x28": (600, (1, 28, 28), 40), "224x224": (60, (3, 224, 224), 4)}
 DECODED, GATHERED, BATCH = 5_000, 200, 256
 CLUSTER_STEPS = 10
@@ -132,60 +133,67 @@ def speed(folder: Path, archive: Path, decoded: int) -> list[dict[str, object]]:
     return [row | {"size": "28x28", "images_s": round(float(str(row["images_s"])))} for row in rows]
 
 
-def page(found: dict[str, object]) -> str:
+def page(found: dict[str, dict]) -> str:
     """Words the tables."""
+    made = {case["made"] for case in found.values()}
     lines = [
         "# Sets larger than memory", "",
-        f"Made by `{found['command']}`, {found['circumstances']}.", "",
+        *(f"Made by {one}." for one in sorted(made)), "",
         "Resident memory of a process that trains an epoch on an archive: at every tenth step, and "
         "at its peak, reading and evaluation with it.", "",
         "| images | size | set, MB | largest at a step, MB | peak of the run, MB |",
         "|---:|---|---:|---:|---:|",
     ]  # fmt: skip
-    for name, case in found["sets"].items():
-        most = max(row["resident_mb"] for row in case["steps"])
-        lines.append(
-            f"| {case['images']:,} | {name} | {case['set_mb']:,} | {most:,} | {case['peak_mb']:,} |"
-        )
-    lines += ["", "| 28x28 images from | images a second |", "|---|---:|"]
-    lines += [f"| {row['from']} | {row['images_s']:,} |" for row in found["speed"]]
+    for name in SETS:
+        case = found.get(name)
+        if case is not None:
+            most = max(row["resident_mb"] for row in case["steps"])
+            cells = f"{case['set_mb']:,} | {most:,} | {case['peak_mb']:,}"
+            lines.append(f"| {case['images']:,} | {name} | {cells} |")
+    if "speed" in found:
+        lines += ["", "| 28x28 images from | images a second |", "|---|---:|"]
+        lines += [f"| {row['from']} | {row['images_s']:,} |" for row in found["speed"]["rows"]]
     return "\n".join(lines) + "\n"
+
+
+def measure(part: str, folder: Path, small: bool) -> dict[str, object]:
+    """Measures one part."""
+    sets, most = (SMALL, 1 << 18) if small else (SETS, stored.MOST_IN_MEMORY)
+    size = "28x28" if part == "speed" else part
+    count, shape, batch = sets[size]
+    archive = folder / f"{size}.npz"
+    if not archive.exists():
+        draw(archive, count, shape)
+    if part == "speed":
+        stored.MOST_IN_MEMORY = most
+        return {"rows": speed(folder, archive, 100 if small else DECODED)}
+    with multiprocessing.get_context("spawn").Pool(1) as alone:
+        case = alone.apply(train, (archive, batch, most))
+    return {"images": count, "set_mb": round(archive.stat().st_size / 2**20), **case}
 
 
 def main() -> None:
     """Draws, trains and measures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--parts", nargs="+", default=[*SETS, "speed"], choices=[*SETS, "speed"])
     parser.add_argument("--small", action="store_true")
     wanted = parser.parse_args()
-    sets, most = (SMALL, 1 << 18) if wanted.small else (SETS, stored.MOST_IN_MEMORY)
     head = ["git", "rev-parse", "HEAD"]
-    commit = subprocess.run(head, capture_output=True, text=True, check=True)
-    found: dict[str, object] = {
-        "command": "python -m benchmarks.large",
-        "commit": commit.stdout.strip(),
-        "date": date.today().isoformat(),
-        "circumstances": circumstances("torch", "numpy", "pillow"),
-        "sets": {},
-    }
-    spawn = multiprocessing.get_context("spawn")
+    commit = subprocess.run(head, capture_output=True, text=True, check=True).stdout.strip()
+    rows = HERE / "results" / "large.json"
+    found = json.loads(rows.read_text()) if rows.exists() and not wanted.small else {}
     with tempfile.TemporaryDirectory(dir=wanted.folder) as name:
-        folder = Path(name)
-        for size, (count, shape, batch) in sets.items():
-            archive = folder / f"{size}.npz"
-            draw(archive, count, shape)
-            with spawn.Pool(1) as alone:
-                case = alone.apply(train, (archive, batch, most))
-            found["sets"][size] = {
-                "images": count, "set_mb": round(archive.stat().st_size / 2**20), **case,
-            }  # fmt: skip
-            print(size, found["sets"][size], flush=True)
-        stored.MOST_IN_MEMORY = most
-        found["speed"] = speed(folder, folder / "28x28.npz", 100 if wanted.small else DECODED)
+        for part in wanted.parts:
+            case = measure(part, Path(name), wanted.small)
+            command = f"`python -m benchmarks.large --parts {part}`"
+            made = f"{command}, {circumstances('torch', 'numpy', 'pillow')}"
+            found[part] = {"made": made, "commit": commit, "date": f"{date.today()}", **case}
+            print(part, json.dumps(found[part]), flush=True)
     if wanted.small:
         sys.stdout.write(page(found))
         return
-    (HERE / "results" / "large.json").write_text(json.dumps(found, indent=1) + "\n")
+    rows.write_text(json.dumps(found, indent=1) + "\n")
     (HERE / "results" / "large.md").write_text(page(found))
     print(page(found))
 

@@ -146,7 +146,9 @@ def run_console(text):
 
 
 def read_prolog(text):
-    """Reads a program, or clauses of one."""
+    """Reads a program, or clauses beside those of one."""
+    if "::" not in text:
+        text = (ROOT / "programs" / "addition.pl").read_text() + text
     parse_program(text, ROOT / "docs" / "page.pl")
 
 

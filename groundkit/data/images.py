@@ -130,16 +130,12 @@ def split(whole: ImageSet, seed: int, test_share: float = 0.2) -> DataSource:
         cut = max(1, round(len(shuffled) * test_share)) if len(shuffled) > 1 else 0
         test.append(shuffled[:cut])
         train.append(shuffled[cut:])
+    trained = whole.subset(rng.permutation(np.concatenate(train)))
     held_out = whole.subset(rng.permutation(np.concatenate(test)))
-    looked_at = fitting(held_out.pixels)
-    if len(looked_at) < len(held_out):
-        words = f"{len(looked_at):,} of {len(held_out):,} held-out images are looked at"
-        held_out = replace(held_out.subset(np.arange(len(looked_at))), assumed=(words,))
-    return DataSource(
-        whole.name,
-        whole.subset(rng.permutation(np.concatenate(train))),
-        replace(held_out, pixels=looked_at),
-    )
+    scored = fitting(held_out.pixels)
+    if len(scored) < len(held_out):
+        held_out = held_out.subset(np.arange(len(scored)))
+    return DataSource(whole.name, trained, replace(held_out, pixels=scored))
 
 
 # How bright red, green and blue are to the eye (ITU-R 601), as Pillow turns files to grey.

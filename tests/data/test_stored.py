@@ -11,6 +11,7 @@ from PIL import Image
 
 from groundkit.data import files, stored
 from groundkit.data.archives import load_npz
+from groundkit.data.images import ImageSet, split
 from groundkit.data.kept import KeptImages
 from groundkit.data.stored import StoredImages, as_stored, fitting
 from groundkit.errors import DataError, RunError
@@ -82,6 +83,17 @@ def test_memory_is_spent_on_as_many_as_fit(pair, monkeypatch):
     monkeypatch.setattr(stored, "MOST_IN_MEMORY", 12 * 60 + 1)
     assert torch.equal(fitting(pair[0]), pair[1][:12])
     assert fitting(pair[1]) is pair[1]
+
+
+def test_of_a_large_set_as_many_are_held_out_as_fit(pair, monkeypatch):
+    monkeypatch.setattr(stored, "MOST_IN_MEMORY", 4 * 60)
+    labels = np.arange(50) % 5
+    small, large = (split(ImageSet("a", x, labels, tuple("abcde")), 0) for x in pair[::-1])
+    assert (len(small.test), len(large.test)) == (10, 4)
+    assert type(large.test.pixels) is torch.Tensor
+    assert torch.equal(large.test.pixels, small.test.pixels[:4])
+    assert (large.test.labels == small.test.labels[:4]).all()
+    assert torch.equal(large.train.pixels.float(), small.train.pixels.float())
 
 
 def test_a_file_that_is_cut_short_later_is_named(pair):
