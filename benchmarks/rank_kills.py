@@ -90,8 +90,6 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     wanted = parser.parse_args()
     rng, rows = random.Random(wanted.seed), []
-    head = ["git", "rev-parse", "HEAD"]
-    commit = subprocess.run(head, cwd=ROOT, capture_output=True, text=True, check=True)
     with tempfile.TemporaryDirectory() as name:
         folder = write_task(Path(name))
         for number, count in zip(range(wanted.kills), cycle((1, 2, 3)), strict=False):
@@ -102,8 +100,15 @@ def main() -> None:
             finished = process.returncode == 0 and (folder / str(number) / "report.html").exists()
             rows.append(row | {"resumed_with": count, "went_on": went_on, "finished": finished})
             print(rows[-1], flush=True)
+    report(rows, f"python -m benchmarks.rank_kills --kills {wanted.kills} --seed {wanted.seed}")
+
+
+def report(rows: list[dict[str, object]], command: str) -> None:
+    """Writes the rows, and the table of them."""
+    head = ["git", "rev-parse", "HEAD"]
+    commit = subprocess.run(head, cwd=ROOT, capture_output=True, text=True, check=True)
     found = {
-        "command": f"python -m benchmarks.rank_kills --kills {wanted.kills} --seed {wanted.seed}",
+        "command": command,
         "commit": commit.stdout.strip(),
         "date": date.today().isoformat(),
         "circumstances": circumstances("torch"),
@@ -116,7 +121,7 @@ def main() -> None:
     finished = sum(bool(row["finished"]) for row in rows)
     lines = [
         "# One of two processes killed", "",
-        f"Made by `{found['command']}`, {found['circumstances']}.", "",
+        f"Made by `{command}`, {found['circumstances']}.", "",
         f"{stopped} of {len(rows)} runs ended within {LIMIT:.0f} s and named the process that had "
         f"been killed, the slowest after {slowest} s; {finished} of {len(rows)} were resumed and "
         "finished.", "",

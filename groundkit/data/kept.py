@@ -110,7 +110,8 @@ class KeptImages:
                 head = json.loads(stream.read(_HEAD))
                 size = stream.seek(0, os.SEEK_END)
             shape = [int(length) for length in head["shape"]]
-            if shape[0] != len(self._named) or size != _HEAD + math.prod(shape):
+            sound = len(shape) == 4 and min(shape) > 0 and shape[0] == len(self._named)
+            if not sound or size != _HEAD + math.prod(shape):
                 return None
             return as_stored(self._path, _HEAD, shape), tuple(map(str, head["assumed"]))
         except (OSError, GroundkitError, ValueError, KeyError, TypeError, RecursionError):
