@@ -1,142 +1,157 @@
-"""Sets of images in NumPy's archives, read without unpickling and without unfolding a bomb."""
+"""Sets of inputs in NumPy's files, read without unpickling and without unfolding a bomb."""
 
 from __future__ import annotations
 
 import math
-import struct
 import zipfile
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from groundkit.data import stored
 from groundkit.data.images import DataSource, ImageSet, Labels, split
-from groundkit.data.levels import Order, arrange, choose_levels, take_images
-from groundkit.data.stored import LARGEST, as_stored
+from groundkit.data.levels import Order, take_images
+from groundkit.data.rows import LAYOUTS, refuse_empty_columns, take_rows, words_of
+from groundkit.data.standing import find_standing, read_standing
+from groundkit.data.stored import LARGEST
 from groundkit.errors import DataError
 from groundkit.files import WEIGHTS_LIMIT, open_file, shown
 
 # An archive may unfold to so many bytes, for flat images compress well, or so many times its size.
 MAX_UNFOLDED, MAX_UNFOLDING = 1 << 28, 100
-_KNOWN = ("images", "labels", "order")
-_AT_ONCE = 1000
+_INPUTS = ("images", *LAYOUTS)
+_KNOWN = (*_INPUTS, "labels", "order")
 
 
 def load_npz(path: Path, seed: int = 0) -> DataSource:
-    """Reads an ``.npz`` with ``images`` and optionally ``labels``; pickled arrays are refused.
+    """Reads an ``.npz`` of inputs and optionally ``labels``; pickled arrays are refused.
 
-    Images of a large file that are bytes, saved by ``numpy.savez``, stay on disk.
-
-    ``images`` is read by :func:`~groundkit.data.levels.take_images`; an array ``order`` may name
-    the order of its axes, ``NCHW`` or ``NHWC``.
+    Inputs are ``images``, ``rows`` of features ``(N, D)``, ``sequences`` ``(N, T, D)`` or
+    ``tokens`` ``(N, T)``: see :func:`~groundkit.data.levels.take_images`, of whose axes an array
+    ``order`` may name the order, ``NCHW`` or ``NHWC``, and
+    :func:`~groundkit.data.rows.take_rows`. Images of a large file that are bytes, saved by
+    ``numpy.savez``, stay on disk.
 
     Raises:
-        DataError: The file is missing, damaged, no set of images, or unfolds beyond measure.
+        DataError: The file is missing, damaged, no set of inputs, or unfolds beyond measure.
     """
+    place = find_standing(path)
+    if place is None:
+        arrays = read_arrays(path)
+        found = input_set(path, arrays)
+    else:
+        arrays = read_arrays(path, but="images")
+        pixels, assumed = read_standing(path, place, _order(path, arrays))
+        found = ImageSet(str(path), pixels, assumed=assumed)
+    if "labels" not in arrays:
+        return split(found, seed)
+    labels, classes = _labels(path, arrays["labels"], len(found))
+    return split(replace(found, labels=labels, classes=classes), seed)
+
+
+def load_npy(path: Path, seed: int = 0) -> DataSource:
+    """Reads an ``.npy`` of inputs without labels; what they are is told by axes and type.
+
+    Two axes are rows of features; three of floats are sequences, three of anything else grey
+    images; four are images.
+
+    Raises:
+        DataError: The file is missing, damaged, or none of these.
+    """
+    return split(input_set(path, read_arrays(path)), seed)
+
+
+def read_arrays(path: Path, but: str = "") -> dict[str, NDArray[Any]]:
+    """Reads the arrays of an ``.npz`` that are known, or the one of an ``.npy`` under its kind.
+
+    Args:
+        path: The file.
+        but: An array of an ``.npz`` that stays on disk.
+
+    Raises:
+        DataError: The file is missing, damaged, or unfolds beyond measure.
+    """
+    kind = path.suffix.lower() or ".npz"
     try:
-        place = _in_place(path)
-        with open_file(path, LARGEST if place else WEIGHTS_LIMIT, error=DataError) as stream:
-            arrays = _read(path, stream, but="images" if place else "")
+        with open_file(path, LARGEST if but else WEIGHTS_LIMIT, error=DataError) as stream:
+            if kind == ".npy":
+                array = _read_npy(stream)
+                return {_told_by_axes(array): array}
+            return _read(path, stream, but)
     except DataError:
         raise
     except FileNotFoundError:
         raise DataError(f"there is no file '{shown(path)}'") from None
     except MemoryError:
         raise DataError(
-            f"'{shown(path)}' cannot be read as .npz: it does not fit into memory",
+            f"'{shown(path)}' cannot be read as {kind}: it does not fit into memory",
             remedy="name a smaller part of the set",
         ) from None
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"'{shown(path)}' cannot be read as .npz: {error}") from None
+        raise DataError(f"'{shown(path)}' cannot be read as {kind}: {error}") from None
     except Exception as error:  # zipfile and struct have many ways to say "cut short"
         raise DataError(f"'{shown(path)}' is damaged: {error}") from None
-    if place is None and "images" not in arrays:
-        raise DataError(
-            f"'{shown(path)}' holds {', '.join(sorted(arrays)) or 'nothing of the kind'}",
-            expected="an array 'images', and 'labels' if they are known",
-        )
-    pixels, assumed = _taken(path, arrays) if place is None else _stored(path, arrays, place)
-    labels: Labels | None = None
-    classes: tuple[str, ...] = ()
-    if "labels" in arrays:
-        labels, classes = _labels(path, arrays["labels"], len(pixels))
-    return split(ImageSet(str(path), pixels, labels, classes, assumed=assumed), seed)
 
 
-def _taken(path: Path, arrays: dict[str, NDArray[Any]]) -> tuple[Tensor, tuple[str, ...]]:
-    """The images in memory, and what was taken for granted."""
-    what, order = f"'{shown(path)}': images", _order(path, arrays)
-    taken = take_images(arrays["images"], what, order=order, fewest=2)
-    return taken.pixels(), taken.assumed
+def input_set(
+    path: Path, arrays: dict[str, NDArray[Any]], *, fewest: int = 2, tokens: int | None = None
+) -> ImageSet:
+    """The inputs among arrays of a file, without their labels.
 
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where an array's bytes stand in a file, and its shape."""
-
-    start: int
-    shape: tuple[int, ...]
-
-
-def _in_place(path: Path) -> _Place | None:
-    """Finds images that can be read where they stand; ``None`` where they are few, or cannot."""
-    with open_file(path, LARGEST, error=DataError) as stream:
-        if stream.seek(0, 2) <= stored.MOST_IN_MEMORY:
-            return None
-        try:
-            return _standing(stream)
-        except (zipfile.BadZipFile, ValueError, struct.error):
-            return None  # whoever reads it into memory tells what it is
-
-
-def _standing(stream: BinaryIO) -> _Place | None:
-    """Finds an array ``images`` of bytes that is not compressed."""
-    with zipfile.ZipFile(stream) as archive:
-        found = [i for i in archive.infolist() if i.filename == "images.npy"]
-    if len(found) != 1 or found[0].compress_type != zipfile.ZIP_STORED:
-        return None
-    stream.seek(found[0].header_offset + 26)  # the lengths of a name and of an extra field
-    stream.seek(sum(struct.unpack("<HH", stream.read(4))), 1)
-    begin = stream.tell()
-    if np.lib.format.read_magic(stream) != (1, 0):
-        return None
-    shape, fortran, kind = np.lib.format.read_array_header_1_0(stream)
-    start, size = stream.tell(), math.prod(shape)
-    if begin + found[0].file_size != start + size or stream.seek(0, 2) < start + size:
-        return None
-    few = size <= stored.MOST_IN_MEMORY or shape[0] < 2
-    return None if few or fortran or kind != np.uint8 else _Place(start, shape)
-
-
-def _stored(
-    path: Path, arrays: dict[str, NDArray[Any]], place: _Place
-) -> tuple[Tensor, tuple[str, ...]]:
-    """The images where they stand, and what was taken for granted.
+    Args:
+        path: The file, for messages.
+        arrays: What :func:`read_arrays` returned.
+        fewest: Least number of inputs.
+        tokens: Number of token ids, see :func:`~groundkit.data.rows.take_rows`.
 
     Raises:
-        DataError: They are no images of bytes, or their axes can be read in several ways.
+        DataError: There are no inputs, several kinds of them, or they cannot be taken up.
     """
-    what = f"'{shown(path)}': images"
-    # How axes are arranged shows without an image: one value stands for all.
-    arranged, words = arrange(np.broadcast_to(np.uint8(0), place.shape), what, _order(path, arrays))
-    first = len(place.shape) == 3 or arranged.shape == place.shape
-    shape = arranged.shape if first else place.shape
-    images = as_stored(path.resolve(), place.start, shape, "NCHW" if first else "NHWC")
-    found = [torch.aminmax(part) for part in torch.split(images, _AT_ONCE)]
-    low, high = min(int(one.min) for one in found), max(int(one.max) for one in found)
-    levels = choose_levels(np.dtype(np.uint8), low, high, what)
-    if (levels.black, levels.white) != (0, 255):
+    given = [name for name in _INPUTS if name in arrays]
+    if len(given) != 1:
         raise DataError(
-            f"{what} are {place.shape[0]:,} of bytes whose largest value is {high}",
-            expected="255 for white in a set that is too large for memory",
-            remedy="multiply them by 255 before they are saved",
+            f"'{shown(path)}' holds {', '.join(sorted(arrays)) or 'nothing of the kind'}",
+            expected=f"one of the arrays {', '.join(_INPUTS)}, and 'labels' if they are known",
         )
-    return images, tuple(text for text in (words, levels.assumed) if text)
+    kind = given[0]
+    what = f"'{shown(path)}': {kind}"
+    if kind == "images":
+        taken = take_images(arrays[kind], what, order=_order(path, arrays), fewest=fewest)
+        return ImageSet(str(path), taken.pixels(), assumed=taken.assumed)
+    layout = next(name for name in LAYOUTS if name == kind)
+    rows = take_rows(arrays[kind], layout, what, tokens=tokens)
+    if len(rows) < fewest:
+        raise DataError(f"{what} are {len(rows)}", expected=f"at least {fewest}")
+    refuse_empty_columns(rows, what)
+    return ImageSet(str(path), rows, assumed=words_of(rows, layout))
+
+
+def _told_by_axes(array: NDArray[Any]) -> str:
+    """What the array of an ``.npy`` is."""
+    if array.ndim == 2:
+        return "rows"
+    return "sequences" if array.ndim == 3 and array.dtype.kind == "f" else "images"
+
+
+def _read_npy(stream: BinaryIO) -> NDArray[Any]:
+    """Reads an array whose header says no more than the file holds."""
+    version = np.lib.format.read_magic(stream)
+    read_header = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
+    shape, _, kind = read_header(stream)
+    if kind.hasobject:
+        raise ValueError("its array is pickled")
+    start = stream.tell()
+    if math.prod(shape) * kind.itemsize > stream.seek(0, 2) - start:
+        raise ValueError("its header speaks of more than the file holds")
+    stream.seek(0)
+    found: NDArray[Any] = np.load(stream, allow_pickle=False)
+    return found
 
 
 def _read(path: Path, stream: BinaryIO, but: str) -> dict[str, NDArray[Any]]:

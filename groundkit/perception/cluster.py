@@ -17,7 +17,6 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from groundkit.perception.model import SymbolModel
-from groundkit.perception.pixels import to_model
 
 # Images of which the graph of neighbours is made: its cost grows with the square of their number.
 GRAPH_IMAGES = 5000
@@ -35,7 +34,7 @@ def start_prototypes(model: SymbolModel, images: Tensor, seed: int) -> Tensor:
 
     Args:
         model: Its prototypes are changed in place.
-        images: Unlabelled images ``(N, C, H, W)``, bytes or in [-1, 1], with N at least the number
+        images: Unlabelled inputs ``(N, ...)`` as they rest, with N at least the number
             of symbols.
         seed: Of the choice of images for the graph, and of the clustering.
 
@@ -70,7 +69,7 @@ def over_cluster(model: SymbolModel, images: Tensor, count: int, seed: int) -> C
 
     Args:
         model: Left as it is.
-        images: Unlabelled images ``(N, C, H, W)``, bytes or in [-1, 1].
+        images: Unlabelled inputs ``(N, ...)`` as they rest.
         count: Number of clusters.
         seed: Of the choice of images for the graph, and of the clustering.
     """
@@ -87,7 +86,7 @@ def _embed(model: SymbolModel, images: Tensor, seed: int) -> tuple[Tensor, Tenso
     """Embeds all images ``(N, F)``, and picks those that a graph is made of ``(M, F)``."""
     with torch.no_grad():
         parts = torch.split(images, _CHUNK)
-        embedding = torch.cat([model.embed(to_model(part)) for part in parts])
+        embedding = torch.cat([model.embed(model.take(part)) for part in parts])
     order = torch.randperm(len(images), generator=Generator().manual_seed(seed))
     return embedding, embedding[order[:GRAPH_IMAGES].to(embedding.device)]
 

@@ -27,6 +27,13 @@ def anchored(spec: Spec, base: Path) -> Spec:
     def located(file: Path | None) -> Path | None:
         return None if file is None else Path(anchor(str(file)))
 
+    def encoder(name: str | None) -> str | None:
+        kind, sign, file = (name or "").partition(":")
+        if kind != "onnx":
+            return name
+        path, mark, tensor = file.partition("#")
+        return f"{kind}{sign}{anchor(path)}{mark}{tensor}"
+
     examples = spec.examples
     return spec.model_copy(
         update={
@@ -41,6 +48,8 @@ def anchored(spec: Spec, base: Path) -> Spec:
                 name: network.model_copy(
                     update={
                         "data": optional(network.data),
+                        "encoder": encoder(network.encoder),
+                        "encoder_weights": located(network.encoder_weights),
                         "labels": network.labels.model_copy(
                             update={"file": located(network.labels.file)}
                         ),
