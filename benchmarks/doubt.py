@@ -114,7 +114,14 @@ def measure(name: str, seed: int, folder: Path) -> dict[str, Any]:
     }
     row["pick"]["label_accuracy"] = made["query"]["accuracy"]
     row["average"]["label_accuracy"] = _averaged_queries(session)
+    wide = _every_pair(name, ())
+    if wide:
+        told = open_run(folder / "run", device="cpu", settings=wide)
+        row["average"]["label_accuracy_all"] = _averaged_queries(told)
     row["labelled"] = _label(folder / "run", session)
+    if wide:
+        told = open_run(folder / "run", device="cpu", settings=wide)
+        row["labelled"]["label_accuracy_all"] = _averaged_queries(told)
     row |= {"ensemble": {}, "plain": {}}
     task = read_task(file, settings=settings)
     task.prepare()
@@ -125,14 +132,15 @@ def measure(name: str, seed: int, folder: Path) -> dict[str, Any]:
         row[kind] = _scores(task, task.neural, one.symbols)
         row[kind]["label_accuracy"] = one.right(task.held_out)
     if name in EVERY:
-        # The spec's own key says which combinations are drawn.
-        wide = [*settings, f'examples.goal="{EVERY[name]}"']
-        everything = read_task(file, settings=wide)
+        everything = read_task(file, settings=_every_pair(name, settings))
         for kind, one in (("plain", trained.first()), ("ensemble", trained)):
             row[kind]["label_accuracy_all"] = one.right(everything.held_out)
-        told = open_run(folder / "run", device="cpu", settings=wide[-1:])
-        row["average"]["label_accuracy_all"] = _averaged_queries(told)
     return row
+
+
+def _every_pair(name: str, settings: Sequence[str]) -> list[str]:
+    """Returns settings under which held-out examples are of all pairs; none where they are."""
+    return [*settings, f'examples.goal="{EVERY[name]}"'] if name in EVERY else []
 
 
 Read = Callable[[str, Tensor], Tensor]
@@ -209,8 +217,13 @@ def least(readings: FactoredPosterior) -> int | None:
 
 def _identify_labels(identify: Mapping[str, Any]) -> int:
     """Returns how many labels `identify` lists before training, by all maps, merging ones too."""
-    found = [one for one in identify["suggestions"] if one["kind"] == "labels"]
-    return len(found[0]["items"]) if found else 0
+    found = [
+        len(one["items"])
+        for part in (identify, identify.get("examples") or {})
+        for one in part.get("suggestions", ())
+        if one["kind"] == "labels"
+    ]
+    return max(found, default=0)
 
 
 def _label(folder: Path, session: Session) -> dict[str, Any]:
@@ -399,7 +412,8 @@ the same networks and as many steps.
 ## The labels that settle it
 
 `least`: by trying all sets of predicted symbols. `by identify`: what `groundkit identify` lists
-before training, by all maps, those that merge symbols too. Seconds are those of the slowest seed.
+before training, by all maps that the examples leave, those that merge symbols too. Seconds are
+those of the slowest seed.
 
 {settled}
 ## Scores of rsbench

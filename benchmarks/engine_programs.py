@@ -7,7 +7,8 @@ groundkit answer the same text.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 
 def bayesian_network(nodes: int, seed: int = 0) -> str:
@@ -158,18 +159,64 @@ def shortest_path(side: int) -> str:
     return "\n".join(lines)
 
 
-def sudoku() -> str:
-    """How probable it is that a random 4x4 grid is a sudoku."""
-    cells = [f"c{i}" for i in range(16)]
+def sudoku(box: int) -> str:
+    """How probable it is that a random grid of ``box**4`` cells is a sudoku."""
+    side = box * box
     groups = [
-        *(range(4 * i, 4 * i + 4) for i in range(4)),
-        *(range(i, 16, 4) for i in range(4)),
-        *([a, a + 1, a + 4, a + 5] for a in (0, 2, 8, 10)),
+        *([(row, column) for column in range(side)] for row in range(side)),
+        *([(row, column) for row in range(side)] for column in range(side)),
+        *(
+            [(top + i, left + j) for i in range(box) for j in range(box)]
+            for top in range(0, side, box)
+            for left in range(0, side, box)
+        ),
     ]
-    lines = ["0.25::v(C,1); 0.25::v(C,2); 0.25::v(C,3); 0.25::v(C,4) :- cell(C)."]
-    lines += [f"cell({cell})." for cell in cells]
-    lines += [f"clash :- v(c{a},D), v(c{b},D)." for g in groups for a in g for b in g if a < b]
+    pairs = {(a, b) for group in groups for a in group for b in group if a < b}
+    lines = ["; ".join(f"1/{side}::v(C,{n + 1})" for n in range(side)) + " :- cell(C)."]
+    lines += [f"cell(c{row}_{column})." for row in range(side) for column in range(side)]
+    lines += [f"clash :- v(c{a}_{b},D), v(c{c}_{d},D)." for (a, b), (c, d) in sorted(pairs)]
     return "\n".join([*lines, "solved :- \\+clash.", "query(solved)."])
+
+
+def shipped(name: str, choices: dict[str, Sequence[str]], more: Sequence[str]) -> str:
+    """One of the programs of this package, its networks replaced by uniform choices.
+
+    Args:
+        name: Its file in ``programs``.
+        choices: Neural predicate -> its symbols.
+        more: Further lines.
+    """
+    text = (Path(__file__).parent.parent / "programs" / f"{name}.pl").read_text()
+    lines = [line for line in text.splitlines() if not line.startswith("nn(")]
+    for predicate, symbols in choices.items():
+        heads = (f"1/{len(symbols)}::{predicate}(X,{symbol})" for symbol in symbols)
+        lines.append("; ".join(heads) + " :- image(X).")
+    return "\n".join([*lines, *more])
+
+
+def formula(length: int) -> str:
+    """The distribution of a formula's value: digits and operators in turn."""
+    images = [f"x{i}" for i in range(length)]
+    return shipped(
+        "hwf",
+        {"digit": "123456789", "operator": "+-*/"},
+        [*(f"image({i})." for i in images), f"query(formula([{','.join(images)}],V))."],
+    )
+
+
+def kinship(sentences: int) -> str:
+    """How the first person of a story is related to the last."""
+    words = ["child", "parent", "sibling", "spouse", "grandchild", "grandparent"]
+    images = [f"x{i}" for i in range(sentences)]
+    return shipped(
+        "clutrr",
+        {"word": words},
+        [
+            *(f"image({i})." for i in images),
+            *(f"told({i},p{i},p{i + 1})." for i in range(sentences)),
+            f"query(kin([{','.join(images)}],p0,p{sentences},R)).",
+        ],
+    )
 
 
 PROGRAMS: dict[str, Callable[[], str]] = {
@@ -194,6 +241,11 @@ PROGRAMS: dict[str, Callable[[], str]] = {
     "naive addition N=3": lambda: digits("A*100+B*10+C+D*100+E*10+F", "ABCDEF"),
     "shortest path 4x4": lambda: shortest_path(4),
     "shortest path 6x6": lambda: shortest_path(6),
-    "sudoku 4x4": sudoku,
+    "shortest path 12x12": lambda: shortest_path(12),
+    "sudoku 4x4": lambda: sudoku(2),
+    "sudoku 9x9": lambda: sudoku(3),
+    "HWF 5": lambda: formula(5),
+    "HWF 7": lambda: formula(7),
+    "CLUTRR 10": lambda: kinship(10),
 }
 """By the name in the table."""

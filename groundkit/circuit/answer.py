@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from groundkit.circuit.approximate import reasoner_of
-from groundkit.circuit.build import build_reasoner
+import numpy as np
+
+from groundkit.circuit.compile import Compiled
+from groundkit.circuit.evaluate import evaluate
 from groundkit.circuit.prepare import prepare
-from groundkit.circuit.reasoner import Reasoner
 from groundkit.errors import ProgramError
 from groundkit.program.engine import Shape
 from groundkit.program.goal import Goal, parse_goal
+from groundkit.program.ground import FixedSource, GroundProgram
 from groundkit.program.limits import Limits
 from groundkit.program.source import Program
+
+if TYPE_CHECKING:
+    from groundkit.circuit.reasoner import Reasoner
 
 
 def answer_queries(
@@ -51,12 +57,18 @@ class QueryAnswers:
         mode: ``exact``, ``bounds`` or ``sample``.
         gaps: Printed query -> upper less lower bound, or standard error; empty where exact.
         reason: How the answers came about.
+        nodes: Nodes of the circuit.
+        ground_seconds: Time that grounding took.
+        compile_seconds: Time that compiling took.
     """
 
     probabilities: dict[str, float]
     mode: str
     gaps: dict[str, float]
     reason: str
+    nodes: int
+    ground_seconds: float
+    compile_seconds: float
 
 
 def ask_queries(
@@ -74,23 +86,71 @@ def ask_queries(
             at=program.neural[0].location,
         )
     if goal is None:
-        reasoner = reasoner_of_queries(program, cache, limits)
-        names = [name for (name,) in reasoner.answers]
+        shape = _shape_of_queries(program)
     else:
-        goal = parse_goal(goal) if isinstance(goal, str) else goal
-        reasoner = build_reasoner(program, goal, [], cache=cache, limits=limits)
-        names = [
-            goal.with_values(dict(zip(reasoner.observed, answer, strict=True)))
-            for answer in reasoner.answers
-        ]
-    found = reasoner({})[0].detach().exp().tolist()
-    gaps = [] if reasoner.mode == "exact" else reasoner.gap({})[0].tolist()
+        shape = Shape(program, parse_goal(goal) if isinstance(goal, str) else goal)
+    found, compiled = prepare(shape, cache, limits)
+    names = [_printed(shape, found, answer) for answer in found.answers]
+    gaps: list[float] = []
+    mode, values = "exact", _at_once(found, compiled)
+    if values is None:
+        reasoner = _reasoner(shape, found, compiled)
+        mode, values = reasoner.mode, reasoner({})[0].detach().exp().tolist()
+        gaps = [] if mode == "exact" else reasoner.gap({})[0].tolist()
     return QueryAnswers(
-        dict(zip(names, found, strict=True)),
-        reasoner.mode,
-        dict(zip(names, gaps, strict=False)),
-        reasoner.compiled.reason,
+        probabilities=dict(zip(names, values, strict=True)),
+        mode=mode,
+        gaps=dict(zip(names, gaps, strict=False)),
+        reason=compiled.reason,
+        nodes=len(compiled.circuit),
+        ground_seconds=found.seconds,
+        compile_seconds=compiled.seconds,
     )
+
+
+def _printed(shape: Shape, found: GroundProgram, answer: tuple[str, ...]) -> str:
+    """Prints the goal that an answer stands for."""
+    if shape.facts:
+        return answer[0]
+    return shape.goal.with_values(dict(zip(found.observed, answer, strict=True)))
+
+
+def _at_once(found: GroundProgram, compiled: Compiled) -> list[float] | None:
+    """Evaluates a circuit whose probabilities are all given.
+
+    Returns:
+        A probability for every answer; ``None`` where something is learnt, estimated or impossible,
+        which is the reasoner's to say.
+    """
+    weights = [c.source.probabilities for c in found.choices if isinstance(c.source, FixedSource)]
+    if not compiled.exact or len(weights) < len(found.choices):
+        return None
+    values = evaluate(compiled.circuit, weights)
+    answers, evidence = np.split(values, [len(found.answers)])
+    if not np.isfinite(evidence).all() or not np.isfinite(answers).any():
+        return None
+    probabilities: list[float] = np.exp(answers - evidence.sum()).tolist()
+    return probabilities
+
+
+def _shape_of_queries(program: Program) -> Shape:
+    """Asks a program's ``query/1`` facts, all in one circuit."""
+    if not program.queries and not program.trust:
+        raise ProgramError(
+            "the program asks nothing",
+            expected="facts such as query(addition(1,2,Z)), or a goal beside the program",
+            at=program.places.at(None),
+        )
+    return Shape(program, parse_goal("query(Query)"), facts=True)
+
+
+def _reasoner(shape: Shape, found: GroundProgram, compiled: Compiled) -> Reasoner:
+    """Makes a module of a circuit; a plain program is usually answered without loading torch."""
+    from groundkit.circuit.approximate import reasoner_of
+
+    reasoner = reasoner_of(shape.program, shape.goal, found, compiled)
+    reasoner.refuse_impossible(only_evidence=shape.facts)
+    return reasoner
 
 
 def reasoner_of_queries(program: Program, cache: Path | None, limits: Limits | None) -> Reasoner:
@@ -99,13 +159,5 @@ def reasoner_of_queries(program: Program, cache: Path | None, limits: Limits | N
     Raises:
         ProgramError: The program asks nothing, or cannot be grounded.
     """
-    if not program.queries and not program.trust:
-        raise ProgramError(
-            "the program asks nothing",
-            expected="facts such as query(addition(1,2,Z)), or a goal beside the program",
-            at=program.places.at(None),
-        )
-    shape = Shape(program, parse_goal("query(Query)"), facts=True)
-    reasoner = reasoner_of(program, shape.goal, *prepare(shape, cache, limits))
-    reasoner.refuse_impossible(only_evidence=True)
-    return reasoner
+    shape = _shape_of_queries(program)
+    return _reasoner(shape, *prepare(shape, cache, limits))

@@ -18,6 +18,7 @@ import numpy as np
 from groundkit.circuit.attempts import Attempts
 from groundkit.circuit.choose import compile_parts, graft
 from groundkit.circuit.condition import known_part
+from groundkit.circuit.evaluate import evaluate
 from groundkit.circuit.ir import Circuit, CircuitBuilder
 from groundkit.circuit.quotient import Parts, conditional
 from groundkit.errors import LimitError
@@ -116,7 +117,7 @@ def parts_of(roots: Any, answers: int) -> Parts[Any]:
 def _gap(circuit: Circuit, weights: Sequence[Sequence[float]], answers: int) -> float:
     """Returns the widest gap between the bounds of an answer under the evidence."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        roots = np.log(np.array(evaluate(circuit, weights)))
+        roots = evaluate(circuit, weights)
         if len(roots) > 2 * answers:
             lower, upper = np.exp(conditional(np, parts_of(roots, answers)))
         else:
@@ -279,25 +280,3 @@ def probabilities(program: GroundProgram, choice: int) -> list[float]:
         return list(source.probabilities)
     size = program.choices[choice].size
     return [1.0 / size] * size
-
-
-def evaluate(circuit: Circuit, weights: Sequence[Sequence[float]]) -> list[float]:
-    """Returns the probabilities of a circuit's roots.
-
-    Args:
-        circuit: The circuit.
-        weights: Probabilities of every choice's outcomes.
-    """
-    value: list[float] = []
-    for index in range(len(circuit)):
-        kind, items = circuit.node(index)
-        if kind == "and":
-            product = 1.0
-            for item in items:
-                product *= value[item]
-            value.append(product)
-        elif kind == "leaf":
-            value.append(sum(weights[items[0]][outcome] for outcome in items[1:]))
-        else:
-            value.append(sum(value[i] for i in items) if kind == "or" else float(kind == "true"))
-    return [value[root] for root in circuit.roots]

@@ -1,17 +1,18 @@
 """Chooses a compiler for what structure does not prove, and tries the next one when one gives up.
 
 First comes elimination as long as it stays linear in the size of the program, as for chains and
-trees; then D4, which finds structure where elimination sees none; then elimination with larger
-tables, and last PySDD in two variable orders. Each has its share of the time that is left. A large
-circuit is a reason to try the next one: every training step walks through it; the smaller is kept.
+trees; then the truth table, where there are few worlds; then D4, which finds structure where
+elimination sees none; then elimination with larger tables, and last PySDD in two variable orders.
+Each has its share of the time that is left. A large circuit is a reason to try the next one: every
+training step walks through it; the smaller is kept.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from groundkit.circuit import d4
+from groundkit.circuit import d4, table
 from groundkit.circuit.attempts import Attempts, GaveUpError
 from groundkit.circuit.eliminate import Elimination, TooWideError
 from groundkit.circuit.ir import Circuit, CircuitBuilder
@@ -54,14 +55,11 @@ def compile_parts(
     deadline = None if seconds is None else time.monotonic() + seconds
     gave_up: list[str] = []
     best: tuple[Circuit, str] | None = None
-    candidates = _candidates(program)
-    for position, (name, entries) in enumerate(candidates):
+    candidates = _candidates(program, references, attempts)
+    for position, (name, compiler) in enumerate(candidates):
         share = _share(deadline, len(candidates) - position, found=best is not None)
         try:
-            if entries:
-                circuit = _eliminate(program, references, entries, share)
-            else:
-                circuit = attempts.run(name, program, references, share)
+            circuit = compiler(share)
         except (GaveUpError, TooWideError) as error:
             gave_up.append(f"{name} {error}")
             continue
@@ -79,15 +77,32 @@ def compile_parts(
     return graft(best[0], builder), f"by {best[1]}{words}"
 
 
-def _candidates(program: GroundProgram) -> list[tuple[str, int]]:
-    """Lists compilers in the order of trying; with table entries, where it is elimination."""
+def _candidates(
+    program: GroundProgram, references: Sequence[int], attempts: Attempts
+) -> list[tuple[str, Callable[[float | None], Circuit]]]:
+    """Lists compilers in the order of trying; each takes its share of seconds."""
+
+    def eliminate(entries: int) -> Callable[[float | None], Circuit]:
+        return lambda seconds: _eliminate(program, references, entries, seconds)
+
+    def run(name: str) -> tuple[str, Callable[[float | None], Circuit]]:
+        return name, lambda seconds: attempts.run(name, program, references, seconds)
+
     linear = _FEW_ENTRIES + _ENTRIES_A_NODE * len(program.nodes)
-    found = [("elimination", linear)]
+    found = [
+        ("elimination", eliminate(linear)),
+        ("a truth table", lambda _: _tabulate(program, references)),
+    ]
     if d4.available():
-        found.append(("D4", 0))
+        found.append(run("D4"))
     if linear < _MANY_ENTRIES:
-        found.append(("elimination with large tables", _MANY_ENTRIES))
-    return [*found, ("PySDD", 0), ("PySDD, balanced", 0)]
+        found.append(("elimination with large tables", eliminate(_MANY_ENTRIES)))
+    return [*found, run("PySDD"), run("PySDD, balanced")]
+
+
+def _tabulate(program: GroundProgram, references: Sequence[int]) -> Circuit:
+    builder = CircuitBuilder()
+    return builder.finish(table.compile_references(program, references, builder))
 
 
 def _share(deadline: float | None, waiting: int, *, found: bool) -> float | None:

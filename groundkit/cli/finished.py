@@ -83,9 +83,19 @@ def query(
 ) -> None:
     """Answer a goal: its answers with probabilities, and how each image was read."""
     with reported(debug):
+        limits = with_limits(None, limit_seconds, limit_memory, mode)
+        from groundkit.runs.programs import ask_program, is_program
+
+        if is_program(run) and not (fixed or facts or evidence):
+            # A plain program is answered before the packages for networks would be loaded.
+            answers = ask_program(
+                run, goal, task=task, examples=examples or (), count=count, seed=seed,
+                settings=limits, trust=trust,
+            )  # fmt: skip
+            typer.echo(json.dumps(answers.to_dict()) if as_json else str(answers))
+            return
         from groundkit.runs.commands import query as ask
 
-        limits = with_limits(None, limit_seconds, limit_memory, mode)
         found = ask(
             run, goal, task=task, examples=examples or (), count=count, seed=seed, pick=pick,
             fixed=fixed or (), facts=facts or (), evidence=evidence or (), settings=limits,

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from groundkit.data.examples import inside
+from groundkit.data.features import prepare_row, split_reference
 from groundkit.data.files import read_images, read_probability, read_table
 from groundkit.data.images import ImageSet
 from groundkit.errors import DataError, Location, choose_from
+from groundkit.perception.inputs import kind_of
 from groundkit.symbols import Values
 
 
@@ -72,10 +74,10 @@ def draw_labelled(
 
 
 def read_labelled(file: Path, domain: Sequence[str], shape: tuple[int, ...]) -> Labelled:
-    """Reads labelled images from a CSV file.
+    """Reads labelled images, or rows, from a CSV file.
 
-    Its column ``image`` names the files; either a column ``symbol`` has each one's symbol, or a
-    column for each symbol has its probability, an empty field being 0.
+    Its column ``image`` names the files, or rows such as ``wine.csv#3``; either a column ``symbol``
+    has each one's symbol, or a column for each symbol has its probability, an empty field being 0.
 
     Raises:
         DataError: The columns are others, or a value is no image, symbol or probability.
@@ -102,8 +104,24 @@ def read_labelled(file: Path, domain: Sequence[str], shape: tuple[int, ...]) -> 
             targets.append(_soft(row, columns, len(domain), at))
         else:
             targets.append(_hard(row["symbol"], symbols, at))
-        named.append((inside(file.parent, row["image"], at), at))
-    return Labelled(read_images(named, shape)[0], torch.tensor(targets))
+        named.append((row["image"], at))
+    return Labelled(_inputs(file.parent, named, shape), torch.tensor(targets))
+
+
+def _inputs(folder: Path, named: Sequence[tuple[str, Location]], shape: tuple[int, ...]) -> Tensor:
+    """Reads images, or rows, of one shape."""
+    if kind_of(shape) == "image":
+        return read_images([(inside(folder, name, at), at) for name, at in named], shape)[0]
+    found = []
+    for name, at in named:
+        file, number = split_reference(name)
+        place = "" if number is None else f"#{number}"
+        try:
+            found.append(prepare_row(f"{inside(folder, file, at)}{place}", shape).pixels)
+        except DataError as error:
+            error.at = error.at or at
+            raise
+    return torch.stack(found)
 
 
 def _hard(symbol: str, symbols: Values, at: Location) -> list[float]:

@@ -22,6 +22,7 @@ from groundkit.errors import (
     choose_from,
 )
 from groundkit.files import read_bytes
+from groundkit.perception.inputs import kind_of
 from groundkit.program.goal import Goal, parse_goal
 from groundkit.program.query import Question
 from groundkit.report.words import chance
@@ -57,6 +58,14 @@ class Easel:
         reasoner, readers = session.questions.compile(question)
         self._readers = {name: readers[name] for name in images if name in readers}
         self._networks = {name: own[0] for name, own in self._readers.items()}
+        for name in self._networks.values():
+            kind = kind_of(session.in_distribution[name].shape)
+            if kind != "image":
+                raise DataError(
+                    f"network '{name}' reads {kind}s, which nobody can draw",
+                    expected="a run whose networks read images",
+                    remedy="ask with groundkit query",
+                )
         self._pens = {name: self._pen(name) for name in set(self._networks.values())}
         self._settable = self._neural_atoms()
         self._asked: dict[str, Asked] = {}

@@ -28,7 +28,14 @@ from groundkit.naming.scorers import (
     rename,
 )
 from groundkit.naming.search import EXHAUSTIVE, ascend, climb, namings_of, try_all
-from groundkit.naming.soft_start import ReasonerSlopes, RowSlopes, Slopes, soft_naming
+from groundkit.naming.soft_start import (
+    UNEVEN,
+    Part,
+    ReasonerSlopes,
+    RowSlopes,
+    Slopes,
+    soft_naming,
+)
 
 FLOOR = 1e-4
 """Least probability of a symbol while names are compared.
@@ -44,6 +51,8 @@ CLIMB_STEPS, BUDGET_RANGE = 120, (5_000, 20_000)
 SOFT_STEPS, SOFT_QUERIES, SOFT_WORK = 60, 100, 2_000_000
 """Steps of the soft start; its queries, at least, or more if queries times rows times calls stay
 below the work."""
+MORE_STARTS, VERY_UNEVEN = 3, 0.5
+"""Further soft starts where names may repeat, and how uneven they are."""
 FINALISTS = 4
 """Namings whose likelihood the reasoner itself confirms."""
 JOINT_CELLS, EXACT_CELLS = 1_500, 5_000
@@ -208,7 +217,7 @@ class NameSearch:
         found = climb(
             scorer,
             self._layout,
-            [self._layout.current(), self._soft_start(asked, rng)],
+            [self._layout.current(), self._soft_start(asked, rng), *self._more_starts(asked, rng)],
             budget=budget if tabled else min(budget, ASKED_BUDGET),
             rng=rng,
             kept=FINALISTS,
@@ -225,21 +234,39 @@ class NameSearch:
         tops = sorted(best, key=lambda naming: -best[naming])[:FINALISTS]
         return [np.array(naming) for naming in tops], method, scored
 
-    def _soft_start(self, asked: Asked, rng: np.random.Generator) -> IntArray:
+    def _more_starts(self, asked: Asked, rng: np.random.Generator) -> list[IntArray]:
+        """Returns namings from less even starts, where names may repeat: tops are many there."""
+        number = MORE_STARTS if self._above_chance else 0
+        return [self._soft_start(asked, rng, VERY_UNEVEN) for _ in range(number)]
+
+    def _soft_start(
+        self, asked: Asked, rng: np.random.Generator, uneven: float = UNEVEN
+    ) -> IntArray:
         """Returns the naming that expectation maximisation ends in."""
-        parts: list[tuple[Slopes, Queries]] = []
-        share = 1 / len(asked.parts)
-        for number, queries in asked.parts:
-            goal = self._goals[number]
-            if goal.relation is None or goal.table is None:
-                some = queries.select(np.arange(min(len(queries), int(ASKED_QUERIES * share) + 1)))
-                parts.append((ReasonerSlopes(goal.reasoner.log_likelihood, some.answers), some))
-                continue
+        parts = [self._part(number, queries, asked) for number, queries in asked.parts]
+        return soft_naming(parts, self._layout, rng, steps=SOFT_STEPS, uneven=uneven)
+
+    def _part(self, number: int, queries: Queries, asked: Asked) -> Part:
+        """Chooses some of a goal's queries, for the soft start."""
+        goal, share = self._goals[number], 1 / len(asked.parts)
+        known = goal.relation is not None and goal.table is not None
+        most = ASKED_QUERIES
+        if known:
+            assert goal.relation is not None
             most = max(SOFT_QUERIES, SOFT_WORK // max(goal.relation.rows.size, 1))
-            some = queries.select(np.arange(min(len(queries), int(most * share) + 1)))
-            rows = RowSlopes(goal.relation, goal.probabilities, some.answers.cpu().numpy())
-            parts.append((rows, some))
-        return soft_naming(parts, self._layout, rng, steps=SOFT_STEPS)
+        if self._above_chance:  # several starts in place of one
+            most = min(most, SCREENED)
+        some = queries.select(np.arange(min(len(queries), int(most * share) + 1)))
+        slopes = self._slopes(goal, some.answers)
+        if not self._above_chance:
+            return Part(some, slopes)
+        answers, counts = some.answers.unique(return_counts=True)
+        return Part(some, slopes, self._slopes(goal, answers), counts.double().cpu().numpy())
+
+    def _slopes(self, goal: _Goal, answers: Tensor) -> Slopes:
+        if goal.relation is None or goal.table is None:
+            return ReasonerSlopes(goal.reasoner.log_likelihood, answers)
+        return RowSlopes(goal.relation, goal.probabilities, answers.cpu().numpy())
 
     def _budget(self) -> int:
         swaps = sum(size * (size - 1) // 2 for size in self._layout.clusters.values())

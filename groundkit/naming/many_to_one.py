@@ -39,7 +39,6 @@ class ClusterNames:
         held_out: Places of the queries that the search did not see.
         runner_up: Network -> the second best names.
         ambiguous: Whether the two tie on the held-out queries.
-        unnamed: Network -> symbols that no cluster means.
         method: How the names were searched.
     """
 
@@ -48,7 +47,6 @@ class ClusterNames:
     held_out: IntArray
     runner_up: Mapping[str, tuple[int, ...]] | None
     ambiguous: bool
-    unnamed: Mapping[str, tuple[int, ...]]
     method: str
 
     @property
@@ -77,6 +75,8 @@ def name_clusters(
     budget: int | None = None,
 ) -> ClusterNames:
     """Finds the meaning of every cluster that lifts the answers furthest above chance.
+
+    Every symbol is the meaning of some cluster.
 
     Args:
         goals: The compiled goals.
@@ -110,19 +110,13 @@ def name_clusters(
     logs = [search.ask(asked, naming) for naming in found]
     order = sorted(range(len(found)), key=lambda place: -float(logs[place][seen].mean()))
     best, second = order[0], order[1] if len(order) > 1 else None
-    names = _by_network(layout, found[best])
     return ClusterNames(
-        names=names,
+        names=_by_network(layout, found[best]),
         gains=logs[best],
         held_out=held_out,
         runner_up=None if second is None else _by_network(layout, found[second]),
         ambiguous=second is not None
         and paired(logs[best] - logs[second], held_out, level)[1][0] <= 0,
-        unnamed={
-            network: missing
-            for network, named in names.items()
-            if (missing := tuple(sorted(set(range(layout.symbols[network])) - set(named))))
-        },
         method=method,
     )
 

@@ -4,7 +4,8 @@ All namings are tried where there are few. Otherwise steepest ascent: every swap
 where names may repeat, every change of one name) is scored in one batch, and the best is made, or
 the best ones that touch different names together, until none helps. After the given starts the
 search goes on from random namings and from the best one with a few names cycled, until its budget
-of scored namings is spent.
+of scored namings is spent. Every symbol keeps a cluster: a name that no cluster has could only be
+found again by way of worse namings.
 """
 
 from __future__ import annotations
@@ -122,8 +123,10 @@ def ascend(
         leap = _leap(
             naming, steps[scores > score + IMPROVEMENT], scores[scores > score + IMPROVEMENT]
         )
-        reached = float(scorer.scores(leap[None])[0])
-        scored += 1
+        reached = -math.inf
+        if _names_all(layout, leap):
+            reached = float(scorer.scores(leap[None])[0])
+            scored += 1
         naming, score = (
             (leap, reached)
             if reached > scores[place]
@@ -134,6 +137,14 @@ def ascend(
         )
     best[tuple(naming.tolist())] = score
     return scored
+
+
+def _names_all(layout: Layout, naming: IntArray) -> bool:
+    """Whether every symbol has a cluster."""
+    return all(
+        len(np.unique(naming[place])) == layout.symbols[network]
+        for network, place in layout.slices().items()
+    )
 
 
 def _leap(naming: IntArray, steps: IntArray, scores: FloatArray) -> IntArray:
@@ -156,7 +167,7 @@ def neighbours(layout: Layout, naming: IntArray) -> IntArray:
     """Returns (P, V) the namings one step away.
 
     A step swaps two different names of a network; where clusters outnumber symbols it may also
-    change one name.
+    change one name that another cluster has too.
     """
     steps: list[IntArray] = []
     for network, place in layout.slices().items():
@@ -167,7 +178,9 @@ def neighbours(layout: Layout, naming: IntArray) -> IntArray:
                 step[[left, right]] = naming[[right, left]]
                 steps.append(step)
         if layout.clusters[network] > layout.symbols[network]:
-            for cluster, symbol in itertools.product(own, range(layout.symbols[network])):
+            counts = np.bincount(naming[place], minlength=layout.symbols[network])
+            spare = [cluster for cluster in own if counts[naming[cluster]] > 1]
+            for cluster, symbol in itertools.product(spare, range(layout.symbols[network])):
                 if naming[cluster] != symbol:
                     step = naming.copy()
                     step[cluster] = symbol
@@ -179,7 +192,11 @@ def _all_namings(layout: Layout) -> Iterator[tuple[int, ...]]:
     parts = [
         list(itertools.permutations(range(size)))
         if size == layout.symbols[network]
-        else list(itertools.product(range(layout.symbols[network]), repeat=size))
+        else [
+            names
+            for names in itertools.product(range(layout.symbols[network]), repeat=size)
+            if len(set(names)) == layout.symbols[network]
+        ]
         for network, size in layout.clusters.items()
     ]
     for joined in itertools.product(*parts):

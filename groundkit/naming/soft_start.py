@@ -9,14 +9,17 @@ linear in q of every call, so that
 is the probability, given the answer, that the call held s, and EM needs no more than that slope:
 from a table of the goal's rows where there is one, else from the reasoner's own gradient. Every
 step is followed by a few of Sinkhorn's scalings, which keep every symbol equally often meant:
-without them EM calls everything by the one name that always has a proof. From an even W the first
-step already sees what kind of place each cluster takes, say that it is often a sum and never a
-summand; swaps from a random naming see no such thing.
+without them EM calls everything by the one name that always has a proof. Where symbols need not be
+meant equally often, the slope is divided by that of the answers by chance instead
+(:mod:`groundkit.naming.chance`): a fixed point then is one of the gain over chance. From an even W
+the first step already sees what kind of place each cluster takes, say that it is often a sum and
+never a summand; swaps from a random naming see no such thing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -110,41 +113,88 @@ class ReasonerSlopes:
         }
 
 
+@dataclass(frozen=True)
+class Part:
+    """The queries of one goal, as EM sees them.
+
+    Attributes:
+        queries: Predictions with a floor, and their answers.
+        slopes: The slopes of their answers.
+        chance: Those of the answers that occur, each once; ``None`` to keep symbols equally often
+            meant in place of a comparison with chance.
+        weights: (A,) how many queries have each of these answers.
+    """
+
+    queries: Queries
+    slopes: Slopes
+    chance: Slopes | None = None
+    weights: FloatArray = field(default_factory=lambda: np.zeros(0))
+
+
 def soft_naming(
-    parts: Sequence[tuple[Slopes, Queries]],
+    parts: Sequence[Part],
     layout: Layout,
     rng: np.random.Generator,
     *,
     steps: int,
+    uneven: float = UNEVEN,
 ) -> IntArray:
     """Returns the naming in which EM from an almost even start ends.
 
     Args:
-        parts: For every goal, the slopes of its queries, and these: predictions with a floor and
-            their answers.
+        parts: The goals' queries.
         layout: The networks to rename.
         rng: Draws how the start differs from an even one.
         steps: Steps of EM.
+        uneven: Standard deviation of the log of the start.
     """
     clusters = [
         {
             network: values.detach().double().exp().cpu().numpy()
-            for network, values in queries.log_probs.items()
+            for network, values in part.queries.log_probs.items()
         }
-        for _, queries in parts
+        for part in parts
     ]
     soft: Shown = {}
     for network, size in layout.clusters.items():
         shape = (size, layout.symbols[network])
-        soft[network] = _balanced(np.exp(UNEVEN * rng.normal(size=shape)))
+        soft[network] = _balanced(np.exp(uneven * rng.normal(size=shape)))
+    by_chance = any(part.chance is not None for part in parts)
     for _ in range(steps):
         held = {network: np.zeros_like(values) for network, values in soft.items()}
-        for (slopes, _), seen in zip(parts, clusters, strict=True):
-            found = slopes({n: v @ soft[n] if n in soft else v for n, v in seen.items()})
+        chance = {network: np.zeros(values.shape[1]) for network, values in soft.items()}
+        for part, seen in zip(parts, clusters, strict=True):
+            found = part.slopes(_shown(seen, soft))
             for network in held.keys() & seen.keys():
                 held[network] += np.einsum("bsc,bsk->ck", seen[network], found[network])
-        soft = {network: _balanced(values * held[network]) for network, values in soft.items()}
+            if part.chance is not None:
+                drawn = {n: np.broadcast_to(v.mean((0, 1)), v[:1].shape) for n, v in seen.items()}
+                expected = part.chance(_repeated(_shown(drawn, soft), len(part.weights)))
+                for network in held.keys() & seen.keys():
+                    chance[network] += part.weights @ expected[network].sum(1)
+        soft = {
+            network: _rows(values * held[network] / np.maximum(chance[network], TINY))
+            if by_chance
+            else _balanced(values * held[network])
+            for network, values in soft.items()
+        }
     return np.concatenate([_hard(values) for values in soft.values()])
+
+
+def _shown(seen: Mapping[str, FloatArray], soft: Shown) -> Shown:
+    """Turns clusters ``(B, S, C)`` into symbols ``(B, S, K)``."""
+    return {n: v @ soft[n] if n in soft else v for n, v in seen.items()}
+
+
+def _repeated(shown: Shown, count: int) -> Shown:
+    """The same calls ``(1, S, K)`` for a number of answers."""
+    return {n: np.repeat(v, count, axis=0) for n, v in shown.items()}
+
+
+def _rows(counts: FloatArray) -> FloatArray:
+    """Scales rows to 1."""
+    scaled: FloatArray = counts + 1e-12
+    return scaled / scaled.sum(axis=1, keepdims=True)
 
 
 def _balanced(counts: FloatArray) -> FloatArray:
@@ -157,7 +207,15 @@ def _balanced(counts: FloatArray) -> FloatArray:
 
 
 def _hard(soft: FloatArray) -> IntArray:
-    """Returns the one-to-one naming of greatest probability, or each cluster's likeliest symbol."""
-    if soft.shape[0] != soft.shape[1]:
-        return np.asarray(soft.argmax(axis=1), dtype=np.int64)
-    return np.asarray(linear_sum_assignment(-np.log(soft + TINY))[1], dtype=np.int64)
+    """Returns the one-to-one naming of greatest probability, or each cluster's likeliest symbol.
+
+    A symbol that would be left without a cluster takes the one that is likeliest to show it.
+    """
+    logs = np.log(soft + TINY)
+    own, symbols = linear_sum_assignment(-logs)  # a cluster for each symbol
+    if len(soft) == soft.shape[1]:
+        return np.asarray(symbols, dtype=np.int64)
+    naming: IntArray = soft.argmax(axis=1).astype(np.int64)
+    if len(np.unique(naming)) < soft.shape[1]:
+        naming[own] = symbols
+    return naming

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import os
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ KINDS = ("torchvision:", "timm:", "onnx:", "module:")
 # Means and deviations of the photographs that torchvision's networks are trained on, in [0, 1].
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _HEADS = ("fc", "classifier", "heads", "head")
+_FOLDER_OF_WEIGHTS = "session.model_external_initializers_file_folder_path"
 _SIDE = 32
 """Images are enlarged to this side for networks that halve theirs five times."""
 
@@ -206,6 +208,8 @@ def _onnx(name: str, rest: str, base: Path) -> tuple[str, Encode]:
     options = runtime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = torch.get_num_threads()
+    # A graph may keep weights in files beside it, which would be looked for in the current folder.
+    options.add_session_config_entry(_FOLDER_OF_WEIGHTS, str(Path(os.devnull) / "none"))
     try:
         session = runtime.InferenceSession(
             with_output(content, tensor) if tensor else content,

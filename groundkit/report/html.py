@@ -8,6 +8,7 @@ says so and why.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +17,7 @@ from typing import Any, TypedDict, cast
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 from groundkit.errors import RunError
@@ -108,6 +110,8 @@ class ReportData(_Needed, total=False):
 
     subtitle: str
     """For instance date, seed and device."""
+    reasoning: Mapping[str, Any] | None
+    """``mode`` and ``gap``: whether the program's probabilities were exact."""
     query: Mapping[str, Any] | None
     """``accuracy`` and ``nll`` of held-out queries, ``goal``; ``None`` without a program."""
     identify: Mapping[str, Any] | None
@@ -188,6 +192,7 @@ def write_report(data: ReportData, folder: Path) -> Path:
         {net["name"]: net["grounding"] for net in data["networks"]},
         data.get("identify"),
         data.get("query"),
+        data.get("reasoning"),
         signs=cast(Mapping[str, Any], data),
     )
     text = template("report.html.j2").render(
@@ -239,7 +244,13 @@ def template(name: str) -> Template:
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": percent, "number": number, "seconds": seconds}
+    environment.filters["marked"] = _marked
     return environment.get_template(name)
+
+
+def _marked(text: str) -> Markup:
+    """Escapes a text and sets what stands between backticks as code."""
+    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _view(net: NetworkData, *, several: bool) -> dict[str, Any]:

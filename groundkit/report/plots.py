@@ -24,6 +24,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike, NDArray
 
+from groundkit.report.axes import energy_axes
+
 Array = NDArray[Any]
 
 
@@ -337,23 +339,26 @@ def energy_histogram(
     """
     groups = {"held-out images": inside} | dict(outside)
     finite = {name: _finite(values) for name, values in groups.items()}
-    everything = np.concatenate([v for v in finite.values() if len(v)] or [np.zeros(1)])
-    low, high = np.percentile(everything, [0.25, 99.75])
-    pad = 0.02 * (high - low) or 0.5
-    edges = np.linspace(low - pad, high + pad, 61)
+    edges, top = energy_axes(list(finite.values()))
+    beyond = any(((v < edges[0]) | (v > edges[-1])).any() for v in finite.values())
     with sheet(theme, 2.1 + 0.22 * len(groups)) as page:
         axes = page.figure.add_subplot()
         for n, (name, values) in enumerate(finite.items()):
             colour = theme.series[n % len(theme.series)]
             weights = np.full(len(values), 1.0 / max(len(values), 1))
+            clipped = np.clip(values, edges[0], edges[-1])
+            peak = np.histogram(clipped, edges, weights=weights)[0].max()
+            label = f" {name}, up to {peak:.2f}" if peak > top else f" {name}"
             kind: Literal["stepfilled", "step"] = "stepfilled" if n == 0 else "step"
             axes.hist(
-                np.clip(values, edges[0], edges[-1]), edges.tolist(),
+                clipped, edges.tolist(),
                 weights=weights, histtype=kind,
                 color=(colour, 0.3) if n == 0 else colour, edgecolor=colour,
-                linewidth=1.6, linestyle=_STYLES[n % len(_STYLES)], label=f" {name}",
+                linewidth=1.6, linestyle=_STYLES[n % len(_STYLES)], label=label,
             )  # fmt: skip
-        axes.set_xlabel("energy (higher: less like the training images)")
+        axes.set_ylim(0, top)
+        words = "energy (higher: less like the training images)"
+        axes.set_xlabel(f"{words}; what lies further out is in the outer bins" if beyond else words)
         axes.set_ylabel("share of images")
         page.figure.legend(loc="outside upper left", ncols=2)
     return page.png

@@ -1,4 +1,4 @@
-"""Holds program, spec, data and networks against each other in seconds, without training."""
+"""Checks that program, spec, data and networks are consistent, in seconds, without training."""
 
 from __future__ import annotations
 

@@ -9,13 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundkit.circuit.answer import ask_queries
-from groundkit.circuit.cache import cache_folder
-from groundkit.circuit.tasks import TaskResult, run_task
+from groundkit.circuit.tasks import TaskResult
 from groundkit.errors import CheckpointError, InputError, SpecError
 from groundkit.files import make_folder, write_atomically
 from groundkit.identifiability.identification import Identification
-from groundkit.program.source import load_program
 from groundkit.report import plots
 from groundkit.report.compare import Comparison, load_runs
 from groundkit.report.compare import compare as compare_runs
@@ -32,9 +29,9 @@ from groundkit.runs.contradictions import contradicted
 from groundkit.runs.explain import Explanation
 from groundkit.runs.explain import explain as explain_in
 from groundkit.runs.identify import identify_task
+from groundkit.runs.programs import ask_program, is_program
 from groundkit.runs.session import open_run
 from groundkit.task.load import read_task
-from groundkit.task.spec import parse_spec
 
 
 def query(
@@ -76,19 +73,22 @@ def query(
         InputError: The run, the program or the goal is wrong.
     """
     path = Path(run)
-    if path.suffix == ".pl" or path.is_file():
+    if is_program(path):
         if fixed or facts or evidence:
             raise InputError(
                 "symbols, facts and evidence are set for a question to a run",
                 remedy="write facts and evidence(...) into the program",
             )
-        program = load_program(path, trust=trust)
-        if task is not None:
-            files = [Path(file) for file in examples]
-            return run_task(program, task, goal, examples=files, count=count, seed=seed)
-        limits = parse_spec("", None, settings).reasoning.limits
-        found = ask_queries(program, goal, cache=cache_folder(), limits=limits)
-        return ProgramAnswers(found.probabilities, found.mode, found.gaps)
+        return ask_program(
+            path,
+            goal,
+            task=task,
+            examples=examples,
+            count=count,
+            seed=seed,
+            settings=settings,
+            trust=trust,
+        )
     if task is not None:
         raise InputError(
             f"the task {task} is asked of a program, not of a run",

@@ -58,8 +58,11 @@ class Doubt:
         return {name: range(len(domain)) for name, domain in self.readings.domains.items()}
 
     def group_of(self, network: str) -> str:
-        """Returns the name of the networks that read the same images as this one."""
-        return next(name for name in self.readings.domains if network in members(name))
+        """Returns the name of the networks that read the same images as this one.
+
+        A network that no goal of the training asks about has no readings: it stands by itself.
+        """
+        return next((name for name in self.readings.domains if network in members(name)), network)
 
     def symbols(self, network: str, logs: Mapping[str, Tensor]) -> Tensor:
         """Returns ``(N, K)`` probabilities of a network's symbols.
@@ -69,6 +72,8 @@ class Doubt:
             logs: Predictions of all networks that read the same images.
         """
         group = self.group_of(network)
+        if group not in self.readings.domains:
+            return logs[network].exp()
         if self.several:
             return average(logs, group, self._meanings[group])[network].exp()
         return reread(logs, group, self._picked[group])[network].exp()
@@ -76,7 +81,7 @@ class Doubt:
     def words(self, network: str, logs: Mapping[str, Tensor]) -> str:
         """Says what the program cannot tell about one image; empty where it can."""
         group = self.group_of(network)
-        if not self.several:
+        if not self.several or group not in self.readings.domains:
             return ""
         row = self._meanings[group][int(joint_symbols(logs, group)[0])]
         domain = self.readings.domains[group]
@@ -103,7 +108,7 @@ class Doubt:
         Returns:
             The probabilities of the answers, averaged, and over what in words.
         """
-        if not self.several or not seen:
+        if not self._open(seen):
             return evaluate(_under(seen, self._picked))[0], ""
         (readings, weights), how = self._listed(seen, evaluate)
         total: Tensor | None = None
@@ -113,6 +118,11 @@ class Doubt:
         assert total is not None  # there is a reading
         return total, f"averaged over {how} of the symbols that program and data leave"
 
+    def _open(self, seen: Seen) -> bool:
+        """Whether several readings are left of the networks that a question asks."""
+        asked = self.readings.among({group for group, _ in seen.values()})
+        return self.several and asked.count > 1
+
     def likeliest(self, seen: Seen, chance: Evaluate) -> dict[str, Mapping[str, Tensor]]:
         """Reads a question's images as the reading says that does most for an answer.
 
@@ -120,7 +130,7 @@ class Doubt:
             seen: The images.
             chance: Gives the probability of the answer, ``(B,)``.
         """
-        if not self.several or not seen:
+        if not self._open(seen):
             return _under(seen, self._picked)
         (readings, weights), _ = self._listed(seen, chance)
         shares = [
@@ -179,6 +189,6 @@ def _under(
 ) -> dict[str, Mapping[str, Tensor]]:
     """Reads a question's images under one reading."""
     return {
-        name: logs if reading is None else reread(logs, group, reading[group])
+        name: reread(logs, group, reading[group]) if reading and group in reading else logs
         for name, (group, logs) in seen.items()
     }

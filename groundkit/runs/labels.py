@@ -322,7 +322,12 @@ def _known(
         )
     domains = session.binding.domains
     place = Values(domains[name]).position(symbol, f"symbol of network '{name}'")
-    group = next(group for group in groups if name in members(group))
+    group = next((group for group in groups if name in members(group)), None)
+    if group is None:
+        raise NetworkError(
+            f"no goal of the run asks about network '{name}'",
+            expected=f"a network whose symbols the goals are about: {', '.join(groups)}",
+        )
     return group, meanings_of(domains, group, {name: place})
 
 

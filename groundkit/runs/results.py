@@ -109,7 +109,7 @@ def collect_metrics(outcome: Outcome) -> dict[str, Any]:
 def _reasoning(task: Task) -> dict[str, Any] | None:
     """Returns how exact reasoning was: that of the least exact shape, ``None`` without a goal."""
     found: list[dict[str, Any]] = [dict(goal.reasoner.reasoning()) for goal in task.goals]
-    return max(found, key=lambda one: one["gap"], default=None)
+    return max(found, key=lambda one: (one["mode"] != "exact", one["gap"]), default=None)
 
 
 def _learned(task: Task) -> dict[str, float]:
@@ -205,6 +205,7 @@ def report_data(outcome: Outcome, metrics: dict[str, Any]) -> ReportData:
         ],
         "query": metrics["query"],
         "identify": metrics["identify"],
+        "reasoning": metrics["reasoning"],
         "ambiguity": metrics["ambiguity"],
         "contradictions": metrics["contradictions"],
         "examples": metrics["examples"],

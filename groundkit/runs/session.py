@@ -257,7 +257,7 @@ class Session:
             for group, domain in readings.domains.items():
                 if joint_domain(members(group), domains) != domain:
                     raise ValueError(f"{group} has other symbols in the program")
-            if {n for group in readings.domains for n in members(group)} != set(self.networks):
+            if not {n for one in readings.domains for n in members(one)} <= set(self.networks):
                 raise ValueError("it is of other networks")
         except (ValueError, KeyError) as error:
             raise CheckpointError(

@@ -171,8 +171,8 @@ class TrainSpec(Section):
     """Steps of the clustering phase (contrastive embedding) before symbols are named."""
     clusters_per_symbol: Annotated[int, Field(ge=1, le=1000)] | Literal["auto"] = "auto"
     """Clusters that a symbol may consist of at the start; above 1 the program names each of the
-    many clusters, several by one symbol, unless symbols would be left without any. ``auto`` takes 2
-    or 3 where they make held-out queries clearly likelier than 1."""
+    many clusters, several by one symbol. ``auto`` takes 2 or 3 where they make held-out queries
+    clearly likelier than 1, against chance."""
     cluster_batch: int = Field(default=256, ge=2, le=100_000)
     """Images per step of the clustering phase."""
     cluster_learning_rate: Rate = 2e-3

@@ -113,9 +113,7 @@ class Namer:
         ):
             return
         for name, chosen in found.names.items():
-            # Names under which symbols merge may be the best, where the program admits that.
-            if name not in found.unnamed:
-                self._learners[name].start_named(fine[name], chosen)
+            self._learners[name].start_named(fine[name], chosen)
 
     def _over_cluster(self, per_symbol: int) -> dict[str, Clusters]:
         """Clusters the images of all networks, at most to a cluster an image."""

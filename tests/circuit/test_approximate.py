@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -14,9 +19,10 @@ from hypothesis import strategies as st
 from groundkit.circuit.answer import ask_queries
 from groundkit.circuit.approximate import BoundedReasoner, SampledReasoner, reasoner_of
 from groundkit.circuit.attempts import Here
-from groundkit.circuit.bounds import best_proofs, compile_bounds, evaluate, parts_of
+from groundkit.circuit.bounds import best_proofs, compile_bounds, parts_of
 from groundkit.circuit.build import build_reasoner
 from groundkit.circuit.compile import compile_within, with_evidence
+from groundkit.circuit.evaluate import evaluate
 from groundkit.circuit.ir import Circuit
 from groundkit.circuit.quotient import Parts, conditional
 from groundkit.circuit.reasoner import Reasoner
@@ -98,12 +104,12 @@ def test_bounds_contain_the_truth_whatever_the_probabilities(
 def bounds_of(
     program: GroundProgram, circuit: Circuit, weights: list[list[float]]
 ) -> tuple[np.ndarray, np.ndarray]:
-    found = np.array(evaluate(circuit, weights))
+    found = evaluate(circuit, weights)
     count = len(program.roots)
     if program.evidence == TRUE:
-        return found[:count], 1 - found[count:]
+        return np.exp(found[:count]), 1 - np.exp(found[count:])
     with np.errstate(divide="ignore", invalid="ignore"):
-        lower, upper = conditional(np, parts_of(np.log(found), count))
+        lower, upper = conditional(np, parts_of(found, count))
     return np.exp(lower), np.exp(upper)
 
 
@@ -229,6 +235,31 @@ def test_auto_goes_on_where_exact_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert compile_within(found, 30, Here(), "auto").stage == "sample"
 
 
+def test_a_program_with_known_probabilities_is_answered_without_torch(tmp_path: Path) -> None:
+    (tmp_path / "risk.pl").write_text(RISK + "\nevidence(a(1,3)).")
+    script = (
+        "import sys; from groundkit.cli.app import main; sys.argv = ['groundkit', 'query', "
+        "'risk.pl', '--json']\ntry: main()\nexcept SystemExit: pass\nprint('torch' in sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, sys.path))}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+        check=True,
+    )
+    told, loaded = done.stdout.splitlines()
+    program = parse_program((tmp_path / "risk.pl").read_text())
+    shape = Shape(program, parse_goal("query(Query)"), facts=True)
+    found = ground(shape)
+    reasoner = reasoner_of(program, shape.goal, found, compile_within(found, 60, Here(), "exact"))
+    expected = float(reasoner({})[0, 0].exp())
+    assert json.loads(told)["q"] == pytest.approx(expected)
+    assert loaded == "False"
+
+
 def test_exact_stays_the_default() -> None:
     reasoner = build_reasoner(parse_program(RISK), parse_goal("q"), [], limits=Limits(60))
     assert reasoner.mode == "exact" and reasoner.reasoning()["gap"] == 0.0
@@ -252,10 +283,9 @@ def test_rare_evidence_does_not_widen_the_bounds() -> None:
     lower, upper = bounds_of(found, circuit, weights)
     assert lower[0] - 1e-9 <= truth <= upper[0] + 1e-9
     assert gap == pytest.approx(upper[0] - lower[0]) and gap <= 0.5
-    # One uncertainty counted twice, and compared with 1: no bound at all.
-    parts = parts_of(np.array(evaluate(circuit, weights)), 1)
-    apart = (1 - parts.untold[0]) if parts.known[0] == 1 else parts.known[0]
-    assert parts.known[0] == pytest.approx(0.0003) == apart
+    # What the proofs leave out is compared with the evidence, not with 1.
+    parts = parts_of(evaluate(circuit, weights), 1)
+    assert np.exp(parts.known) == pytest.approx(0.0003)
 
 
 @settings(max_examples=200, deadline=None)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundkit.circuit import d4
+from groundkit.circuit import d4, table
 from groundkit.circuit.attempts import COMPILERS, GaveUpError, Helper, Here
 from groundkit.circuit.choose import compile_parts
 from groundkit.circuit.compile import compile_program, with_evidence
@@ -23,7 +23,11 @@ from groundkit.program.source import parse_program
 
 from . import worlds
 
-NAMES = ["elimination", *(name for name in COMPILERS if name != "D4" or d4.available())]
+NAMES = [
+    "elimination",
+    "a truth table",
+    *(name for name in COMPILERS if name != "D4" or d4.available()),
+]
 
 
 @st.composite
@@ -47,9 +51,11 @@ def graphs(draw: st.DrawFn) -> GroundProgram:
 
 
 def compile_by(name: str, program: GroundProgram, roots: list[int]) -> Circuit:
+    builder = CircuitBuilder()
+    if name == "a truth table":
+        return builder.finish(table.compile_references(program, roots, builder))
     if name != "elimination":
         return Here().run(name, program, roots, 60)
-    builder = CircuitBuilder()
     return builder.finish(Elimination(program, roots, builder).compile(1_000_000))
 
 
@@ -104,6 +110,11 @@ def test_a_compiler_past_its_share_is_ended_and_the_next_one_tried() -> None:
         compile_parts(wide(), [wide().roots[0]], CircuitBuilder(), Failing(), 5.0)
     assert Failing.asked[-2:] == ["PySDD", "PySDD, balanced"]
     assert "--limit-seconds" in str(caught.value)
+
+
+def test_a_truth_table_is_refused_where_worlds_are_many() -> None:
+    with pytest.raises(TooWideError, match="too many worlds"):
+        table.compile_references(wide(), [wide().roots[0]], CircuitBuilder())
 
 
 def wide() -> GroundProgram:

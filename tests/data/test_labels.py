@@ -66,3 +66,13 @@ def test_wrong_tables_are_refused_with_their_line(tmp_path, text, line, message)
     with pytest.raises(DataError, match=message) as error:
         table(tmp_path, text)
     assert error.value.at.line == line
+
+
+def test_labelled_rows_are_named_by_their_numbers(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n3,4\n")
+    (tmp_path / "labels.csv").write_text("image,symbol\nt.csv#1,b\nt.csv#0,a\n")
+    found = read_labelled(tmp_path / "labels.csv", DOMAIN, (2,))
+    assert found.pixels.tolist() == [[3, 4], [1, 2]] and found.symbols() == [0, 1]
+    (tmp_path / "labels.csv").write_text("image,symbol\nt.csv#1,b\nt.csv#2,a\n")
+    with pytest.raises(DataError, match=r"labels.csv:3: there is no row 2"):
+        read_labelled(tmp_path / "labels.csv", DOMAIN, (2,))

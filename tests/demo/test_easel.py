@@ -115,6 +115,12 @@ def test_what_may_not_be_supposed_is_refused(easel, drawn, more, words):
         easel.answer({"X": drawn(1)}, {}, **more)
 
 
+@pytest.mark.parametrize("text", ["use_module('x.py')", "consult('x.pl')", "a). shell(ls"])
+def test_evidence_is_guarded_as_programs_are(easel, drawn, text):
+    told = easel.answer({"X": drawn(1), "Y": drawn(3)}, {}, evidence=[text])
+    assert told["answers"] == [] and told["problem"]
+
+
 def test_a_label_renames_the_run_and_only_an_image_that_is_asked_for_takes_one(doubtful, drawn):
     easel = Easel(doubtful)
     told = easel.suggest()

@@ -27,7 +27,8 @@ from torch import nn
 from groundkit.circuit import cache as shapes
 from groundkit.circuit.prepare import prepare
 from groundkit.data import stored
-from groundkit.data.archives import load_npz
+from groundkit.data.archives import load_npy, load_npz
+from groundkit.data.features import load_table
 from groundkit.data.files import SUFFIXES, read_image
 from groundkit.data.kept import KeptImages
 from groundkit.data.photos import prepare_image
@@ -222,6 +223,13 @@ def _cached(folder: Path) -> bytes:
     return entry.read_bytes()
 
 
+def _array(values: np.ndarray) -> bytes:
+    """An ``.npy``."""
+    stream = io.BytesIO()
+    np.save(stream, values)
+    return stream.getvalue()
+
+
 def readers(folder: Path) -> dict[str, Reader]:
     """Lists all readers by name; ``folder`` is one to make the first cache entry in."""
     entry = _cached(folder)
@@ -269,6 +277,28 @@ def readers(folder: Path) -> dict[str, Reader]:
             (b"PK\x03\x04", b"'descr': '|u1'", b"(4, 8, 8)", b"(2, 128)", b"(-4, -8, 8)"),
         ),
         Reader("kept images", (_kept(),), _file("a.images", _find_kept), (*JSON, b"[4, 1, 8, 8]")),
+        Reader(
+            "rows",
+            (
+                _archive(rows=images[:, 0] / 3, labels=np.arange(4)),
+                _archive(sequences=images[..., :3].astype(np.float32)),
+                _archive(tokens=images[:, 0].astype(np.int64) % 7),
+            ),
+            _file("a.npz", load_npz),
+            (b"PK\x03\x04", b"'descr': '|O'", b"(4, 8)", b"(4, 8, 3)", b"(99999999999,)"),
+        ),
+        Reader(
+            "npy",
+            (_array(images[:, 0] / 3), _array(images[0, 0]), _array(images)),
+            _file("a.npy", load_npy),
+            (b"'descr': '|O'", b"'<U9'", b"(4, 8)", b"(-1,)", b"(99999999999,)", b"\x02\x00"),
+        ),
+        Reader(
+            "features",
+            (b"a,b,label\n1,2,x\n3,,y\n-1e5,0,x\n",),
+            _file("a.csv", load_table),
+            (b",", b'"', b"label", b"1e999", b"nan", b"\n"),
+        ),
         Reader("idx", (idx,), _file("a-idx", read_idx), (b"\xff\xff\xff\xff",)),
         Reader("manifest", (json.dumps(manifest).encode(),), _manifest, JSON),
         Reader("weights", (_saved(),), _weights, (*JSON, b"data_offsets", b"F32", b"F64")),

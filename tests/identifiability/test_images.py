@@ -77,14 +77,13 @@ def brute_force(domains, calls, rows) -> tuple[int, int]:
     return count, bijective
 
 
-@settings(max_examples=60, deadline=None)
-@given(cases())
-def test_random_goals_over_shared_images_equal_brute_force(case) -> None:
+def counts(case) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """Counts admitted and bijective maps both ways; ``None`` where brute force would take long."""
     domains, calls, rows = case
     if not rows or len(domains["a"]) * len(domains["b"]) > 6:
-        return
+        return None
     if {name for name, _ in calls} != {"a", "b"}:
-        return
+        return None
     table = [world for world, _ in rows]
     relation = Relation.build(
         {name: domains[name] for name in "ab"},
@@ -94,7 +93,14 @@ def test_random_goals_over_shared_images_equal_brute_force(case) -> None:
         names=[image for _, image in calls],
     )
     found = identify([Observable(relation)], domains, groups=[("a", "b")])
-    assert (found.count, found.permutations) == brute_force(domains, calls, rows)
+    return (found.count, found.permutations), brute_force(domains, calls, rows)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cases())
+def test_random_goals_over_shared_images_equal_brute_force(case) -> None:
+    both = counts(case)
+    assert both is None or both[0] == both[1]
 
 
 def test_several_goals_hold_together() -> None:

@@ -33,7 +33,6 @@ def test_several_clusters_may_mean_one_symbol(seed) -> None:
     log_probs, answers = _over_clustered(600, meaning, rng)
     found = name_clusters(RowReasoner(SUM), log_probs, answers, symbols=SYMBOLS, rng=rng)
     assert found.names == {"net": tuple(meaning.tolist())}
-    assert not found.unnamed
     assert not found.ambiguous
 
 
@@ -52,11 +51,10 @@ def test_the_names_of_clusters_do_not_collapse_where_the_goal_rewards_it(seed) -
     symbols = {"net": whole.domains["net"]}
     found = name_clusters(RowReasoner(whole), log_probs, answers, symbols=symbols, rng=rng)
     assert found.names == {"net": tuple(meaning.tolist())}
-    collapsed = torch.zeros(10, dtype=torch.long)
-    by_likelihood = RowReasoner(whole).log_likelihood(
-        {"net": torch.where(torch.arange(5) == collapsed[0], 0.0, NEVER).expand(600, 3, 5)}, answers
-    )
-    assert float(by_likelihood.mean()) == pytest.approx(0.0, abs=1e-6)  # the likeliest of all
+    zeros = torch.full((600, 3, 5), NEVER, dtype=torch.float64)
+    zeros[..., 0] = 0.0
+    likeliest = RowReasoner(whole).log_likelihood({"net": zeros}, answers)
+    assert float(likeliest.mean()) == pytest.approx(0.0, abs=1e-6)
 
 
 def test_finer_clusters_are_better_only_where_held_out_answers_say_so() -> None:
@@ -158,3 +156,18 @@ def test_only_a_symbol_that_is_shown_often_is_split() -> None:
     both[..., 2] = both[..., 4] = torch.logaddexp(seen[..., 2], seen[..., 4]) - np.log(2.0)
     gained = (shared({"net": both}, answers) - shared({"net": seen}, answers)).mean()
     assert abs(split.gain - float(gained)) < 0.5 * float(gained)
+
+
+def test_a_symbol_that_is_rare_itself_is_not_split() -> None:
+    rng = np.random.default_rng(1)
+    log_probs, answers = predictions(SUM, 3000, rng, accuracy=0.98)
+    values = log_probs["net"].clone()
+    merged = torch.logaddexp(values[..., 2], values[..., 4])
+    values[..., 2], values[..., 4] = merged, -20.0
+    seen = torch.log_softmax(values, dim=-1)
+    shown = (seen.argmax(-1) == 2).any(1)
+    kept = ~shown | (torch.arange(len(shown)) % 6 == 0)  # the crowded cluster is seldom shown
+    share = float((seen[kept].argmax(-1) == 2).double().mean())
+    assert 0.2 / 6 < share < 0.8 / 6
+    few = {"net": seen[kept]}
+    assert not find_splits(RowReasoner(SUM), few, answers[kept], searchable=SYMBOLS, rng=rng)

@@ -11,11 +11,15 @@ from hypothesis import strategies as st
 from groundkit.identifiability.answer_odds import row_probabilities
 from groundkit.identifiability.relations import Relation
 from groundkit.naming.scorers import (
+    NOISE,
+    Asked,
     JointScorer,
     Layout,
     Queries,
     ReasonerScorer,
     SparseScorer,
+    SumScorer,
+    _blurred,
     answer_table,
     rename,
 )
@@ -92,3 +96,32 @@ def test_renaming_follows_the_convention_and_adds_up_merged_clusters() -> None:
     torch.testing.assert_close(
         merged["net"][..., 0].exp(), values[..., 0].exp() + values[..., 3].exp()
     )
+
+
+def test_near_misses_score_above_far_ones_in_the_sparse_table() -> None:
+    """Answer 1 needs both symbols to be 1; a combination with one of them comes next."""
+    table = np.array([[1.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
+    none, first, second, both = _blurred(table, [2, 2])[1]
+    assert 0 < none < first < both and first == pytest.approx(second)
+    assert both == pytest.approx((1 - NOISE / 2) ** 2) and none == pytest.approx((NOISE / 2) ** 2)
+
+
+def test_a_mean_over_goals_counts_their_queries() -> None:
+    class Constant:
+        def __init__(self, value: float) -> None:
+            self.value = value
+
+        def scores(self, namings: np.ndarray) -> np.ndarray:
+            return np.full(len(namings), self.value)
+
+    found = SumScorer([(30, Constant(-1.0)), (10, Constant(-3.0))]).scores(np.zeros((2, 3)))
+    assert found.tolist() == [-1.5, -1.5]
+
+
+def test_queries_of_several_goals_are_numbered_through() -> None:
+    def part(first: int) -> Queries:
+        return Queries({"net": torch.arange(first, first + 3.0)[:, None, None]}, torch.arange(3))
+
+    found = Asked(((0, part(0)), (4, part(10)))).select(np.array([2, 3, 5]))
+    kept = [(goal, own.log_probs["net"].flatten().tolist()) for goal, own in found.parts]
+    assert kept == [(0, [2.0]), (4, [10.0, 12.0])]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from groundkit.circuit.build import build_reasoner
 from groundkit.identifiability.relations import Relation
 from groundkit.naming.scorers import Layout, Queries
-from groundkit.naming.soft_start import ReasonerSlopes, RowSlopes, soft_naming
+from groundkit.naming.soft_start import Part, ReasonerSlopes, RowSlopes, soft_naming
 from groundkit.program.goal import parse_goal
 from groundkit.program.source import load_program
 from tests.identifiability.oracle import relation
@@ -47,8 +47,31 @@ def test_shuffled_names_of_a_wide_domain_come_back(accuracy) -> None:
     moved, back = shuffled(log_probs, rng)
     layout = Layout({"net": 20}, {"net": 20})
     slopes = RowSlopes(whole, np.ones(len(whole)), answers.numpy())
-    naming = soft_naming([(slopes, Queries(moved, answers))], layout, rng, steps=60)
+    naming = soft_naming([Part(Queries(moved, answers), slopes)], layout, rng, steps=60)
     assert np.argsort(naming).tolist() == list(back["net"])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_most_clusters_of_unequal_symbols_find_their_names_by_the_gain_over_chance(seed) -> None:
+    """Half of the digits are 3; without a comparison with chance all of them would be called 0."""
+    whole = relation(6, 3, lambda a, b, c: True if a + b == c else None)
+    rng = np.random.default_rng(seed)
+    weights = 5.0 ** (whole.rows == 3).sum(1)
+    true = whole.rows[rng.choice(len(whole), size=600, p=weights / weights.sum())]
+    meaning = rng.permutation(np.array([0, 1, 2, 3, 3, 3, 3, 4, 5]))
+    seen = np.array([[rng.choice(np.flatnonzero(meaning == s)) for s in row] for row in true])
+    logits = rng.normal(size=(*true.shape, len(meaning))) + 5 * np.eye(len(meaning))[seen]
+    log_probs = {"net": torch.log_softmax(torch.as_tensor(logits), -1)}
+    layout = Layout({"net": len(meaning)}, {"net": 6})
+    ones = np.ones(len(whole))
+    part = Part(
+        Queries(log_probs, torch.zeros(600, dtype=torch.long)),
+        RowSlopes(whole, ones, np.zeros(600, dtype=np.int64)),
+        RowSlopes(whole, ones, np.zeros(1, dtype=np.int64)),
+        np.array([600.0]),
+    )
+    namings = [soft_naming([part], layout, rng, steps=60, uneven=u) for u in (0.05, 0.5, 0.5, 0.5)]
+    assert max((naming == meaning).mean() for naming in namings) > 0.7
 
 
 def test_a_circuit_of_too_many_joint_symbols_is_renamed_through_its_gradient() -> None:

@@ -102,6 +102,16 @@ def test_a_network_of_torchvision_s_gives_its_features_from_local_weights(squeez
     )
 
 
+def test_a_model_of_timm_s_gives_its_features_from_local_weights(tmp_path):
+    timm = pytest.importorskip("timm", reason="timm is not installed")
+    network = timm.create_model("test_efficientnet", pretrained=False)
+    save_file(network.state_dict(), tmp_path / "all.safetensors")
+    encoder = load("timm:test_efficientnet", tmp_path)
+    assert encoder(images(2)).shape == (2, encoder.features) == (2, 256)
+    with pytest.raises(NetworkError, match="timm has no model 'test_efficient'"):
+        load("timm:test_efficient", tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "weights", "said"),
     [

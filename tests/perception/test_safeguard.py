@@ -1,5 +1,6 @@
 import math
 
+import pytest
 import torch
 from torch import nn
 
@@ -53,3 +54,8 @@ def test_no_copy_is_taken_while_the_gap_is_beyond_the_ceiling():
     assert not guard.update(50.0)
     assert guard.update(50.0)
     assert layer.weight.item() == first
+
+
+@pytest.mark.parametrize("gap", [math.nan, math.inf, -math.inf])
+def test_a_gap_that_is_not_finite_is_a_divergence_at_once(gap):
+    assert DivergenceWatch().update(gap)

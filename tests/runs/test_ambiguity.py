@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from groundkit.errors import CheckpointError, DataError
+from groundkit.errors import CheckpointError, DataError, NetworkError
 from groundkit.identifiability.factored import FactoredPosterior
 from groundkit.runs.ambiguity import weigh_readings
 from groundkit.runs.commands import explain, query
@@ -268,6 +268,19 @@ def test_the_other_label_settles_it_the_other_way(copied):
     label(copied, [("0.png", "1")], device="cpu")
     (reading,) = open_run(copied, device="cpu").read(["0.png"])
     assert reading.symbol == "1"
+
+
+def test_a_network_that_no_goal_asks_about_is_in_no_doubt(copied):
+    program = copied / "program.pl"
+    program.write_text(f"{program.read_text()}nn(other, [X], Y, [a,b]) :: letter(X, Y).\n")
+    doubt = open_run(copied, device="cpu").doubt
+    logs = {"other": torch.tensor([[0.9, 0.1]]).log()}
+    assert doubt.symbols("other", logs).tolist() == [pytest.approx([0.9, 0.1])]
+    assert doubt.words("other", logs) == ""
+    found, note = doubt.answer({"X": ("other", logs)}, lambda seen: seen["X"]["other"].exp())
+    assert found.tolist() == pytest.approx([0.9, 0.1]) and note == ""
+    with pytest.raises(NetworkError, match="no goal of the run asks about network 'other'"):
+        label(copied, [("0.png", "a")], network="other", device="cpu")
 
 
 @pytest.mark.parametrize(

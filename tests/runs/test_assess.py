@@ -8,8 +8,11 @@ import torch
 from PIL import Image
 
 from groundkit.data import sources
+from groundkit.evaluate import generation
+from groundkit.perception.pixels import to_model
 from groundkit.perception.settings import PerceptionSpec
 from groundkit.runs.assess import (
+    assess_generation,
     assess_network,
     assess_queries,
     held_out_images,
@@ -143,3 +146,35 @@ def test_own_images_with_truth_are_scored(small, own_images):
     found = assess_network(task, "net", trainer.learners["net"], seed=0)
     assert found.scores.accuracy is not None
     assert found.scores.n == len(images)
+
+
+class Sampler(Perfect):
+    """Gives images of the pool for samples."""
+
+    def sample(self, start, per_symbol, steps):
+        rows = torch.arange(self.symbols * per_symbol) % len(self.pool)
+        return to_model(self.pool[rows])
+
+
+def test_the_judge_of_samples_is_trained_on_training_images_and_scored_on_held_out_ones(
+    small, monkeypatch
+):
+    task = small()
+    learner = Sampler(task.banks(1)["net"])
+    found = assess_network(task, "net", learner, seed=0)
+    seen = {}
+
+    def train(images, labels, seed):
+        seen["train"] = images
+        return "judge"
+
+    def score(made, reference, training, extractor, **_):
+        seen.update(reference=reference, floor=training)
+        return generation.no_generation("enough seen")
+
+    monkeypatch.setattr(generation, "train_extractor", train)
+    monkeypatch.setattr(generation, "score_generation", score)
+    assess_generation(task, "net", learner, "a start", found)
+    training, held_out = (task.banks(split)["net"].floats() for split in (0, 1))
+    assert torch.equal(seen["train"], training) and torch.equal(seen["floor"], training)
+    assert torch.equal(seen["reference"], held_out)
