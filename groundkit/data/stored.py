@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -209,5 +210,5 @@ def fitting(images: Tensor) -> Tensor:
     """The first images that memory is spent on; all, if they are in memory already."""
     if not isinstance(images, StoredImages):
         return images
-    most = max(1, MOST_IN_MEMORY // images[:1].numel())
+    most = max(1, MOST_IN_MEMORY // math.prod(images.shape[1:]))
     return images._chosen(images._places[:most]).read()
