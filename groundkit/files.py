@@ -19,9 +19,14 @@ import secrets
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from groundkit.errors import CheckpointError, GroundkitError, Location, RunError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -236,11 +241,23 @@ def write_atomically(path: Path, content: bytes) -> None:
         with _telling(path), path.open("wb") as device:
             device.write(content)
         return
+    with writing(path) as stream:
+        stream.write(content)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """Writes a file piece by piece; it gets its name when all of it is on the disk.
+
+    Raises:
+        RunError: As :func:`write_atomically`. The old file is untouched, as it is where the block
+            ends in another error.
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     with _telling(path):
         try:
             with temporary.open("xb") as stream:
-                stream.write(content)
+                yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
             temporary.replace(path)
@@ -248,6 +265,23 @@ def write_atomically(path: Path, content: bytes) -> None:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
     _sync(path.parent)
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Waits until no other process is in such a block with this file, on systems that can.
+
+    A process that dies in the block lets the next one in.
+
+    Raises:
+        RunError: The file cannot be made.
+    """
+    with _telling(path):
+        stream = path.open("ab")
+    with stream:
+        if fcntl is not None:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
 
 
 def make_folder(path: Path) -> None:

@@ -9,8 +9,8 @@ A console block shows commands with what they print: the same must come out, but
 it, and ``...`` stands for any lines. What it trains is the reader's own data.
 
 ``groundkit run`` trains at the size of ``SMALL``. ``torchrun`` and the SLURM script run with the
-program's own data, network and sizes, shortened by ``STEPS`` alone. Lines that install, run the
-test suite or serve this site are left to the continuous integration, which does just that.
+program's own data, network and sizes, shortened by ``STEPS`` alone. Programs and parts of specs are
+read, and the examples of the reference of commands are parsed. ``ELSEWHERE`` lists what is left.
 """
 
 import importlib.util
@@ -25,12 +25,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from click import Context
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from groundkit.cli.app import app
 from groundkit.demo.server import DemoServer
 from groundkit.errors import StoppedError
+from groundkit.program.source import parse_program
 from groundkit.runs.run import run
+from groundkit.task.spec import parse_spec
 from tests.trained import write_digit
 
 ROOT = Path(__file__).parent.parent
@@ -68,7 +72,12 @@ TRANSCRIPT = [
     "evaluate.sample_steps=2",
 ]
 NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e-\d+)?")
-ELSEWHERE = {"pip", "pytest", "mkdocs"}
+# The only commands of the pages that no test runs, and what does.
+ELSEWHERE = {
+    "pip install .": ".ci/run, which installs the tests' packages with it",
+    "pip install '.[dev]'": ".ci/run",
+    "pytest": ".ci/run, and whoever reads this in its output",
+}
 BLOCK = re.compile(
     r"(?:^<!-- (?P<key>file|small): (?P<note>.*?) -->\n)?"
     r"^```(?P<language>\w+)\n(?P<text>.*?)^```$",
@@ -105,7 +114,7 @@ def run_shell(text):
     for line in text.replace("\\\n", " ").splitlines():
         for part in line.split(" && "):
             words = shlex.split(part, comments=True)
-            if not words or words[0] in ELSEWHERE:
+            if not words or part.strip() in ELSEWHERE:
                 continue
             if words[0] == "torchrun":
                 run_processes([*words, *STEPS_AS_OPTIONS])
@@ -136,7 +145,32 @@ def run_console(text):
         assert re.fullmatch("".join(lines), printed), f"{command} prints\n{found.output}"
 
 
+def read_prolog(text):
+    """Reads a program, or clauses beside those of one."""
+    if "::" not in text:
+        text = (ROOT / "programs" / "addition.pl").read_text() + text
+    parse_program(text, ROOT / "docs" / "page.pl")
+
+
+def read_toml(text):
+    """Reads tables of a spec beside those of a program that has none of them."""
+    whole = (ROOT / "programs" / "addition.toml").read_text() + text
+    parse_spec(whole, ROOT / "programs" / "addition.toml", ())
+
+
+def parse_examples(text):
+    """Parses the examples of a command; its usage stands on a line of its own."""
+    commands = get_command(app)
+    _, said, examples = text.partition("Example")
+    for example in re.split(r"; (?=groundkit )", examples.partition(": ")[2]) if said else ():
+        words = shlex.split(example)
+        assert words.pop(0) == "groundkit"
+        name, command, rest = commands.resolve_command(Context(commands), words)
+        command.make_context(name, rest)
+
+
 RUNNERS = {"shell": run_shell, "console": run_console}
+READERS = {"prolog": read_prolog, "toml": read_toml, "text": parse_examples}
 
 
 def run_python(text, small, names):
@@ -169,6 +203,22 @@ def test_blocks_run_as_written(page, tmp_path, monkeypatch):
             run_python(block["text"], block["note"] if block["key"] == "small" else None, names)
         elif files:
             (tmp_path / files[0]).write_text(block["text"])
+        else:
+            READERS[block["language"]](block["text"])
+
+
+def test_no_block_is_overlooked_and_what_is_run_elsewhere_is_still_there():
+    pages = {page: page.read_text(encoding="utf-8") for page in PAGES}
+    for page, text in pages.items():
+        fences = re.findall(r"^\s*```", text, re.MULTILINE)
+        assert len(fences) == 2 * len(BLOCK.findall(text)), f"a block of {page.name} is overlooked"
+    shell = [b["text"] for text in pages.values() for b in BLOCK.finditer(text)
+             if b["language"] == "shell"]  # fmt: skip
+    parts = {part.strip() for text in shell for line in text.splitlines()
+             for part in line.split(" && ")}  # fmt: skip
+    assert set(ELSEWHERE) <= parts
+    ci = (ROOT / ".ci" / "run").read_text()
+    assert "pip install '.[dev]'" in ci and re.search("^pytest$", ci, re.MULTILINE)
 
 
 def test_references_are_what_the_code_says():

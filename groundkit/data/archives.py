@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from groundkit.data.images import DataSource, ImageSet, Labels, split
 from groundkit.data.levels import Order, take_images
 from groundkit.data.rows import LAYOUTS, refuse_empty_columns, take_rows, words_of
+from groundkit.data.standing import find_standing, read_standing
+from groundkit.data.stored import LARGEST
 from groundkit.errors import DataError
 from groundkit.files import WEIGHTS_LIMIT, open_file, shown
 
@@ -29,13 +31,20 @@ def load_npz(path: Path, seed: int = 0) -> DataSource:
     Inputs are ``images``, ``rows`` of features ``(N, D)``, ``sequences`` ``(N, T, D)`` or
     ``tokens`` ``(N, T)``: see :func:`~groundkit.data.levels.take_images`, of whose axes an array
     ``order`` may name the order, ``NCHW`` or ``NHWC``, and
-    :func:`~groundkit.data.rows.take_rows`.
+    :func:`~groundkit.data.rows.take_rows`. Images of a large file that are bytes, saved by
+    ``numpy.savez``, stay on disk.
 
     Raises:
         DataError: The file is missing, damaged, no set of inputs, or unfolds beyond measure.
     """
-    arrays = read_arrays(path)
-    found = input_set(path, arrays)
+    place = find_standing(path)
+    if place is None:
+        arrays = read_arrays(path)
+        found = input_set(path, arrays)
+    else:
+        arrays = read_arrays(path, but="images")
+        pixels, assumed = read_standing(path, place, _order(path, arrays))
+        found = ImageSet(str(path), pixels, assumed=assumed)
     if "labels" not in arrays:
         return split(found, seed)
     labels, classes = _labels(path, arrays["labels"], len(found))
@@ -54,19 +63,23 @@ def load_npy(path: Path, seed: int = 0) -> DataSource:
     return split(input_set(path, read_arrays(path)), seed)
 
 
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+def read_arrays(path: Path, but: str = "") -> dict[str, NDArray[Any]]:
     """Reads the arrays of an ``.npz`` that are known, or the one of an ``.npy`` under its kind.
+
+    Args:
+        path: The file.
+        but: An array of an ``.npz`` that stays on disk.
 
     Raises:
         DataError: The file is missing, damaged, or unfolds beyond measure.
     """
     kind = path.suffix.lower() or ".npz"
     try:
-        with open_file(path, WEIGHTS_LIMIT, error=DataError) as stream:
+        with open_file(path, LARGEST if but else WEIGHTS_LIMIT, error=DataError) as stream:
             if kind == ".npy":
                 array = _read_npy(stream)
                 return {_told_by_axes(array): array}
-            return _read(path, stream)
+            return _read(path, stream, but)
     except DataError:
         raise
     except FileNotFoundError:
@@ -141,10 +154,11 @@ def _read_npy(stream: BinaryIO) -> NDArray[Any]:
     return found
 
 
-def _read(path: Path, stream: BinaryIO) -> dict[str, NDArray[Any]]:
-    """Reads the arrays that are known, once their sizes have been looked at."""
+def _read(path: Path, stream: BinaryIO, but: str) -> dict[str, NDArray[Any]]:
+    """Reads the arrays that are known but one, once their sizes have been looked at."""
+    names = [name for name in _KNOWN if name != but]
     with zipfile.ZipFile(stream) as archive:
-        wanted = [i for i in archive.infolist() if i.filename.removesuffix(".npy") in _KNOWN]
+        wanted = [i for i in archive.infolist() if i.filename.removesuffix(".npy") in names]
         unfolded = sum(member.file_size for member in wanted)
     size = stream.seek(0, 2)
     stream.seek(0)
@@ -156,7 +170,7 @@ def _read(path: Path, stream: BinaryIO) -> dict[str, NDArray[Any]]:
             remedy="if the images are yours, save them with numpy.savez, which does not compress",
         )
     with np.load(stream, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files if name in _KNOWN}
+        return {name: archive[name] for name in archive.files if name in names}
 
 
 def _order(path: Path, arrays: dict[str, NDArray[Any]]) -> Order | None:

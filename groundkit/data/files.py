@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import math
 import os
 import re
 import warnings
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from groundkit.data import stored
 from groundkit.data.images import DataSource, ImageSet, split
-from groundkit.data.levels import Levels, choose_levels, extent
+from groundkit.data.kept import Decoded, Extents, KeptImages, Named, assumed_of
+from groundkit.data.levels import extent
 from groundkit.errors import DataError, Location
 from groundkit.files import DATA_LIMIT, read_bytes, read_text, shown
 
@@ -36,29 +38,22 @@ FOLDER_SIZE, MOST_FOLDER_SIZE = 28, 64
 _PNG_END = b"IEND\xaeB`\x82"
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
-
-@dataclass(frozen=True)
-class _Decoded:
-    """A picture in the wanted frame ``(C, H, W)``, before its levels are known."""
-
-    values: NDArray[Any]
-    kind: np.dtype[Any]
-    low: float
-    high: float
-    path: Path
-    at: Location | None
+Shape = tuple[int, ...]
+"""``(C, H, W)`` of an image."""
 
 
 def read_images(
-    named: Iterable[tuple[Path, Location | None]],
-    shape: tuple[int, ...],
+    named: Sequence[Named],
+    shape: Shape | Callable[[], Shape],
     within: Path | None = None,
 ) -> tuple[Tensor, tuple[str, ...]]:
     """Reads image files of one set, whose levels of black and white are decided together.
 
+    Those of a large set are decoded once, into the user's cache, and stay on disk.
+
     Args:
         named: The files, and where each was named.
-        shape: The wanted ``(C, H, W)``.
+        shape: The wanted ``(C, H, W)``, or what finds it for files that are not in the cache yet.
         within: A folder that the files must lie in.
 
     Returns:
@@ -66,8 +61,24 @@ def read_images(
 
     Raises:
         DataError: A file is missing, is no image, or is too large to be one symbol.
+        RunError: The cache cannot be written.
     """
-    return _levelled([_decode(path, shape, at, within=within) for path, at in named])
+    kept = None
+    if callable(shape):
+        kept = KeptImages(named, "their common shape")
+        found = kept.find()
+        if found is not None:
+            return found
+        shape = shape()
+    frame = shape
+    if len(named) * math.prod(frame) <= stored.MOST_IN_MEMORY:
+        return _levelled([_decode(path, frame, at, within=within) for path, at in named])
+    kept = kept or KeptImages(named, f"{frame}")
+
+    def decode(one: Named) -> Decoded:
+        return _decode(one[0], frame, one[1], within=within)
+
+    return kept.find() or kept.make(frame, decode)
 
 
 def read_image(
@@ -103,18 +114,14 @@ def read_one(
     return pixels[0], assumed
 
 
-def _levelled(decoded: list[_Decoded]) -> tuple[Tensor, tuple[str, ...]]:
+def _levelled(decoded: Sequence[Decoded]) -> tuple[Tensor, tuple[str, ...]]:
     """Scales pictures to bytes; files of one type share their levels."""
-    found: dict[np.dtype[Any], Levels] = {}
-    for kind in {one.kind for one in decoded}:
-        alike = [one for one in decoded if one.kind == kind]
-        low, high = min(one.low for one in alike), max(one.high for one in alike)
-        worst = max(alike, key=lambda one: (one.high, -one.low))
-        found[kind] = choose_levels(kind, low, high, f"'{shown(worst.path)}'", worst.at)
-    pixels = [torch.from_numpy(found[one.kind].to_bytes(one.values)) for one in decoded]
-    return torch.stack(pixels), tuple(
-        sorted(levels.assumed for levels in found.values() if levels.assumed)
-    )
+    extents = Extents()
+    for one in decoded:
+        extents.add(one)
+    levels = extents.levels()
+    pixels = [torch.from_numpy(levels[one.kind].to_bytes(one.values)) for one in decoded]
+    return torch.stack(pixels), assumed_of(levels.values())
 
 
 def _decode(
@@ -123,7 +130,7 @@ def _decode(
     at: Location | None = None,
     content: bytes | None = None,
     within: Path | None = None,
-) -> _Decoded:
+) -> Decoded:
     """Reads a file and fits its picture into the wanted frame."""
     channels, height, width = shape
     if channels not in _MODES:
@@ -156,7 +163,7 @@ def _decode(
             expected=f"one of the formats {', '.join(FORMATS)}, whole",
             at=at,
         ) from None
-    return _Decoded(fitted, kind, low, high, path, at)
+    return Decoded(fitted, kind, low, high, path, at)
 
 
 def _content(path: Path, content: bytes | None, at: Location | None, within: Path | None) -> bytes:
@@ -253,16 +260,19 @@ def load_folder(folder: Path, seed: int = 0) -> DataSource:
         )
     classes = tuple(sorted(shelves))
     labels = np.array([classes.index(name) for _, name in files], np.int64) if classes else None
+    roots = {name: (folder.resolve(), (folder / name).resolve()) for name in held}
     for file, name in files:
-        real, roots = file.resolve(), (folder, folder / name)
-        if not any(real.is_relative_to(root.resolve()) for root in roots):
+        real = file.resolve()
+        if not any(real.is_relative_to(root) for root in roots[name]):
             raise DataError(
                 f"the link '{file}' leaves the folder '{folder}'",
                 expected="images that lie in the folder",
                 remedy="put a copy of the image in the link's place",
             )
-    shape = _common_shape([read_image_size(file) for file, _ in files])
-    pixels, taken = read_images([(file, None) for file, _ in files], shape)
+    pixels, taken = read_images(
+        [(file, None) for file, _ in files],
+        lambda: _common_shape([read_image_size(file) for file, _ in files]),
+    )
     return split(ImageSet(str(folder), pixels, labels, classes, assumed=(*assumed, *taken)), seed)
 
 
@@ -297,7 +307,7 @@ def _images_in(folder: Path, *, deep: bool) -> list[Path]:
     return sorted(found, key=str)
 
 
-def _common_shape(shapes: list[tuple[int, int, int]]) -> tuple[int, int, int]:
+def _common_shape(shapes: Sequence[Shape]) -> Shape:
     """Takes the middle size for all, within those of a symbol, and colour if most have it."""
     channels, height, width = np.median(shapes, axis=0)
     side = int(np.clip(max(height, width), FOLDER_SIZE, MOST_FOLDER_SIZE))

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from groundkit.data.stored import fitting
 from groundkit.errors import DataError, choose_from
 from groundkit.perception.inputs import kind_of
 from groundkit.perception.pixels import to_model
@@ -118,7 +119,10 @@ class DataSource:
 
 
 def split(whole: ImageSet, seed: int, test_share: float = 0.2) -> DataSource:
-    """Splits a set into training and test images, every class by the same share."""
+    """Splits a set into training and test images, every class by the same share.
+
+    Test images are held in memory: of a large set those that fit, drawn at random.
+    """
     rng = np.random.default_rng(seed)
     groups = (
         [np.arange(len(whole))]
@@ -131,11 +135,12 @@ def split(whole: ImageSet, seed: int, test_share: float = 0.2) -> DataSource:
         cut = max(1, round(len(shuffled) * test_share)) if len(shuffled) > 1 else 0
         test.append(shuffled[:cut])
         train.append(shuffled[cut:])
-    return DataSource(
-        whole.name,
-        whole.subset(rng.permutation(np.concatenate(train))),
-        whole.subset(rng.permutation(np.concatenate(test))),
-    )
+    trained = whole.subset(rng.permutation(np.concatenate(train)))
+    held_out = whole.subset(rng.permutation(np.concatenate(test)))
+    scored = fitting(held_out.pixels)
+    if len(scored) < len(held_out):
+        held_out = held_out.subset(np.arange(len(scored)))
+    return DataSource(whole.name, trained, replace(held_out, pixels=scored))
 
 
 # How bright red, green and blue are to the eye (ITU-R 601), as Pillow turns files to grey.

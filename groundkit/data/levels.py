@@ -109,7 +109,7 @@ def take_images(
     if values.dtype.kind not in "buif":
         verb = "are" if what.endswith("images") else "is"
         raise DataError(f"{what} {verb} of type {values.dtype}", expected="bytes or floats")
-    values, arranged = _arranged(values, what, order, tied)
+    values, arranged = arrange(values, what, order, tied)
     if len(values) < fewest or 0 in values.shape:
         raise DataError(
             f"{what} {_has(what)} shape {np.shape(array)}",
@@ -205,10 +205,14 @@ def _of_numbers(kind: np.dtype[Any], low: float, high: float) -> Levels | None:
     return None
 
 
-def _arranged(
-    values: NDArray[Any], what: str, order: Order | None, tied: Order | None
+def arrange(
+    values: NDArray[Any], what: str, order: Order | None, tied: Order | None = None
 ) -> tuple[NDArray[Any], str]:
-    """Brings axes to ``(N, C, H, W)``, of two orders to ``tied``; says how they were read."""
+    """Brings axes to ``(N, C, H, W)``, of two orders to ``tied``; says how they were read.
+
+    Raises:
+        DataError: There are too few axes, or they can be read in several ways.
+    """
     if values.ndim == 3:
         return values[:, None], ""
     if values.ndim != 4:

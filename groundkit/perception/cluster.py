@@ -34,7 +34,8 @@ def start_prototypes(model: SymbolModel, images: Tensor, seed: int) -> Tensor:
 
     Args:
         model: Its prototypes are changed in place.
-        images: Unlabelled images, ``(N, C, H, W)`` with N at least the number of symbols.
+        images: Unlabelled inputs ``(N, ...)`` as they rest, with N at least the number
+            of symbols.
         seed: Of the choice of images for the graph, and of the clustering.
 
     Returns:
@@ -68,7 +69,7 @@ def over_cluster(model: SymbolModel, images: Tensor, count: int, seed: int) -> C
 
     Args:
         model: Left as it is.
-        images: Unlabelled images ``(N, C, H, W)``.
+        images: Unlabelled inputs ``(N, ...)`` as they rest.
         count: Number of clusters.
         seed: Of the choice of images for the graph, and of the clustering.
     """
@@ -84,7 +85,8 @@ def over_cluster(model: SymbolModel, images: Tensor, count: int, seed: int) -> C
 def _embed(model: SymbolModel, images: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     """Embeds all images ``(N, F)``, and picks those that a graph is made of ``(M, F)``."""
     with torch.no_grad():
-        embedding = torch.cat([model.embed(part) for part in torch.split(images, _CHUNK)])
+        parts = torch.split(images, _CHUNK)
+        embedding = torch.cat([model.embed(model.take(part)) for part in parts])
     order = torch.randperm(len(images), generator=Generator().manual_seed(seed))
     return embedding, embedding[order[:GRAPH_IMAGES].to(embedding.device)]
 

@@ -96,7 +96,10 @@ def measure(
     shape = tuple(images.shape[1:])
     score, limit = ForeignScore.fit(model, pool)
     bordered = kind_of(shape) == "image"
-    dark = float(has_dark_border(images).double().mean()) if bordered else 0.5
+    dark = 0.5
+    if bordered:
+        borders = [has_dark_border(part) for part in torch.split(images, _CHUNK)]
+        dark = float(torch.cat(borders).double().mean())
     encoder = "" if model.encoder is None else model.encoder.key
     known = InDistribution(shape, limit_of(energies), dark, limit, score.references, encoder)
     return known, score

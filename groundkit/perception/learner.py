@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -35,8 +36,8 @@ from groundkit.perception.terms import Contrast, Term
 _CHUNK = 1000
 # Labelled images of a step, at most.
 _LABELLED = 64
-# Images that the Gaussian is fitted to from which chains start.
-_START_IMAGES = 10_000
+# Images that the Gaussian is fitted to from which chains start, and their values at most.
+_START_IMAGES, _START_VALUES = 10_000, 1 << 27
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class Learner:
         shape = tuple(pool.shape[1:])
         start = InformativeStart(shape).to(pool.device)
         if settings.generative > 0:
-            start.fit(model.take(pool[:_START_IMAGES]))
+            start.fit(model.take(_first(pool)))
         # More chains than images would be copies of each other, in memory that grows with them.
         self.chains = settings.sampler.batch
         if self.chains > len(pool):  # fewer, and as many in every process
@@ -157,13 +158,13 @@ class Learner:
 
     def start_symbols(self) -> None:
         """Starts the prototypes from the clusters of the embedding, and remembers them."""
-        clusters = start_prototypes(self.model, self.model.take(self.pool), self._seed)
+        clusters = start_prototypes(self.model, self.pool, self._seed)
         self.processes.share(self.model)
         self.clusters = self.processes.agree(clusters)
 
     def over_cluster(self, count: int) -> Clusters:
         """Clusters the pool into more clusters than symbols; names are then to be found."""
-        return over_cluster(self.model, self.model.take(self.pool), count, self._seed)
+        return over_cluster(self.model, self.pool, count, self._seed)
 
     def start_named(self, clusters: Clusters, names: Sequence[int]) -> None:
         """Starts the prototypes from clusters of which several may be named by one symbol."""
@@ -378,7 +379,7 @@ class Learner:
 
     def symbol_start(self) -> SymbolStart:
         """Fits where chains of each symbol start to the pool, as the model reads it now."""
-        some = self.pool[:_START_IMAGES]
+        some = _first(self.pool)
         start = SymbolStart(tuple(some.shape[1:]), self.model.symbols).to(some.device)
         return start.fit(self.model.take(some), self.read(some))
 
@@ -435,3 +436,8 @@ class Learner:
             self.generator.set_state(state["generator"])
         else:  # another's chains, to be moved by random numbers of its own
             self.generator.manual_seed(self._own_seed)
+
+
+def _first(pool: Tensor) -> Tensor:
+    """The images that a start of chains is fitted to."""
+    return pool[: min(_START_IMAGES, _START_VALUES // math.prod(pool.shape[1:]))]

@@ -14,6 +14,7 @@ from torch import Tensor
 from groundkit.data import sources
 from groundkit.data.examples import UNKNOWN
 from groundkit.data.images import ImageSet
+from groundkit.data.stored import fitting
 from groundkit.errors import DataError
 from groundkit.evaluate import generation, ood
 from groundkit.evaluate.symbols import GroundingScores, score_grounding
@@ -89,8 +90,9 @@ def held_out_images(task: Task, network: str) -> ImageSet:
                 rows.append(shaped.examples.images[name])
                 truth.append(shaped.examples.truth[network, name])
     kept, first = np.unique(np.concatenate(rows), return_index=True)
-    pixels = bank.pixels[torch.from_numpy(kept)]
-    return ImageSet(bank.name, pixels, np.concatenate(truth)[first], task.domains[network])
+    pixels = fitting(bank.pixels[torch.from_numpy(kept)])
+    known = np.concatenate(truth)[first[: len(pixels)]]
+    return ImageSet(bank.name, pixels, known, task.domains[network])
 
 
 def assess_network(task: Task, name: str, learner: Learner, *, seed: int) -> NetworkAssessment:

@@ -26,9 +26,11 @@ from torch import nn
 
 from groundkit.circuit import cache as shapes
 from groundkit.circuit.prepare import prepare
+from groundkit.data import stored
 from groundkit.data.archives import load_npy, load_npz
 from groundkit.data.features import load_table
 from groundkit.data.files import SUFFIXES, read_image
+from groundkit.data.kept import KeptImages
 from groundkit.data.photos import prepare_image
 from groundkit.data.sources import read_idx
 from groundkit.errors import GroundkitError
@@ -152,6 +154,30 @@ def _entry(folder: Path, content: bytes) -> None:
         shapes.load(folder, _shape())
 
 
+def _on_disk(path: Path) -> None:
+    """Reads an archive as one that is too large for memory."""
+    most, stored.MOST_IN_MEMORY = stored.MOST_IN_MEMORY, 64
+    try:
+        load_npz(path).train.pixels[:2].float()
+    finally:
+        stored.MOST_IN_MEMORY = most
+
+
+def _kept() -> bytes:
+    """The cache's file of four images."""
+    head = {"format": "groundkit-images-1", "shape": [4, 1, 8, 8], "assumed": ["255 is white"]}
+    return json.dumps(head).encode().ljust(4096) + bytes(4 * 64)
+
+
+def _find_kept(path: Path) -> None:
+    """Reads the cache's file of four images; one that is damaged is none."""
+    kept = KeptImages([(path, None)] * 4, "fuzz")
+    kept._path = path
+    found = kept.find()
+    if found is not None:
+        found[0].float()
+
+
 def _entry_body(folder: Path, content: bytes) -> None:
     """Reads a cache entry whose checksum was made to fit."""
     body = zlib.compress(content, 1)
@@ -244,6 +270,13 @@ def readers(folder: Path) -> dict[str, Reader]:
             _file("a.npz", load_npz),
             (b"PK\x03\x04", b"'descr': '|O'", b"(4, 8, 8)", b"(-1,)", b"(99999999999,)"),
         ),
+        Reader(
+            "npz on disk",
+            (_archive(images=images), _archive(images=images, labels=np.arange(4))),
+            _file("a.npz", _on_disk),
+            (b"PK\x03\x04", b"'descr': '|u1'", b"(4, 8, 8)", b"(2, 128)", b"(-4, -8, 8)"),
+        ),
+        Reader("kept images", (_kept(),), _file("a.images", _find_kept), (*JSON, b"[4, 1, 8, 8]")),
         Reader(
             "rows",
             (
