@@ -5,20 +5,18 @@ In the manner of scikit-learn: settings in the constructor, what is learnt ends 
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
-from torch import Generator, Tensor
+from torch import Generator
 
-from groundkit.data.levels import Levels, extent, take_images
 from groundkit.errors import DataError, SpecError
+from groundkit.estimators.arrays import Seed, draw_seed
+from groundkit.estimators.reader import SymbolReader
 from groundkit.perception.ascent import PhaseSettings
 from groundkit.perception.augment import Augmentation
 from groundkit.perception.embedding import EmbeddingPhase
@@ -26,7 +24,6 @@ from groundkit.perception.generate import sample_images
 from groundkit.perception.history import ClusterRow, Row
 from groundkit.perception.langevin import Langevin
 from groundkit.perception.learner import Learner
-from groundkit.perception.model import energy
 from groundkit.perception.phases import JointPhase
 from groundkit.perception.settings import PerceptionSpec, SamplerSpec
 from groundkit.presets import load_preset
@@ -54,13 +51,12 @@ PERCEPTION_KEYS = tuple(PerceptionSpec.model_fields)
 NETWORK = "net"
 """The network's name in the history."""
 
-CHUNK = 1000
 
-
-class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
+class SymbolPerception(SymbolReader):
     """Self-supervised clustering and an energy-based model in one network.
 
-    Settings have the names and meanings that they have in a spec.
+    Settings have the names and meanings that they have in a spec. Images are bytes or floats in
+    [0, 1], here as in :class:`Grounder`; rows of numbers have any scale.
 
     Args:
         n_symbols: Number of clusters K.
@@ -100,15 +96,16 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         weight_decay: AdamW's.
         trust: Whether a ``module:`` backbone may be imported.
         device: Where to train, for instance ``"cuda"``.
-        random_state: Seed of everything random: a whole number, a ``RandomState`` to draw one
-            from, or ``None`` for another one at every fit.
+        random_state: Seed of everything random: a whole number, a ``RandomState`` or ``Generator``
+            to draw one from, or ``None`` for another one at every fit.
 
     Attributes:
         model_: The trained :class:`SymbolModel`.
         labels_: Cluster of each training image, ``(N,)``.
         history_: Rows of both phases, with the terms' values and the health of the model.
-        levels_: Which values of images are black and white, as found in training.
         assumed_: What was taken for granted of the images, in words.
+        scale_: What brings rows of numbers to the model's range; ``None`` for images.
+        n_features_in_: Columns of the rows, where it was fitted to rows.
         augmentation_: The augmentation in words, and why it was chosen.
         n_rollbacks_: How often the energy diverged and training went back to a good state.
     """
@@ -148,7 +145,7 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         weight_decay: float = 1e-4,
         trust: bool = False,
         device: str = "cpu",
-        random_state: int | np.random.RandomState | None = 0,
+        random_state: Seed = 0,
     ) -> None:
         self.n_symbols = n_symbols
         self.backbone = backbone
@@ -205,11 +202,12 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return cls(**(chosen | settings))
 
     def fit(self, X: ArrayLike, y: object = None) -> SymbolPerception:  # noqa: N803
-        """Learns clusters and the energy of unlabelled images.
+        """Learns clusters and the energy of unlabelled images, or rows of numbers.
 
         Args:
-            X: Images ``(N, H, W)``, ``(N, C, H, W)`` or ``(N, H, W, C)``, of any range that
-                :func:`~groundkit.data.levels.take_images` knows, or points ``(N, D)`` in [-1, 1].
+            X: Images ``(N, H, W)``, ``(N, C, H, W)`` or ``(N, H, W, C)``, as bytes or floats in
+                [0, 1]; or rows ``(N, D)`` of any scale, also as images of one row,
+                ``(N, 1, 1, D)``. Columns of rows are brought to [-1, 1] as they lie here.
             y: Ignored; there for scikit-learn's pipelines.
 
         Returns:
@@ -222,12 +220,10 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         """
         del y
         network, train = self._network(), self._train()
-        images = self._images(X)
-        if len(images) < self.n_symbols:
-            raise DataError(f"{len(images)} images", expected=f"at least {self.n_symbols}")
+        images = self._images(X, fitting=True)
         channels, height, breadth = images.shape[1:]
         self.image_shape_ = (channels, height, breadth)
-        seed = self._seed()
+        seed = draw_seed(self.random_state)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             model = build_model(network, self.image_shape_, self.n_symbols, trust=self.trust)
@@ -261,25 +257,6 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.labels_ = self.predict(X)
         return self
 
-    def predict(self, X: ArrayLike) -> NDArray[np.int64]:  # noqa: N803
-        """Most probable symbol of each image, ``(N,)``."""
-        symbols: NDArray[np.int64] = self._logits(X).argmax(-1).cpu().numpy()
-        return symbols
-
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:  # noqa: N803
-        """Distribution over symbols of each image, ``(N, K)``."""
-        probabilities: NDArray[np.float32] = self._logits(X).softmax(-1).cpu().numpy()
-        return probabilities
-
-    def score_samples(self, X: ArrayLike) -> NDArray[np.float32]:  # noqa: N803
-        """``-E(x)`` of each image, ``(N,)``: the log-density up to one constant for the model.
-
-        High is likely. To flag images out of distribution, compare with the scores of images that
-        are known to belong.
-        """
-        scores: NDArray[np.float32] = (-energy(self._logits(X))).cpu().numpy()
-        return scores
-
     def sample(
         self,
         n_samples: int = 1,
@@ -288,10 +265,12 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         steps: int = 20,
         seed: int = 0,
     ) -> NDArray[np.float32]:
-        """Images that the model holds likely, ``(n_samples, C, H, W)`` in [-1, 1].
+        """What the model holds likely: images ``(n_samples, C, H, W)`` in [0, 1], or rows.
+
+        Rows ``(n_samples, D)`` are in the units of those that it was fitted to.
 
         Args:
-            n_samples: Number of images.
+            n_samples: Number of images or rows.
             symbol: The wanted symbol; any if ``None``.
             steps: Largest number of Langevin steps of a chain; see
                 :mod:`groundkit.perception.symbol_start` for where it starts and stops.
@@ -313,7 +292,9 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             generator=generator,
             steps=steps,
         )
-        array: NDArray[np.float32] = images.cpu().numpy()
+        if self.scale_ is not None:
+            return self.scale_.original(images)
+        array: NDArray[np.float32] = ((images.clamp(-1, 1) + 1) / 2).cpu().numpy()
         return array
 
     def _network(self) -> NetworkSpec:
@@ -328,13 +309,6 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         if self.sampler is None:
             del perception["sampler"]
         return NetworkSpec(**given)
-
-    def _seed(self) -> int:
-        """A seed as ``random_state`` says; scikit-learn's own check words what is no state."""
-        if isinstance(self.random_state, numbers.Integral):
-            return int(self.random_state)
-        state = check_random_state(self.random_state)
-        return int(state.randint(np.iinfo(np.int32).max))
 
     def _train(self) -> TrainSpec:
         """The settings of the schedule, checked."""
@@ -353,30 +327,3 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             terms = {"contrastive": float(phase.step())}
             self.history_.append(ClusterRow(step=step, network=NETWORK, terms=terms))
         learner.start_symbols()
-
-    def _images(self, X: Any, levels: Levels | None = None) -> Tensor:  # noqa: N803
-        """Images ``(N, C, H, W)`` on the device; points become images of one row."""
-        array = X if isinstance(X, Tensor) else np.asarray(X)
-        if array.ndim != 2:
-            taken = take_images(array, "X", levels=levels)
-            self.levels_, self.assumed_ = taken.levels, taken.assumed
-            return torch.as_tensor(taken.floats(), device=self.device)
-        points = torch.as_tensor(array).cpu().numpy().astype(np.float32)
-        if not points.size or max(map(abs, extent(points, "X"))) > 1:
-            low, high = extent(points, "X") if points.size else (0.0, 0.0)
-            raise DataError(
-                f"X of shape {points.shape} has values from {low:.3g} to {high:.3g}",
-                expected="points (N, D) with values in [-1, 1]",
-                remedy="scale X, for instance with sklearn.preprocessing.MaxAbsScaler",
-            )
-        return torch.as_tensor(points[:, None, None, :], device=self.device)
-
-    @torch.no_grad()
-    def _logits(self, X: ArrayLike) -> Tensor:  # noqa: N803
-        check_is_fitted(self, "model_")
-        images = self._images(X, getattr(self, "levels_", None))
-        if tuple(images.shape[1:]) != self.image_shape_:
-            raise DataError(
-                f"images of shape {tuple(images.shape[1:])}", expected=f"{self.image_shape_}"
-            )
-        return torch.cat([self.model_(part) for part in torch.split(images, CHUNK)])

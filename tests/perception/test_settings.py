@@ -15,7 +15,6 @@ from groundkit.estimators.symbol_perception import (
     SymbolPerception,
 )
 from groundkit.perception.augment import AUGMENTATIONS
-from groundkit.perception.pixels import to_model
 from groundkit.perception.settings import PerceptionSpec, SamplerSpec
 from groundkit.presets import load_preset, preset_names
 from groundkit.task.spec import NetworkSpec, TrainSpec
@@ -89,7 +88,7 @@ def test_a_preset_is_one_training_by_spec_and_by_estimator(tmp_path):
     trainer = Trainer(task, torch.device("cpu"), 3, on_row=rows.append)
     trainer.train()
     estimator = SymbolPerception.from_preset("digits8", random_state=3, **short)
-    estimator.fit(to_model(task.pool("net")).numpy())
+    estimator.fit(task.pool("net"))
     by_spec, by_estimator = trainer.learners["net"].model, estimator.model_
     for name, value in by_spec.state_dict().items():
         assert torch.equal(value, by_estimator.state_dict()[name]), name
