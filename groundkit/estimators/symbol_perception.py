@@ -6,6 +6,7 @@ In the manner of scikit-learn: settings in the constructor, what is learnt ends 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +25,7 @@ from groundkit.perception.generate import sample_images
 from groundkit.perception.history import ClusterRow, Row
 from groundkit.perception.langevin import Langevin
 from groundkit.perception.learner import Learner
+from groundkit.perception.own_modules import OWN, Module
 from groundkit.perception.phases import JointPhase
 from groundkit.perception.settings import PerceptionSpec, SamplerSpec
 from groundkit.presets import load_preset
@@ -60,8 +62,9 @@ class SymbolPerception(SymbolReader):
 
     Args:
         n_symbols: Number of clusters K.
-        backbone: Name of a built-in backbone, see :mod:`groundkit.perception.backbones`.
-        options: The backbone's own options, such as ``{"width": 64}``.
+        backbone: Name of a built-in backbone, see :mod:`groundkit.perception.backbones`;
+            ``module:NAME:Class``; or a module of one's own, or a class or function that makes it.
+        options: The backbone's own options, such as ``{"width": 64}``, or keyword arguments.
         normalise: Whether embeddings have unit norm.
         temperature: Divides the logits.
         bfloat16: Whether the backbone computes with bfloat16: faster where the
@@ -114,8 +117,8 @@ class SymbolPerception(SymbolReader):
         self,
         n_symbols: int = 10,
         *,
-        backbone: str = "convnet",
-        options: Mapping[str, int] | None = None,
+        backbone: str | Module = "convnet",
+        options: Mapping[str, Any] | None = None,
         normalise: bool = False,
         temperature: float = 1.0,
         bfloat16: bool = False,
@@ -226,7 +229,14 @@ class SymbolPerception(SymbolReader):
         seed = draw_seed(self.random_state)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            model = build_model(network, self.image_shape_, self.n_symbols, trust=self.trust)
+            model = build_model(
+                network,
+                self.image_shape_,
+                self.n_symbols,
+                trust=self.trust,
+                given=None if isinstance(self.backbone, str) else self.backbone,
+                beside=Path(),
+            )
         own = self.augmentation if isinstance(self.augmentation, Augmentation) else None
         learner = Learner(
             model.to(self.device),
@@ -304,6 +314,8 @@ class SymbolPerception(SymbolReader):
             del perception["augmentation"]
         network = {key: getattr(self, key) for key in NETWORK_KEYS}
         given = network | {"perception": perception}
+        if not isinstance(self.backbone, str):
+            given["backbone"] = OWN
         if self.options is None:
             del given["options"]
         if self.sampler is None:

@@ -131,7 +131,8 @@ def _build(task: Task, name: str, *, trust: bool) -> SymbolModel:
     trunk = None if shared is None else _build(task, shared, trust=trust).backbone
     shape = tuple(task.pool(name).shape[1:])
     symbols = len(task.domains[name])
-    return build_model(task.spec.network(name), shape, symbols, trust=trust, trunk=trunk)
+    own = task.binding.own(name)
+    return build_model(task.spec.network(name), shape, symbols, trust=trust, trunk=trunk, **own)
 
 
 def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:

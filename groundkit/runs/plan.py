@@ -194,8 +194,10 @@ def _try(task: Task, name: str, *, trust: bool) -> tuple[float, float]:
     settings, pool = task.spec.network(name), task.pool(name)
     symbols = len(task.domains[name])
     shape = tuple(pool.shape[1:])
-    own = task.spec.network(task.binding.trunk_of(name) or name)
-    model = build_model(own, shape, symbols, trust=trust)
+    owner = task.binding.trunk_of(name) or name
+    model = build_model(
+        task.spec.network(owner), shape, symbols, trust=trust, **task.binding.own(owner)
+    )
     learner = Learner(model, settings.perception, pool, seed=0)
     generator = torch.Generator().manual_seed(0)
     images = torch.arange(_TRIED_IMAGES) % len(pool)

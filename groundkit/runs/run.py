@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from groundkit.identifiability.posterior import MapPosterior
 from groundkit.perception.distributed import ProcessGroup
 from groundkit.perception.history import RollbackRow, Row
 from groundkit.perception.in_distribution import measure
+from groundkit.perception.own_modules import Module
 from groundkit.report.html import write_report
 from groundkit.report.verdict import Verdict, judge
 from groundkit.runs.ambiguity import read_examples, weigh_readings
@@ -136,6 +137,7 @@ def run(
     device: str = "auto",
     engine: str = "circuit",
     trust: bool = False,
+    networks: Mapping[str, Module] | None = None,
     resume: Path | str | None = None,
     progress: Progress | None = None,
     stop: AbstractContextManager[Callable[[], bool]] | None = None,
@@ -153,6 +155,8 @@ def run(
         device: ``auto``, ``cpu`` or ``cuda``.
         engine: ``circuit``, or ``deepproblog`` to train by DeepProbLog's own engine.
         trust: Allow the program and the backbones to run Python code.
+        networks: Network -> a module of one's own, or a class or function that makes it, in place
+            of the backbone that the spec names.
         resume: The folder of a run that was stopped or killed, to go on with it under its own
             spec, seed and engine.
         progress: Where to tell what is being done.
@@ -194,6 +198,7 @@ def run(
         trust=trust,
         engine=origin.engine,
         on_shape=lambda done, total: progress.step(done, total, "compiling shapes"),
+        modules=networks,
     )
     task.prepare()
     times.lap("ground")
@@ -225,7 +230,7 @@ def _make_folder(
     path = processes.agree(new_path(out, task.sources.program.stem, origin.seed))
     if not processes.leads:
         return RunFolder(path, origin, processes.rank)
-    spec = anchored(task.spec, task.sources.spec.parent).to_toml()
+    spec = anchored(task.spec, task.sources.spec.parent, task.sources.program.parent).to_toml()
     files = {"spec.toml": spec, "program.pl": task.program.text}
     return RunFolder.make(path, replace(origin, spec=spec), files)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
@@ -11,6 +12,7 @@ from groundkit.perception.backbones import Backbone, build_backbone
 from groundkit.perception.distributed import ProcessGroup
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel
+from groundkit.perception.own_modules import Module, build_own, is_own
 from groundkit.task.spec import NetworkSpec
 from groundkit.task.task import Task
 
@@ -22,6 +24,8 @@ def build_model(
     *,
     trust: bool = False,
     trunk: Backbone | None = None,
+    given: Module | None = None,
+    beside: Path | None = None,
 ) -> SymbolModel:
     """Builds the symbol model that a network's settings describe, untrained.
 
@@ -31,12 +35,17 @@ def build_model(
         symbols: Number of symbols.
         trust: Allow a backbone from the user's own modules.
         trunk: The backbone of another network, for one that shares it.
+        given: The user's own module, or what makes it, where it was handed over.
+        beside: Folder of the program, in which a named module is looked for first.
     """
     channels, height, width = shape
-    if trunk is None:
-        trunk = build_backbone(
-            spec.backbone, (channels, height, width), trust=trust, **spec.options
+    shape = (channels, height, width)
+    if trunk is None and is_own(spec.backbone):
+        trunk = build_own(
+            spec.backbone, shape, spec.options, given=given, trust=trust, beside=beside
         )
+    elif trunk is None:
+        trunk = build_backbone(spec.backbone, shape, **spec.options)
     return SymbolModel(
         trunk,
         symbols,
@@ -95,7 +104,8 @@ def _build_learner(
     domain = task.domains[name]
     check_pool(task, name)
     shape = tuple(pool.shape[1:])
-    model = build_model(spec, shape, len(domain), trust=trust, trunk=trunk).to(device)
+    own = task.binding.own(name)
+    model = build_model(spec, shape, len(domain), trust=trust, trunk=trunk, **own).to(device)
     learner = Learner(model, spec.perception, pool, seed=seed, symbols=domain, processes=processes)
     if name in task.labelled:
         known = task.labelled[name]
