@@ -18,7 +18,12 @@ from torch import Generator
 from groundkit.errors import DataError, SpecError
 from groundkit.estimators.arrays import Seed, draw_seed
 from groundkit.estimators.reader import SymbolReader
-from groundkit.perception.ascent import PhaseSettings
+from groundkit.perception.ascent import (
+    Factories,
+    OptimiserFactory,
+    PhaseSettings,
+    SchedulerFactory,
+)
 from groundkit.perception.augment import Augmentation
 from groundkit.perception.embedding import EmbeddingPhase
 from groundkit.perception.generate import sample_images
@@ -97,6 +102,9 @@ class SymbolPerception(SymbolReader):
         cluster_learning_rate: Its peak learning rate.
         learning_rate: That of joint training.
         weight_decay: AdamW's.
+        optimiser: Makes an optimiser of parameters, in place of AdamW with these rates.
+        scheduler: Makes a scheduler of an optimiser and a phase's steps, in place of a rate that
+            rises and falls; without one an own optimiser keeps its rate.
         trust: Whether a ``module:`` backbone may be imported.
         device: Where to train, for instance ``"cuda"``.
         random_state: Seed of everything random: a whole number, a ``RandomState`` or ``Generator``
@@ -146,6 +154,8 @@ class SymbolPerception(SymbolReader):
         cluster_learning_rate: float = 2e-3,
         learning_rate: float = 2e-3,
         weight_decay: float = 1e-4,
+        optimiser: OptimiserFactory | None = None,
+        scheduler: SchedulerFactory | None = None,
         trust: bool = False,
         device: str = "cpu",
         random_state: Seed = 0,
@@ -180,6 +190,8 @@ class SymbolPerception(SymbolReader):
         self.cluster_learning_rate = cluster_learning_rate
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
+        self.optimiser = optimiser
+        self.scheduler = scheduler
         self.trust = trust
         self.device = device
         self.random_state = random_state
@@ -253,7 +265,10 @@ class SymbolPerception(SymbolReader):
         phase = JointPhase(
             {NETWORK: learner},
             PhaseSettings(
-                train.joint_steps(0, len(images)), train.learning_rate, train.weight_decay
+                train.joint_steps(0, len(images)),
+                train.learning_rate,
+                train.weight_decay,
+                Factories(self.optimiser, self.scheduler),
             ),
             train.pool_batch,
             generator,
@@ -332,7 +347,10 @@ class SymbolPerception(SymbolReader):
     def _cluster(self, learner: Learner, train: TrainSpec, generator: Generator) -> None:
         """Runs the clustering phase and starts the symbols."""
         settings = PhaseSettings(
-            train.cluster_steps, train.cluster_learning_rate, train.weight_decay
+            train.cluster_steps,
+            train.cluster_learning_rate,
+            train.weight_decay,
+            Factories(self.optimiser, self.scheduler),
         )
         phase = EmbeddingPhase(learner, settings, train.cluster_batch, generator)
         for step in range(1, train.cluster_steps + 1):

@@ -40,7 +40,7 @@ OWN_DEFAULTS = {"contrastive", "assignment", "epochs", "min_steps", "pool_batch"
 def test_the_estimator_has_every_key_of_the_spec_that_is_not_of_a_program():
     assert set(NETWORK_KEYS) == set(NetworkSpec.model_fields) - OF_DATA
     assert set(TRAIN_KEYS) == set(TrainSpec.model_fields) - OF_THE_PROGRAM
-    own = {"n_symbols", "trust", "device", "random_state"}
+    own = {"n_symbols", "optimiser", "scheduler", "trust", "device", "random_state"}
     assert set(SymbolPerception().get_params()) == own.union(
         NETWORK_KEYS, PERCEPTION_KEYS, TRAIN_KEYS
     )
