@@ -41,9 +41,7 @@ def tell_all(logger):
 
 
 def test_tensorboard_s_event_files_hold_the_numbers_and_the_words(tmp_path):
-    pytest.importorskip(
-        "tensorboard", reason="no tensorboard: pip install 'groundkit[tensorboard]'"
-    )
+    pytest.importorskip("tensorboard", reason="groundkit[tensorboard] is not installed")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     tell_all(loggers.TensorBoardLogger(tmp_path / "logs"))
@@ -57,9 +55,9 @@ def test_tensorboard_s_event_files_hold_the_numbers_and_the_words(tmp_path):
 
 
 def test_mlflow_s_own_store_holds_the_numbers(tmp_path, monkeypatch):
-    mlflow = pytest.importorskip("mlflow", reason="no mlflow: pip install 'groundkit[mlflow]'")
+    mlflow = pytest.importorskip("mlflow", reason="groundkit[mlflow] is not installed")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    mlflow.set_tracking_uri(tmp_path.as_uri())
+    mlflow.set_tracking_uri((tmp_path / "store").as_uri())
     with mlflow.start_run() as run:
         tell_all(loggers.MLflowLogger())
         assert mlflow.active_run() is not None  # it was not begun by the logger
@@ -100,7 +98,7 @@ def test_weights_and_biases_are_handed_steps_of_each_phase(monkeypatch):
 
 
 def test_weights_and_biases_write_offline(tmp_path):
-    wandb = pytest.importorskip("wandb", reason="no wandb: pip install 'groundkit[wandb]'")
+    wandb = pytest.importorskip("wandb", reason="groundkit[wandb] is not installed")
     settings = wandb.Settings(mode="offline", console="off", silent=True)
     tell_all(loggers.WandbLogger(project="mine", dir=str(tmp_path), settings=settings))
     assert list(tmp_path.glob("**/*.wandb"))
@@ -111,9 +109,7 @@ def test_weights_and_biases_write_offline(tmp_path):
     ("logger", "package"),
     [("TensorBoardLogger", "tensorboard"), ("MLflowLogger", "mlflow"), ("WandbLogger", "wandb")],
 )
-def test_a_package_that_is_not_there_is_named_with_its_extra(
-    monkeypatch, tmp_path, logger, package
-):
+def test_a_missing_package_is_named_with_its_extra(monkeypatch, tmp_path, logger, package):
     monkeypatch.setitem(sys.modules, package, None)
     arguments = [tmp_path] if package == "tensorboard" else []
     with pytest.raises(InputError, match=rf"pip install 'groundkit\[{package}\]'"):
