@@ -29,8 +29,9 @@ from groundkit.runs.session import open_run
 from groundkit.task.anchor import anchored
 from groundkit.task.binding import Binding, Sources
 from groundkit.task.load import read_task
+from groundkit.task.overrides import as_overrides
 from groundkit.task.roles import own_settings
-from groundkit.task.spec import as_overrides, parse_spec
+from groundkit.task.spec import parse_spec
 from groundkit.task.task import Task
 from groundkit.training.callbacks import Callback, check_callbacks, ending, tell
 from groundkit.training.trainer import Trainer

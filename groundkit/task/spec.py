@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -440,11 +440,3 @@ def _key(part: str) -> str:
     """Reads a part of a dotted key: without quotes, under the first of its names."""
     bare = part.strip().strip("\"'")
     return _OTHER_NAMES.get(bare, bare)
-
-
-def as_overrides(values: Mapping[str, Any]) -> list[str]:
-    """Words a mapping of dotted keys as ``--set`` texts, for callers in Python."""
-    return [
-        f"{key}={tomli_w.dumps({'v': value}).partition('=')[2].strip()}"
-        for key, value in values.items()
-    ]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from groundkit.errors import SpecError
 from groundkit.perception.settings import PerceptionSpec, SamplerSpec
+from groundkit.task.overrides import as_overrides
 from groundkit.task.spec import (
     EvaluateSpec,
     ExamplesSpec,
@@ -16,7 +17,6 @@ from groundkit.task.spec import (
     NetworkSpec,
     Spec,
     TrainSpec,
-    as_overrides,
     line_of,
     load_spec,
     parse_spec,
