@@ -119,6 +119,13 @@ class SymbolPerception(SymbolReader):
         n_features_in_: Columns of the rows, where it was fitted to rows.
         augmentation_: The augmentation in words, and why it was chosen.
         n_rollbacks_: How often the energy diverged and training went back to a good state.
+
+    Example:
+        >>> import groundkit
+        >>> images = groundkit.load_data("digits8").test.pixels
+        >>> model = groundkit.SymbolPerception(10, cluster_steps=5, min_steps=5)
+        >>> model.fit(images).transform(images).shape
+        (360, 128)
     """
 
     def __init__(

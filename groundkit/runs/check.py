@@ -90,6 +90,11 @@ def check_program(
 
     Raises:
         InputError: The first thing found that is not in order.
+
+    Example:
+        >>> import groundkit
+        >>> groundkit.check_program("tiny.pl").goal
+        'pair(X, Y, Z)'
     """
     task = read_task(program, spec, settings=settings, trust=trust, most=_DRAWN)
     networks = {name: _check_network(task, name, trust=trust) for name in task.neural}

@@ -140,6 +140,11 @@ def plan_program(
     Raises:
         InputError: Program, spec and data do not fit each other.
         LimitError: Grounding or compiling takes too long or too much memory.
+
+    Example:
+        >>> import groundkit
+        >>> "epoch" in str(groundkit.plan_program("tiny.pl"))
+        True
     """
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     if spec is None and not Path(program).with_suffix(".toml").exists():

@@ -159,6 +159,13 @@ def run(
     Raises:
         InputError: Program, spec and data do not fit each other.
         RunError: Training failed or was stopped, or a file of the run cannot be written.
+
+    Example:
+        >>> import groundkit
+        >>> quick = ["train.cluster_steps=20", "train.min_steps=20", "evaluate.ood_count=20"]
+        >>> result = groundkit.run("tiny.pl", out="runs/tiny", settings=quick)
+        >>> (result.folder / "report.html").exists()
+        True
     """
     if not 0 <= seed < 2**32:
         raise SpecError(f"the seed {seed}", expected="a whole number from 0 to 4,294,967,295")

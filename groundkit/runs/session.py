@@ -67,6 +67,12 @@ def open_run(
 
     Raises:
         CheckpointError: It is no run's folder, or is damaged.
+
+    Example:
+        >>> import groundkit
+        >>> session = groundkit.open_run("runs/tiny")
+        >>> session.read(["tiny-images/000.png"])[0].symbol in ("0", "1", "2", "3", "4")
+        True
     """
     folder = Path(folder)
     if not folder.is_dir():

@@ -85,7 +85,7 @@ class TensorBoardLogger(_Logger):
     Example:
         >>> import groundkit
         >>> logger = groundkit.TensorBoardLogger("logs")  # doctest: +SKIP
-        >>> groundkit.run("sum.pl", callbacks=[logger])  # doctest: +SKIP
+        >>> groundkit.Grounder("tiny.pl").fit(callbacks=[logger])  # doctest: +SKIP
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -117,6 +117,11 @@ class MLflowLogger(_Logger):
 
     Raises:
         InputError: MLflow is not installed.
+
+    Example:
+        >>> import groundkit
+        >>> logger = groundkit.MLflowLogger()  # doctest: +SKIP
+        >>> groundkit.Grounder("tiny.pl").fit(callbacks=[logger])  # doctest: +SKIP
     """
 
     def __init__(self) -> None:
@@ -148,6 +153,11 @@ class WandbLogger(_Logger):
 
     Raises:
         InputError: The package is not installed.
+
+    Example:
+        >>> import groundkit
+        >>> logger = groundkit.WandbLogger(project="mine")  # doctest: +SKIP
+        >>> groundkit.Grounder("tiny.pl").fit(callbacks=[logger])  # doctest: +SKIP
     """
 
     def __init__(self, **settings: Any) -> None:
