@@ -105,6 +105,13 @@ def work(arguments: argparse.Namespace) -> None:
     if processes.leads:
         arguments.worker.write_text(json.dumps(found))
     processes.leave()
+    left = [thread for thread in threads() if "gloo" in thread]
+    assert not left, f"threads of the group are left: {left}"
+
+
+def threads() -> list[str]:
+    """Names of this process's threads; none where the system does not list them."""
+    return [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
 
 
 def launch(arguments: argparse.Namespace, count: int, to: Path) -> dict[str, list]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -24,3 +25,12 @@ def processor() -> str:
     model = next((line.partition(":")[2].strip() for line in lines if "model name" in line), "")
     load = os.getloadavg()[0]
     return f"{model or platform.machine()} ({os.cpu_count()} cores, load {load:.1f})"
+
+
+def commit() -> str:
+    """Names the commit of the working tree that is measured, with ``+`` where files differ."""
+    command = ["git", "describe", "--always", "--abbrev=10", "--dirty=+"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=Path(__file__).parent, check=False
+    )
+    return done.stdout.strip() or "unknown"

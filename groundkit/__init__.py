@@ -21,6 +21,8 @@ A run and what one asks it:
     :func:`open_run` opens such a folder once, to read many images and ask many questions;
     :func:`query` answers a goal on image files, :func:`explain` says why;
     :func:`evaluate` measures a run again, :func:`sample` generates images by symbol;
+    :func:`suggest` names the images whose labels settle what the symbols mean, :func:`label` takes
+    labels up;
     :func:`compare` puts runs side by side.
 
 In one's own torch code:

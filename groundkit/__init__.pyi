@@ -19,6 +19,8 @@ from .runs.commands import explain as explain
 from .runs.commands import identify as identify
 from .runs.commands import query as query
 from .runs.commands import sample as sample
+from .runs.labels import label as label
+from .runs.labels import suggest as suggest
 from .runs.plan import plan_program as plan_program
 from .runs.run import run as run
 from .runs.session import open_run as open_run

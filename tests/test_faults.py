@@ -7,7 +7,7 @@ from groundkit.circuit.prepare import prepare
 from groundkit.errors import RunError
 from groundkit.runs.run import run
 from tests.circuit.test_cache import shape_of
-from tests.faults import WHOLE, Disk, blank_pictures, check_whole
+from tests.faults import WHOLE, Disk, check_whole
 from tests.small import left_behind, write_task
 
 SETTINGS = [
@@ -52,8 +52,7 @@ class Runs:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    with blank_pictures():
-        yield Runs(tmp_path_factory.mktemp("faults"))
+    return Runs(tmp_path_factory.mktemp("faults"))
 
 
 def test_all_files_of_a_run_are_written_by_what_can_be_watched(runs):

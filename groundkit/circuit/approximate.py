@@ -7,6 +7,7 @@ so by :attr:`~groundkit.circuit.reasoner.Reasoner.mode`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -14,13 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from groundkit.circuit.bounds import parts_of
 from groundkit.circuit.compile import Compiled, with_evidence
 from groundkit.circuit.explore import Support, Worlds
+from groundkit.circuit.quotient import conditional, less
 from groundkit.circuit.reasoner import Reasoner
 from groundkit.circuit.sampling import Sampler
 from groundkit.errors import LimitError
 from groundkit.program.goal import Goal
-from groundkit.program.ground import FixedSource, GroundProgram
+from groundkit.program.ground import TRUE, FixedSource, GroundProgram
 from groundkit.program.source import Program
 
 _MOST_AVERAGED = 64
@@ -34,7 +37,7 @@ def reasoner_of(program: Program, goal: Goal, found: GroundProgram, compiled: Co
 
 
 class BoundedReasoner(Reasoner):
-    """Answers with lower bounds; the circuit has the roots' and those of their contraries."""
+    """Answers with lower bounds; networks train through them."""
 
     mode = "bounds"
 
@@ -46,13 +49,11 @@ class BoundedReasoner(Reasoner):
         """Returns lower and upper bounds of log P(answer | evidence), ``(B, R)`` each."""
         self._check(log_probs)
         roots = self.layer(*self.input_parts(log_probs)).transpose(0, 1)
-        lower, upper = roots.chunk(2, 1)
-        upper = _contrary(upper)
-        if self.ground_program.evidence != 0:
-            told_lower, told_upper = lower[:, -1:], upper[:, -1:]
-            finite = torch.finfo(lower.dtype).min
-            lower = lower[:, :-1] - told_upper.clamp_min(finite)
-            upper = (upper[:, :-1] - told_lower.clamp_min(finite)).clamp_max(0.0)
+        if self.ground_program.evidence == TRUE:
+            lower, contrary = roots.chunk(2, 1)
+            upper = less(torch, torch.zeros_like(contrary), contrary)
+        else:
+            lower, upper = conditional(torch, parts_of(roots, len(self.answers)))
         return lower, torch.maximum(lower, upper)
 
     def gap(self, log_probs: Mapping[str, Tensor]) -> Tensor:
@@ -60,6 +61,15 @@ class BoundedReasoner(Reasoner):
         with torch.no_grad():
             lower, upper = self.bounds(log_probs)
         return upper.exp() - lower.exp()
+
+    def refuse_impossible(self, only_evidence: bool = False) -> None:
+        """Raises a ProgramError at evidence of which a part is proved to be impossible."""
+        if self.ground_program.evidence == TRUE:
+            return
+        with torch.no_grad():
+            known = self.layer(*self.input_parts(self._uniform()))[-1, 0]
+        if float(known) == -math.inf:
+            raise self._contradiction()
 
     def support(self, limit: int = 200_000) -> Support:
         """Refuses: proofs that were left out may permit other symbols."""
@@ -99,7 +109,7 @@ class SampledReasoner(Reasoner):
         """Returns ``(B, R)`` logarithms of estimates of P(answer | evidence)."""
         self._check(log_probs)
         found = cast(Tensor, _Sample.apply(self, self.input_rows(log_probs)))
-        if self.ground_program.evidence == 0:
+        if self.ground_program.evidence == TRUE:
             return found.log()
         told = found[:, -1:].clamp_min(torch.finfo(found.dtype).tiny)
         return found[:, :-1].log() - told.log()
@@ -114,14 +124,18 @@ class SampledReasoner(Reasoner):
         """Standard errors for one example; of a quotient by its linear approximation."""
         found = self.estimate(row)
         variance = np.diag(found.covariance)
-        if self.ground_program.evidence == 0:
+        # What all worlds agree on may still fail in about one of as many.
+        variance = np.where(variance > 0.0, variance, 1.0 / self.worlds**2)
+        if self.ground_program.evidence == TRUE:
             plain: np.ndarray = np.sqrt(variance)
             return plain
-        told = max(float(found.mean[-1]), np.finfo(float).tiny)
+        told = float(found.mean[-1])
+        if told == 0.0:
+            return np.ones(len(self.answers))  # the evidence was met in no world
         share = found.mean[:-1] / told
         mixed = variance[:-1] - 2 * share * found.covariance[:-1, -1] + share**2 * variance[-1]
-        errors: np.ndarray = np.sqrt(np.maximum(mixed, 0.0)) / told
-        return errors
+        errors: np.ndarray = np.sqrt(np.maximum(mixed, 1.0 / self.worlds**2)) / told
+        return errors.clip(max=1.0)
 
     def estimate(self, row: np.ndarray) -> Any:
         """Draws worlds for one example.
@@ -136,7 +150,20 @@ class SampledReasoner(Reasoner):
         return self.sampler.estimate(probabilities, self.worlds, self.rng, self._averaged)
 
     def refuse_impossible(self, only_evidence: bool = False) -> None:
-        """Does nothing: that worlds were not met is no proof that there are none."""
+        """Raises a LimitError where no random world satisfies the evidence: nothing is known then.
+
+        That an answer was not met is no proof that it is impossible.
+        """
+        if self.ground_program.evidence == TRUE:
+            return
+        told = self.estimate(np.exp(self._single(self._uniform()))).mean[-1]
+        if told == 0.0:
+            raise LimitError(
+                f"none of {self.worlds:,} random worlds satisfies the evidence, so nothing can be "
+                "estimated",
+                remedy='set mode = "bounds" under [reasoning], or raise --limit-seconds and '
+                "--limit-memory until exact reasoning fits",
+            )
 
     def support(self, limit: int = 200_000) -> Support:
         """Refuses: worlds that were not met may permit other symbols."""
@@ -171,12 +198,6 @@ class _Sample(torch.autograd.Function):
         (slopes,) = ctx.saved_tensors
         outer = torch.nan_to_num(outer, 0.0, 0.0, 0.0)
         return None, torch.einsum("br,bri->ib", outer, slopes)
-
-
-def _contrary(log_probability: Tensor) -> Tensor:
-    """Returns log(1 - p), with the rounding of a sum just above 1 taken off."""
-    p = log_probability.clamp_max(0.0)
-    return torch.where(p > -0.6931, (-torch.expm1(p)).log(), torch.log1p(-p.exp()))
 
 
 def _only_exact(what: str) -> LimitError:

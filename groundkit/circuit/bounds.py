@@ -3,17 +3,23 @@
 A proof is a restriction of some choices under which a reference holds. The probability that one of
 some proofs holds is a lower bound; so is that of some refutations for the contrary, and one minus
 it is an upper bound. More proofs bring the two together: the number grows as long as time allows.
+Under evidence, :mod:`groundkit.circuit.quotient` puts the bounds together.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
 
 from groundkit.circuit.attempts import Attempts
-from groundkit.circuit.choose import compile_parts
+from groundkit.circuit.choose import compile_parts, graft
+from groundkit.circuit.condition import known_part
 from groundkit.circuit.ir import Circuit, CircuitBuilder
+from groundkit.circuit.quotient import Parts, conditional
 from groundkit.errors import LimitError
 from groundkit.program.ground import TRUE, FixedSource, GraphBuilder, GroundProgram, bits
 
@@ -28,47 +34,48 @@ _SHARE = 0.6
 """Part of the time left after which no further round begins."""
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """What is bounded: references of a program, and a condition that is compiled exactly."""
+
+    program: GroundProgram
+    references: tuple[int, ...]
+    condition: Circuit | None
+
+
 def compile_bounds(
-    program: GroundProgram,
-    roots: Sequence[int],
-    attempts: Attempts,
-    seconds: float | None,
-    widest: float = _CLOSE,
+    program: GroundProgram, attempts: Attempts, seconds: float | None, widest: float = _CLOSE
 ) -> tuple[Circuit, str, float]:
-    """Compiles lower bounds of references and of their contraries, as tight as time allows.
+    """Compiles lower bounds of the answers and of their contraries, as tight as time allows.
 
     Networks and learnable groups count as uniform while proofs are chosen.
 
     Args:
         program: The ground program.
-        roots: References.
         attempts: Where compilers are run.
         seconds: Time; ``None`` for all rounds.
-        widest: A gap between the bounds at which to stop.
+        widest: A gap between the bounds of an answer at which to stop.
 
     Returns:
-        A circuit with the roots' lower bounds, then those of their contraries, and what was done,
-        in words, with the widest gap.
+        A circuit with the roots that :func:`parts_of` reads, and what was done, in words, with the
+        widest gap of an answer under the evidence.
 
     Raises:
         LimitError: Not even one proof for each could be had in time.
     """
     start = time.monotonic()
     weights = [probabilities(program, choice) for choice in range(len(program.choices))]
-    wanted = [*roots, *(~root for root in roots)]
+    wanted = _wanted(program, None if seconds is None else 0.2 * seconds)
     best: tuple[Circuit, str, float] | None = None
     for number in _NUMBERS:
         left = None if seconds is None else seconds - (time.monotonic() - start)
         if best is not None and left is not None and seconds and left < (1 - _SHARE) * seconds:
             break
         try:
-            circuit, complete = _round(
-                program, wanted, weights, number, attempts=attempts, seconds=left
-            )
+            circuit, complete = _round(wanted, weights, number, attempts=attempts, seconds=left)
         except (LimitError, _Late):
             break
-        value = evaluate(circuit, weights)
-        gap = max(0.0, *(1.0 - value[i] - value[len(roots) + i] for i in range(len(roots))))
+        gap = _gap(circuit, weights, len(program.roots))
         best = circuit, f"at most {number} proofs of everything, a gap of {gap:.2g}", gap
         if complete or gap <= widest:
             break
@@ -77,13 +84,52 @@ def compile_bounds(
     return best
 
 
+def _wanted(program: GroundProgram, seconds: float | None) -> _Wanted:
+    """Lists what :func:`parts_of` reads; without evidence, the answers and their contraries."""
+    roots, told = program.roots, program.evidence
+    graph = GraphBuilder.of(program)
+    if told == TRUE:
+        references = (*roots, *map(graph.negate, roots))
+        return _Wanted(program.with_nodes(graph.nodes), references, None)
+    condition, circuit = known_part(program, graph, seconds)
+    holds = [graph.conjoin((root, told)) for root in roots]
+    fails = [graph.conjoin((graph.negate(root), told)) for root in roots]
+    never = [graph.conjoin((condition, graph.negate(r))) for r in (*holds, *fails, told)]
+    references = (*holds, *fails, *never[:-1], told, never[-1])
+    return _Wanted(program.with_nodes(graph.nodes), references, circuit)
+
+
+def parts_of(roots: Any, answers: int) -> Parts[Any]:
+    """Names the roots of a circuit of bounds under evidence.
+
+    Args:
+        roots: ``(..., 4 answers + 3)`` values.
+        answers: How many answers there are.
+    """
+    holds, fails, never_holds, never_fails = (
+        roots[..., i * answers : (i + 1) * answers] for i in range(4)
+    )
+    told, untold, known = (roots[..., 4 * answers + i, None] for i in range(3))
+    return Parts(holds, fails, never_holds, never_fails, told, untold, known)
+
+
+def _gap(circuit: Circuit, weights: Sequence[Sequence[float]], answers: int) -> float:
+    """Returns the widest gap between the bounds of an answer under the evidence."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        roots = np.log(np.array(evaluate(circuit, weights)))
+        if len(roots) > 2 * answers:
+            lower, upper = np.exp(conditional(np, parts_of(roots, answers)))
+        else:
+            lower, upper = np.exp(roots[:answers]), 1.0 - np.exp(roots[answers:])
+    return float(np.max(upper - lower, initial=0.0))
+
+
 class _Late(Exception):  # noqa: N818 - it never leaves this module
     """Raised when a round takes too long."""
 
 
 def _round(
-    program: GroundProgram,
-    wanted: Sequence[int],
+    wanted: _Wanted,
     weights: Sequence[Sequence[float]],
     number: int,
     *,
@@ -92,19 +138,25 @@ def _round(
 ) -> tuple[Circuit, bool]:
     """Compiles bounds of one number of proofs; also tells whether these are all there are."""
     deadline = None if seconds is None else time.monotonic() + seconds / 2
-    found, complete = best_proofs(program, wanted, weights, number, deadline)
-    graph = GraphBuilder(list(program.choices))
+    distinct = list(dict.fromkeys(wanted.references))
+    found, complete = best_proofs(wanted.program, distinct, weights, number, deadline)
+    graph = GraphBuilder(list(wanted.program.choices))
     references = [
         graph.disjoin(
             [graph.conjoin([graph.leaf(c, m) for c, m in proof.items()]) for _, proof in proofs]
         )
         for proofs in found
     ]
-    extended = replace(program, nodes=tuple(graph.nodes), roots=(), answers=(), evidence=TRUE)
+    nodes = tuple(graph.nodes)
+    extended = replace(wanted.program, nodes=nodes, roots=(), answers=(), evidence=TRUE)
     builder = CircuitBuilder()
     left = None if deadline is None else max(deadline - time.monotonic(), 0.1) * 2
-    nodes, _ = compile_parts(extended, references, builder, attempts, left)
-    return builder.finish(nodes), complete
+    compiled, _ = compile_parts(extended, references, builder, attempts, left)
+    node_of = dict(zip(distinct, compiled, strict=True))
+    roots = [node_of[reference] for reference in wanted.references]
+    if wanted.condition is not None:
+        roots += graft(wanted.condition, builder)
+    return builder.finish(roots), complete
 
 
 def best_proofs(

@@ -33,9 +33,10 @@ class Compiled:
 
     Attributes:
         circuit: A root per answer, each conjoined with the evidence; the last root is the
-            evidence itself when there is any.
-        stage: ``a``, ``b`` or ``c``; ``bounds`` where the roots are lower bounds, followed by
-            those of the answers' contraries; ``sample`` where there is no circuit.
+            evidence itself when there is any. Of bounds, what
+            :func:`~groundkit.circuit.bounds.parts_of` reads; without evidence, lower bounds of the
+            answers and of their contraries.
+        stage: ``a``, ``b`` or ``c``; ``bounds``, or ``sample`` where there is no circuit.
         reason: What the stage was chosen for, in words.
         seconds: Time that compiling took.
     """
@@ -210,9 +211,8 @@ def compile_within(
             reasons.append(f"no exact circuit ({error.found})")
     if mode in ("bounds", "auto"):
         left = None if seconds is None else 0.8 * (seconds - (time.perf_counter() - start))
-        extended, roots = with_evidence(program)
         try:
-            circuit, words, gap = compile_bounds(extended, roots, attempts, left)
+            circuit, words, gap = compile_bounds(program, attempts, left)
             if mode == "bounds" or gap <= _WIDEST:
                 reason = "; ".join([*reasons, f"bounds from {words}"])
                 return Compiled(circuit, "bounds", reason, time.perf_counter() - start)

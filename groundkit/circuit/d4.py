@@ -23,6 +23,9 @@ from groundkit.program.ground import GroundProgram
 
 _PAGE = str(1 << 26)
 """Bytes of a page of D4's cache; by default it claims 4 GiB at once."""
+_DECOMPOSER = "htd"
+"""Who finds the tree decomposition that orders decisions. D4's default, flow-cutter, searches some
+three seconds on dense programs, however small; this one's circuits are as small or smaller."""
 
 
 def available() -> bool:
@@ -129,6 +132,7 @@ def _solve(clauses: Clauses) -> str:
 
     settings: dict[str, Any] = py_d4.dump_options_to_dict(py_d4.OptionDpllStyleMethod())
     settings["cache"]["bucket"].update(sizeFirstPage=_PAGE, sizeAdditionalPage=_PAGE)
+    settings["branching"]["partialOrder"]["treeDecompositionerMethod"] = _DECOMPOSER
     options = py_d4.load_options_from_dict(settings)
     return str(py_d4.Solver(clauses.clauses, clauses.count, options).compile().getNNFString())
 

@@ -1,4 +1,4 @@
-"""Walks down circuits: drawing worlds, listing them, and the most probable one."""
+"""Walks down circuits: drawing worlds and listing them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundkit.circuit.ir import FALSE, TRUE, Circuit
-from groundkit.errors import LimitError, ProgramError
+from groundkit.errors import LimitError
 from groundkit.program.ground import GroundProgram, NeuralSource
 
 FloatArray = NDArray[np.float64]
@@ -74,8 +74,8 @@ class Explorer:
             if isinstance(choice.source, NeuralSource)
         }
 
-    def values(self, rows: FloatArray, best: bool = False) -> FloatArray:
-        """Evaluates every node for one example, with sums or (``best``) maxima."""
+    def values(self, rows: FloatArray) -> FloatArray:
+        """Evaluates every node for one example."""
         found = np.full(len(self.nodes), -np.inf)
         found[TRUE] = 0.0
         for index, (kind, items) in enumerate(self.nodes):
@@ -85,10 +85,7 @@ class Explorer:
                 parts = found[list(items)]
             else:
                 continue
-            if kind == "and":
-                found[index] = parts.sum()
-            else:
-                found[index] = parts.max() if best else np.logaddexp.reduce(parts)
+            found[index] = parts.sum() if kind == "and" else np.logaddexp.reduce(parts)
         return found
 
     def sample(
@@ -212,32 +209,6 @@ class Explorer:
             if index in needed and kind in ("and", "or"):
                 needed.update(items)
         return sorted(needed)
-
-    def explain(self, rows: FloatArray, root: int) -> tuple[dict[str, IntArray], float]:
-        """Returns the most probable explanation below a root and its log-probability.
-
-        Slots that the explanation leaves open get their most probable value.
-        """
-        values = self.values(rows, best=True)
-        if values[root] == -np.inf:
-            raise ProgramError("the answer is impossible, so nothing explains it")
-        world: Assignment = {}
-        stack = [root]
-        while stack:
-            kind, items = self.nodes[stack.pop()]
-            if kind == "and":
-                stack.extend(items)
-            elif kind == "or":
-                stack.append(items[int(np.argmax(values[list(items)]))])
-            elif kind == "leaf":
-                first = self.row_of[items[0]]
-                world[items[0]] = items[1 + int(np.argmax(rows[first + np.array(items[1:])]))]
-        found = {name: np.full(len(calls), -1, np.int64) for name, calls in self._slots()}
-        for index, source in self.neural.items():
-            first = self.row_of[index]
-            open_value = int(np.argmax(rows[first : first + self.sizes[source.network]]))
-            found[source.network][source.slot] = world.get(index, open_value)
-        return found, float(values[root])
 
 
 def _pick(log_weights: FloatArray, rng: np.random.Generator) -> int:

@@ -226,7 +226,7 @@ class Reasoner(nn.Module):
             )
 
     def explorer(self) -> Explorer:
-        """Returns the tool for sampling, listing and explaining worlds of this circuit."""
+        """Returns the tool for sampling and listing worlds of this circuit."""
         return Explorer(self.ground_program, self.compiled.circuit, self.row_of, self.sizes)
 
     def _uniform(self) -> dict[str, Tensor]:
@@ -265,24 +265,6 @@ class Reasoner(nn.Module):
             LimitError: There are more.
         """
         return self.explorer().support(self._single(self._uniform()), len(self.answers), limit)
-
-    def explain(
-        self, log_probs: Mapping[str, Tensor], answer: int
-    ) -> tuple[dict[str, np.ndarray], float]:
-        """Finds the most probable explanation of an answer for one example.
-
-        Args:
-            log_probs: For every network ``(1, S, K)`` or ``(S, K)`` log-probabilities.
-            answer: Root index.
-
-        Returns:
-            For every network the ``(S,)`` values, and the log-probability of the explanation
-            (choices that play no part are left out of it).
-        """
-        single = {n: t if t.dim() == 3 else t.unsqueeze(0) for n, t in log_probs.items()}
-        self._check(single)
-        root = int(self.compiled.circuit.roots[answer])
-        return self.explorer().explain(self._single(single), root)
 
     def refuse_impossible(self, only_evidence: bool = False) -> None:
         """Raises a ProgramError when evidence or goal have probability 0 whatever is seen."""

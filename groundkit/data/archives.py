@@ -1,8 +1,10 @@
-"""Sets of images in NumPy's archives, read without unpickling and without unfolding a bomb."""
+"""Sets of inputs in NumPy's files, read without unpickling and without unfolding a bomb."""
 
 from __future__ import annotations
 
+import math
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,53 +13,132 @@ from numpy.typing import NDArray
 
 from groundkit.data.images import DataSource, ImageSet, Labels, split
 from groundkit.data.levels import Order, take_images
+from groundkit.data.rows import LAYOUTS, refuse_empty_columns, take_rows, words_of
 from groundkit.errors import DataError
 from groundkit.files import WEIGHTS_LIMIT, open_file, shown
 
 # An archive may unfold to so many bytes, for flat images compress well, or so many times its size.
 MAX_UNFOLDED, MAX_UNFOLDING = 1 << 28, 100
-_KNOWN = ("images", "labels", "order")
+_INPUTS = ("images", *LAYOUTS)
+_KNOWN = (*_INPUTS, "labels", "order")
 
 
 def load_npz(path: Path, seed: int = 0) -> DataSource:
-    """Reads an ``.npz`` with ``images`` and optionally ``labels``; pickled arrays are refused.
+    """Reads an ``.npz`` of inputs and optionally ``labels``; pickled arrays are refused.
 
-    ``images`` is read by :func:`~groundkit.data.levels.take_images`; an array ``order`` may name
-    the order of its axes, ``NCHW`` or ``NHWC``.
+    Inputs are ``images``, ``rows`` of features ``(N, D)``, ``sequences`` ``(N, T, D)`` or
+    ``tokens`` ``(N, T)``: see :func:`~groundkit.data.levels.take_images`, of whose axes an array
+    ``order`` may name the order, ``NCHW`` or ``NHWC``, and
+    :func:`~groundkit.data.rows.take_rows`.
 
     Raises:
-        DataError: The file is missing, damaged, no set of images, or unfolds beyond measure.
+        DataError: The file is missing, damaged, no set of inputs, or unfolds beyond measure.
     """
+    arrays = read_arrays(path)
+    found = input_set(path, arrays)
+    if "labels" not in arrays:
+        return split(found, seed)
+    labels, classes = _labels(path, arrays["labels"], len(found))
+    return split(replace(found, labels=labels, classes=classes), seed)
+
+
+def load_npy(path: Path, seed: int = 0) -> DataSource:
+    """Reads an ``.npy`` of inputs without labels; what they are is told by axes and type.
+
+    Two axes are rows of features; three of floats are sequences, three of anything else grey
+    images; four are images.
+
+    Raises:
+        DataError: The file is missing, damaged, or none of these.
+    """
+    return split(input_set(path, read_arrays(path)), seed)
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Reads the arrays of an ``.npz`` that are known, or the one of an ``.npy`` under its kind.
+
+    Raises:
+        DataError: The file is missing, damaged, or unfolds beyond measure.
+    """
+    kind = path.suffix.lower() or ".npz"
     try:
         with open_file(path, WEIGHTS_LIMIT, error=DataError) as stream:
-            arrays = _read(path, stream)
+            if kind == ".npy":
+                array = _read_npy(stream)
+                return {_told_by_axes(array): array}
+            return _read(path, stream)
     except DataError:
         raise
     except FileNotFoundError:
         raise DataError(f"there is no file '{shown(path)}'") from None
     except MemoryError:
         raise DataError(
-            f"'{shown(path)}' cannot be read as .npz: it does not fit into memory",
+            f"'{shown(path)}' cannot be read as {kind}: it does not fit into memory",
             remedy="name a smaller part of the set",
         ) from None
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"'{shown(path)}' cannot be read as .npz: {error}") from None
+        raise DataError(f"'{shown(path)}' cannot be read as {kind}: {error}") from None
     except Exception as error:  # zipfile and struct have many ways to say "cut short"
         raise DataError(f"'{shown(path)}' is damaged: {error}") from None
-    if "images" not in arrays:
+
+
+def input_set(
+    path: Path, arrays: dict[str, NDArray[Any]], *, fewest: int = 2, tokens: int | None = None
+) -> ImageSet:
+    """The inputs among arrays of a file, without their labels.
+
+    Args:
+        path: The file, for messages.
+        arrays: What :func:`read_arrays` returned.
+        fewest: Least number of inputs.
+        tokens: Number of token ids, see :func:`~groundkit.data.rows.take_rows`.
+
+    Raises:
+        DataError: There are no inputs, several kinds of them, or they cannot be taken up.
+    """
+    given = [name for name in _INPUTS if name in arrays]
+    if len(given) != 1:
         raise DataError(
             f"'{shown(path)}' holds {', '.join(sorted(arrays)) or 'nothing of the kind'}",
-            expected="an array 'images', and 'labels' if they are known",
+            expected=f"one of the arrays {', '.join(_INPUTS)}, and 'labels' if they are known",
         )
-    taken = take_images(
-        arrays["images"], f"'{shown(path)}': images", order=_order(path, arrays), fewest=2
+    kind = given[0]
+    what = f"'{shown(path)}': {kind}"
+    if kind == "images":
+        taken = take_images(arrays[kind], what, order=_order(path, arrays), fewest=fewest)
+        return ImageSet(str(path), taken.pixels(), assumed=taken.assumed)
+    layout = next(name for name in LAYOUTS if name == kind)
+    rows = take_rows(arrays[kind], layout, what, tokens=tokens)
+    if len(rows) < fewest:
+        raise DataError(f"{what} are {len(rows)}", expected=f"at least {fewest}")
+    refuse_empty_columns(rows, what)
+    return ImageSet(str(path), rows, assumed=words_of(rows, layout))
+
+
+def _told_by_axes(array: NDArray[Any]) -> str:
+    """What the array of an ``.npy`` is."""
+    if array.ndim == 2:
+        return "rows"
+    return "sequences" if array.ndim == 3 and array.dtype.kind == "f" else "images"
+
+
+def _read_npy(stream: BinaryIO) -> NDArray[Any]:
+    """Reads an array whose header says no more than the file holds."""
+    version = np.lib.format.read_magic(stream)
+    read_header = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
     )
-    pixels = taken.pixels()
-    labels: Labels | None = None
-    classes: tuple[str, ...] = ()
-    if "labels" in arrays:
-        labels, classes = _labels(path, arrays["labels"], len(pixels))
-    return split(ImageSet(str(path), pixels, labels, classes, assumed=taken.assumed), seed)
+    shape, _, kind = read_header(stream)
+    if kind.hasobject:
+        raise ValueError("its array is pickled")
+    start = stream.tell()
+    if math.prod(shape) * kind.itemsize > stream.seek(0, 2) - start:
+        raise ValueError("its header speaks of more than the file holds")
+    stream.seek(0)
+    found: NDArray[Any] = np.load(stream, allow_pickle=False)
+    return found
 
 
 def _read(path: Path, stream: BinaryIO) -> dict[str, NDArray[Any]]:

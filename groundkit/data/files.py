@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from groundkit.data.archives import load_npz
 from groundkit.data.images import DataSource, ImageSet, split
 from groundkit.data.levels import Levels, choose_levels, extent
 from groundkit.errors import DataError, Location
@@ -225,17 +224,6 @@ def _fit(picture: Image.Image, channels: int, height: int, width: int) -> NDArra
     if frame.ndim == 2:
         return np.ascontiguousarray(np.broadcast_to(frame, (channels, height, width)))
     return np.ascontiguousarray(np.moveaxis(frame, -1, 0))
-
-
-def load_path(path: Path) -> DataSource | None:
-    """Reads a folder of images or an ``.npz`` file; ``None`` when the path is neither."""
-    try:
-        if path.is_dir():
-            return load_folder(path)
-        there = path.suffix == ".npz" and os.path.lexists(path)
-    except (OSError, ValueError):  # a name that is too long, or with a NUL
-        return None
-    return load_npz(path) if there else None
 
 
 def load_folder(folder: Path, seed: int = 0) -> DataSource:

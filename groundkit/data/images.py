@@ -1,4 +1,4 @@
-"""A set of images (or points) with optional labels, and the scale that models see."""
+"""A set of images, or of other inputs, with optional labels."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from groundkit.errors import DataError, choose_from
+from groundkit.perception.inputs import kind_of
 from groundkit.perception.pixels import to_model
 from groundkit.report.words import counted
 from groundkit.symbols import plain
@@ -52,11 +53,12 @@ class Attribute:
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images with optional labels.
+    """Images, or other inputs, with optional labels.
 
     Attributes:
         name: The name of the data set, for messages.
-        pixels: ``(N, C, H, W)`` bytes, or floats in [-1, 1] for points.
+        pixels: ``(N, C, H, W)`` bytes; floats ``(N, D)`` of rows and ``(N, T, D)`` of sequences, in
+            units of their own.
         labels: ``(N,)`` indices into ``classes``, or ``None`` where nothing is known.
         classes: Names of the labels.
         attributes: Further labellings of the same images, by name.
@@ -75,11 +77,14 @@ class ImageSet:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one image, ``(C, H, W)``."""
+        """Shape of one image, ``(C, H, W)``, row ``(D,)`` or sequence ``(T, D)``."""
         return tuple(self.pixels.shape[1:])
 
     def floats(self, indices: Tensor | NDArray[np.int64] | slice | None = None) -> Tensor:
-        """Returns images in the models' range, ``(n, C, H, W)`` float32 in [-1, 1]."""
+        """Returns images in the models' range, ``(n, C, H, W)`` float32 in [-1, 1].
+
+        Rows and sequences are returned as they are: their scale belongs to the network.
+        """
         chosen = self.pixels if indices is None else self.pixels[indices]
         return to_model(chosen)
 
@@ -143,18 +148,20 @@ def match_shape(images: ImageSet, shape: Sequence[int]) -> ImageSet:
 
     Args:
         images: Bytes ``(N, C, H, W)``.
-        shape: The wanted ``(C, H, W)``.
+        shape: The wanted ``(C, H, W)``; or that of other inputs, which have it.
 
     Raises:
-        DataError: There is no way from one number of channels to the other.
+        DataError: There is no way from one number of channels to the other, or the inputs are no
+            images.
     """
-    if images.shape == tuple(shape) or len(shape) != 3:
+    if images.shape == tuple(shape):
         return images
-    if images.pixels.dtype != torch.uint8:
+    kind, wanted = kind_of(images.shape), kind_of(shape)
+    if kind != "image" or wanted != "image":
         raise DataError(
-            f"the points of '{images.name}' have the shape {'x'.join(map(str, images.shape))}, "
-            "and no other",
-            remedy="leave out image_shape",
+            f"'{images.name}' has {kind}s of the shape {'x'.join(map(str, images.shape))}",
+            expected=f"{wanted}s of the shape {'x'.join(map(str, shape))}",
+            remedy="leave out image_shape" if wanted == "image" else None,
         )
     channels, height, width = shape
     found = []

@@ -15,12 +15,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from groundkit.data import files, synthetic
+from groundkit.data import synthetic
 from groundkit.data.cards import Card, MissingDataError
 from groundkit.data.drawn.catalogue import drawn_cards
+from groundkit.data.features import load_path
 from groundkit.data.images import DataSource, ImageSet, match_shape, split
 from groundkit.errors import DataError, Location, choose_from
 from groundkit.files import WEIGHTS_LIMIT, is_there, read_bytes, shown
+from groundkit.perception.inputs import kind_of
 
 DIGITS = tuple("0123456789")
 GARMENTS = (
@@ -317,8 +319,6 @@ def register_source(name: str, loader: Callable[[], DataSource], card: str | Car
     Example:
         >>> import groundkit
         >>> groundkit.register_source("mine", lambda: groundkit.load_data("digits8"))
-        >>> len(groundkit.load_data("mine").test)
-        360
     """
     if name in _BUILT_IN:
         raise DataError(
@@ -350,7 +350,7 @@ def _load_named(name: str) -> DataSource:
 
 
 def load_data(name: str, base: Path | None = None, at: Location | None = None) -> DataSource:
-    """Loads a data set by name, or a folder or ``.npz`` file by path.
+    """Loads a data set by name, or a folder, ``.npz``, ``.npy`` or ``.csv`` file by path.
 
     Args:
         name: A name of ``groundkit datasets``, or a path.
@@ -359,8 +359,8 @@ def load_data(name: str, base: Path | None = None, at: Location | None = None) -
 
     Returns:
         The data set with its fixed split, ``train`` and ``test``: each has ``pixels``
-        ``(N, C, H, W)`` in bytes (for points, ``(N, F)`` floats), and ``labels`` ``(N,)`` into
-        ``classes``, or ``None``.
+        ``(N, C, H, W)`` in bytes (for rows ``(N, D)``, for sequences ``(N, T, D)`` floats), and
+        ``labels`` ``(N,)`` into ``classes``, or ``None``.
 
     Raises:
         MissingDataError: The data set is known but not on this machine.
@@ -374,12 +374,12 @@ def load_data(name: str, base: Path | None = None, at: Location | None = None) -
     if name in CARDS:
         return _load_named(name)
     path = (base or Path()) / name
-    found = files.load_path(path)
+    found = load_path(path)
     if found is not None:
         return found
     raise DataError(
         f"unknown data set '{shown(name)}'",
-        expected="a name from `groundkit datasets`, a folder of images, or an .npz file",
+        expected="a name from `groundkit datasets`, a folder of images, an .npz, .npy or .csv file",
         remedy=f"there is no '{shown(path)}' either; {choose_from(name, CARDS)}",
         at=at,
     )
@@ -408,18 +408,19 @@ def check_ood(name: str, base: Path | None = None, at: Location | None = None) -
 def load_ood(
     name: str, inside: ImageSet, count: int, seed: int, base: Path | None = None
 ) -> ImageSet:
-    """Loads images that lie outside a data set, in the shape of its images.
+    """Loads inputs that lie outside a data set, in the shape of its inputs.
 
     Args:
-        name: One of ``letters``, ``noise``, ``inverted``, ``rotated``, or a data set.
-        inside: The in-distribution test images.
+        name: One of ``letters``, ``noise``, ``inverted``, ``rotated``, or a data set. Of these,
+            rows and sequences have ``noise`` and data sets of their own shape.
+        inside: The in-distribution test images, or other inputs.
         count: Number of images at most.
         seed: Seed of drawing or choosing.
         base: Folder that relative paths start from.
 
     Raises:
         MissingDataError: The data set is known but not on this machine.
-        DataError: There is no such data set.
+        DataError: There is no such data set, or it holds another kind of inputs.
 
     Example:
         >>> import groundkit
@@ -428,6 +429,12 @@ def load_ood(
         torch.Size([5, 1, 8, 8])
     """
     rng = np.random.default_rng(seed)
+    kind = kind_of(inside.shape)
+    if kind != "image":
+        if name == "noise":
+            return synthetic.row_noise(inside, count, seed)
+        if name in GENERATED_OOD:
+            raise DataError(f"'{name}' is made of images, '{inside.name}' has {kind}s")
     some = inside.subset(rng.permutation(len(inside))[:count])
     if name == "letters":
         return synthetic.glyphs(synthetic.LETTERS, count, inside.shape, seed, name="letters")

@@ -80,6 +80,21 @@ def noise(count: int, shape: Sequence[int], seed: int) -> ImageSet:
     return ImageSet("noise", torch.from_numpy(pixels))
 
 
+def row_noise(inside: ImageSet, count: int, seed: int) -> ImageSet:
+    """Draws every value by itself, evenly between the least and the largest of its column.
+
+    Args:
+        inside: Rows ``(N, D)`` or sequences ``(N, T, D)`` that say where the columns lie.
+        count: Number of inputs.
+        seed: Seed of the draw.
+    """
+    columns = inside.pixels.reshape(-1, inside.shape[-1])
+    low = torch.nan_to_num(columns, nan=torch.inf).amin(0)
+    high = torch.nan_to_num(columns, nan=-torch.inf).amax(0)
+    draws = torch.rand(count, *inside.shape, generator=torch.Generator().manual_seed(seed))
+    return ImageSet("noise", low + draws * (high - low))
+
+
 def inverted(images: ImageSet) -> ImageSet:
     """Swaps dark and bright."""
     return ImageSet("inverted", 255 - images.pixels)
@@ -96,7 +111,7 @@ def rotated(images: ImageSet) -> ImageSet:
 
 
 def points(kind: str, count: int, seed: int) -> ImageSet:
-    """Draws scikit-learn's moons or circles in [-1, 1], as images ``(N, 1, 1, 2)``."""
+    """Draws scikit-learn's moons or circles, rows ``(N, 2)`` in [-1, 1]."""
     from sklearn import datasets
 
     if kind == "moons":
@@ -105,7 +120,7 @@ def points(kind: str, count: int, seed: int) -> ImageSet:
     else:
         data, labels = datasets.make_circles(count, noise=0.03, factor=0.5, random_state=seed)
         data = data / 1.2
-    tensor = torch.from_numpy(np.clip(data, -1, 1).astype(np.float32))[:, None, None]
+    tensor = torch.from_numpy(np.clip(data, -1, 1).astype(np.float32))
     return ImageSet(kind, tensor, _labels(labels), ("0", "1"))
 
 

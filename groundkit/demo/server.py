@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -45,8 +46,22 @@ class Answering(Protocol):
     def describe(self) -> dict[str, Any]:
         """Returns what is there to draw."""
 
-    def answer(self, drawings: Mapping[str, str], values: Mapping[str, str]) -> dict[str, Any]:
+    def answer(
+        self,
+        drawings: Mapping[str, str],
+        values: Mapping[str, str],
+        *,
+        pictures: Mapping[str, str],
+        fixed: Mapping[str, str],
+        evidence: Sequence[str],
+    ) -> dict[str, Any]:
         """Answers about drawings."""
+
+    def suggest(self) -> dict[str, Any]:
+        """Names images to label."""
+
+    def label(self, image: str, symbol: str) -> dict[str, Any]:
+        """Takes up a label, which changes the run."""
 
 
 class DemoServer(ThreadingHTTPServer):
@@ -104,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._reply(self._get)
 
     def do_POST(self) -> None:
-        """Answers about drawings."""
+        """Answers about drawings, names images to label, takes up labels."""
         self._reply(self._post)
 
     def _reply(self, act: Any) -> None:
@@ -139,15 +154,15 @@ class _Handler(BaseHTTPRequestHandler):
         return files("groundkit").joinpath(name).read_bytes(), kind
 
     def _post(self) -> tuple[bytes, str]:
-        if self.path != "/answer":
+        if self.path not in _READERS:
             raise _RefusedError(HTTPStatus.NOT_FOUND, "there is no such page")
         if self.headers.get("Origin") not in {f"http://{name}" for name in self._names()}:
             raise _RefusedError(HTTPStatus.FORBIDDEN, "only this server's own page may ask")
         if self.headers.get_content_type() != _JSON:
             raise _RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"the request is not {_JSON}")
-        drawings, values = _read(self.rfile.read(self._length()))
+        asked = _READERS[self.path](self.rfile.read(self._length()))
         with self.server.turn:
-            return self._json(self.server.easel.answer(drawings, values)), _JSON
+            return self._json(getattr(self.server.easel, self.path[1:])(**asked)), _JSON
 
     def _length(self) -> int:
         stated = self.headers.get("Content-Length", "")
@@ -184,8 +199,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Says nothing: the terminal is for people."""
 
 
-def _read(body: bytes) -> tuple[dict[str, str], dict[str, str]]:
-    """Reads a request: ``{"drawings": {name: base64}, "values": {name: value}}``.
+def _read(body: bytes, wanted: str, needed: Mapping[str, Callable[[Any], bool]]) -> dict[str, Any]:
+    """Reads a request: a JSON object with just these keys.
 
     Raises:
         DataError: It is something else.
@@ -194,14 +209,43 @@ def _read(body: bytes) -> tuple[dict[str, str], dict[str, str]]:
         asked = json.loads(body)
     except (ValueError, RecursionError):
         raise DataError("the request is not JSON") from None
-    wanted = {"drawings", "values"}
-    if not (isinstance(asked, dict) and set(asked) == wanted and all(map(_texts, asked.values()))):
-        raise DataError(
-            "the request is not understood",
-            expected='{"drawings": {NAME: BASE64}, "values": {NAME: VALUE}}',
-        )
-    return asked["drawings"], asked["values"]
+    fits = isinstance(asked, dict) and asked.keys() == needed.keys()
+    if not fits or not all(check(asked[key]) for key, check in needed.items()):
+        raise DataError("the request is not understood", expected=wanted)
+    found: dict[str, Any] = asked
+    return found
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _texts(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
+    return isinstance(value, dict) and all(map(_is_text, value.values()))
+
+
+def _listed(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+_READERS: Mapping[str, Callable[[bytes], dict[str, Any]]] = {
+    "/answer": partial(
+        _read,
+        wanted='{"drawings": {NAME: BASE64}, "pictures": {NAME: BASE64}, "values": {NAME: VALUE}, '
+        '"fixed": {ATOM: SYMBOL}, "evidence": [FACT]}',
+        needed={
+            "drawings": _texts,
+            "pictures": _texts,
+            "values": _texts,
+            "fixed": _texts,
+            "evidence": _listed,
+        },
+    ),
+    "/suggest": partial(_read, wanted="{}", needed={}),
+    "/label": partial(
+        _read,
+        wanted='{"image": IMAGE, "symbol": SYMBOL}',
+        needed={"image": _is_text, "symbol": _is_text},
+    ),
+}
+"""Requests of the page, which the easel's methods of the same names answer."""

@@ -23,8 +23,8 @@ from groundkit.estimators.examples import (
     stacked,
     symbols_of,
 )
+from groundkit.perception.inputs import kind_of
 from groundkit.perception.model import SymbolModel, energy, log_probs
-from groundkit.perception.pixels import to_model
 from groundkit.task.binding import Binding, BoundGoal, of_lengths
 from groundkit.task.shaped import ShapedExamples
 
@@ -187,12 +187,13 @@ class ProgramReader(BaseEstimator):  # type: ignore[misc]
     def _logits(self, images: ArrayLike, network: str | None) -> Tensor:
         """Reads images: logits ``(N, K)`` float64 on the CPU."""
         name = self._name(network)
-        model, pixels = self.networks_[name], as_bytes("images", images)
+        model, image = self.networks_[name], kind_of(self._shapes[name]) == "image"
+        pixels = as_bytes("images", images) if image else torch.as_tensor(images).float()
         if tuple(pixels.shape[1:]) != self._shapes[name]:
             raise DataError(
                 f"the images have shape {tuple(pixels.shape[1:])}",
                 expected=f"{self._shapes[name]}, as in training",
             )
         device = model.prototypes.weight.device
-        parts = [model(to_model(part.to(device))) for part in torch.split(pixels, _CHUNK)]
+        parts = [model(model.take(part.to(device))) for part in torch.split(pixels, _CHUNK)]
         return torch.cat(parts).double().cpu()

@@ -186,7 +186,7 @@ class Grounder(ProgramReader):
         self.relabellings_ = trainer.relabellings
         self._learners = trainer.learners
         models = {name: learner.model for name, learner in trainer.learners.items()}
-        shapes = {name: tuple(one.pool.shape[1:]) for name, one in trainer.learners.items()}
+        shapes = {name: tuple(task.pool(name).shape[1:]) for name in trainer.learners}
         self._note(task.binding, models, shapes)
         with ending(callbacks):
             trainer.train()

@@ -6,7 +6,8 @@ beside it: it is never just "FID". Numbers of different extractors cannot be com
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,20 +63,31 @@ class FeatureExtractor:
 
 
 class _ExtractorNet(nn.Module):
-    """Two strided convolutions and a layer of 64 features; works from 8 x 8 pixels up."""
+    """A layer of 64 features, for images of 8 x 8 pixels and more after strided convolutions.
 
-    def __init__(self, channels: int, height: int, width: int, classes: int) -> None:
+    Rows and sequences, which have no neighbourhood of both sides, enter a hidden layer instead.
+    """
+
+    def __init__(self, shape: Sequence[int], classes: int) -> None:
         super().__init__()
-        pooled = 64 * -(-height // 4) * -(-width // 4)
-        self.embed = nn.Sequential(
-            nn.Conv2d(channels, 32, 3, stride=2, padding=1),
-            nn.LeakyReLU(0.1),
-            nn.Conv2d(32, 64, 3, stride=2, padding=1),
-            nn.LeakyReLU(0.1),
-            nn.Flatten(),
-            nn.Linear(pooled, 64),
-            nn.LeakyReLU(0.1),
-        )
+        if len(shape) == 3:
+            channels, height, width = shape
+            body = [
+                nn.Conv2d(channels, 32, 3, stride=2, padding=1),
+                nn.LeakyReLU(0.1),
+                nn.Conv2d(32, 64, 3, stride=2, padding=1),
+                nn.LeakyReLU(0.1),
+                nn.Flatten(),
+                nn.Linear(64 * -(-height // 4) * -(-width // 4), 64),
+            ]
+        else:
+            body = [
+                nn.Flatten(),
+                nn.Linear(math.prod(shape), 128),
+                nn.LeakyReLU(0.1),
+                nn.Linear(128, 64),
+            ]
+        self.embed = nn.Sequential(*body, nn.LeakyReLU(0.1))
         self.head = nn.Linear(64, classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -91,7 +103,7 @@ def train_extractor(
     Nothing of it reaches the model that is evaluated, so that labels still train no symbol.
 
     Args:
-        images: Training images ``(N, C, H, W)``, scaled as those to be judged later.
+        images: Training images ``(N, C, H, W)``, or other inputs, scaled as those to be judged.
         labels: Their classes ``(N,)``, integers from 0.
         seed: Seed of weights and order; the global generators are left as they were.
         epochs: Passes over the images.
@@ -102,11 +114,10 @@ def train_extractor(
     """
     x = images.detach().float().cpu()
     y = torch.as_tensor(np.asarray(labels), dtype=torch.long)
-    _, channels, height, width = x.shape
     classes = int(y.max()) + 1
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = _ExtractorNet(channels, height, width, classes)
+        net = _ExtractorNet(x.shape[1:], classes)
         steps = epochs * -(-len(x) // batch)
         optimiser = torch.optim.Adam(net.parameters())
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
@@ -119,7 +130,10 @@ def train_extractor(
                 optimiser.step()
                 schedule.step()
     net.eval().requires_grad_(False)
-    name = f"convnet-64 trained on {len(x)} labelled {height}x{width} training images, seed {seed}"
+    body = "convnet-64" if x.dim() == 4 else "mlp-64"
+    size = "x".join(map(str, x.shape[2:] if x.dim() == 4 else x.shape[1:]))
+    what = "images" if x.dim() == 4 else "inputs"
+    name = f"{body} trained on {len(x)} labelled {size} training {what}, seed {seed}"
     return FeatureExtractor(name, lambda batch: net.embed(batch.float().cpu()), net.head)
 
 

@@ -60,6 +60,26 @@ class AdmittedMaps:
         self._seconds = seconds
         self._classes = interchangeable_values(targets)
 
+    def among(self, networks: Collection[str], known: Knowledge) -> tuple[AdmittedMaps, Knowledge]:
+        """Returns the maps, and the knowledge, of the goals that ask about some networks.
+
+        Args:
+            networks: Networks that no goal asks about together with others that are not observed.
+            known: What is known of all.
+        """
+        chosen = [
+            n for n, one in enumerate(self.targets) if not set(networks).isdisjoint(one.columns)
+        ]
+        maps = AdmittedMaps(
+            [self.targets[n] for n in chosen], kept=self._kept, seconds=self._seconds
+        )
+        own = Knowledge(
+            tuple(known.observed[n] for n in chosen),
+            {name: one for name, one in known.labelled.items() if name in maps.domains},
+            {name: one for name, one in known.prior.items() if name in maps.domains},
+        )
+        return maps, own
+
     def count(self, known: Knowledge, *, bijective: bool = False) -> int:
         """Counts the maps that agree with what is known.
 

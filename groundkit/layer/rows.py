@@ -38,6 +38,12 @@ def as_batch(
     Raises:
         NetworkError: A network is unknown, or its tensor is not what is expected.
     """
+    if not isinstance(log_probs, Mapping):
+        raise NetworkError(
+            f"the log-probabilities are a {type(log_probs).__name__}",
+            expected="a mapping from every network to its log-probabilities (batch, calls, values)",
+            remedy=f'pass {{"{next(iter(program.networks), "net")}": log_probs}}',
+        )
     rows: dict[str, Tensor] = {}
     for name, given in log_probs.items():
         predicate = program.networks.get(name)

@@ -14,6 +14,7 @@ from torch import Tensor
 from groundkit.errors import DataError, LimitError, NetworkError
 from groundkit.identifiability.answer_odds import FloatArray, row_probabilities
 from groundkit.identifiability.relations import IntArray, Relation, SupportLike
+from groundkit.naming.chance import AboveChance, Chance
 from groundkit.naming.scorers import (
     Asked,
     JointScorer,
@@ -122,6 +123,9 @@ class NameSearch:
         goals: The compiled goals.
         layout: The networks to rename, their clusters and symbols.
         domains: Network -> its symbols, of all networks of the goals.
+        above_chance: Score namings by how much likelier answers are than for images drawn at
+            random, see :mod:`groundkit.naming.chance`. Where names may repeat, the likelihood alone
+            may be highest where all clusters have one name.
 
     Raises:
         NetworkError: A network is called by no goal, or has no domain.
@@ -132,6 +136,8 @@ class NameSearch:
         goals: Sequence[ReasonerLike],
         layout: Layout,
         domains: Mapping[str, Sequence[str]],
+        *,
+        above_chance: bool = False,
     ) -> None:
         called = {network for goal in goals for network in goal.slots}
         unknown = set(layout.clusters) - called
@@ -141,6 +147,7 @@ class NameSearch:
                 expected=f"one of {', '.join(sorted(called))}",
             )
         self._layout = layout
+        self._above_chance = above_chance
         self._goals = [
             _Goal(goal, _relation(goal, domains) if number < MOST_TABLES else None)
             for number, goal in enumerate(goals)
@@ -171,14 +178,26 @@ class NameSearch:
         return self._climb(asked, rng, budget or self._budget(), tabled=bool(tabled))
 
     def ask(self, asked: Asked, naming: IntArray) -> FloatArray:
-        """Returns (B,) log P(answer) under a naming, by the reasoners themselves."""
+        """Returns (B,) log P(answer) under a naming, by the reasoners themselves.
+
+        Where names are scored above chance, it is the gain over it.
+        """
         found = []
         for goal, queries in asked.parts:
             with torch.no_grad():
                 renamed = rename(queries.log_probs, self._layout, naming)
                 logs = self._goals[goal].reasoner.log_likelihood(renamed, queries.answers)
-            found.append(logs.double().cpu().numpy())
+            values = logs.double().cpu().numpy()
+            if self._above_chance:
+                values = values - self._chance(goal, queries).of_queries(naming)
+            found.append(values)
         return np.concatenate(found)
+
+    def _chance(self, number: int, queries: Queries) -> Chance:
+        goal = self._goals[number]
+        goal.fill()
+        known = () if goal.relation is None else (goal.relation, goal.probabilities)
+        return Chance(self._layout, queries, goal.reasoner.log_likelihood, *known)
 
     def _climb(
         self, asked: Asked, rng: np.random.Generator, budget: int, *, tabled: bool
@@ -194,8 +213,8 @@ class NameSearch:
             rng=rng,
             kept=FINALISTS,
         )
-        kind = {JointScorer: "joint table", SparseScorer: "sparse table", SumScorer: "tables"}
-        words = kind.get(type(scorer)) if tabled else None
+        kind = {JointScorer: "joint table", SparseScorer: "sparse table"}
+        words = kind.get(type(scorer), "tables") if tabled else None
         method = f"climbs from several starts ({words or 'reasoner'})"
         if not tabled:
             return [naming for _, naming in found.ranked], method, found.scored
@@ -245,6 +264,12 @@ class NameSearch:
         return scorers[0][1] if len(scorers) == 1 else SumScorer(scorers)
 
     def _one(self, number: int, queries: Queries, cells: int) -> Scorer:
+        likelihood = self._likelihood(number, queries, cells)
+        if not self._above_chance:
+            return likelihood
+        return AboveChance(likelihood, self._chance(number, queries))
+
+    def _likelihood(self, number: int, queries: Queries, cells: int) -> Scorer:
         goal = self._goals[number]
         if goal.relation is None or goal.table is None:
             return ReasonerScorer(goal.reasoner.log_likelihood, self._layout, queries)

@@ -1,6 +1,8 @@
 """Names that are not one-to-one: more clusters than symbols, and symbols that no cluster means.
 
-`name_clusters` names the clusters of an over-clustering, several of which may mean one symbol.
+`name_clusters` names the clusters of an over-clustering, several of which may mean one symbol; it
+goes by how much likelier the answers are than by chance (:mod:`groundkit.naming.chance`), for the
+likeliest names may be one name for all.
 `find_splits` looks for a cluster that holds two symbols while another symbol is never predicted:
 a collapse that no permutation undoes. Giving the unused symbol half of the crowded one's mass makes
 the queries that need it possible again, and training then pulls the two apart.
@@ -33,20 +35,35 @@ class ClusterNames:
 
     Attributes:
         names: Network -> (C,) index of the symbol that each cluster means.
-        log_likelihood: Mean log P(answer) under these names over all queries, in nats.
-        runner_up: Network -> the second best names, with ``runner_up_log_likelihood``.
+        gains: (B,) by how much likelier than by chance every answer is under these names, in nats.
+        held_out: Places of the queries that the search did not see.
+        runner_up: Network -> the second best names.
         ambiguous: Whether the two tie on the held-out queries.
         unnamed: Network -> symbols that no cluster means.
         method: How the names were searched.
     """
 
     names: Mapping[str, tuple[int, ...]]
-    log_likelihood: float
+    gains: FloatArray
+    held_out: IntArray
     runner_up: Mapping[str, tuple[int, ...]] | None
-    runner_up_log_likelihood: float | None
     ambiguous: bool
     unnamed: Mapping[str, tuple[int, ...]]
     method: str
+
+    @property
+    def held_out_gain(self) -> float:
+        """Mean gain over chance on the queries that the search did not see, in nats."""
+        return float(self.gains[self.held_out].mean()) if len(self.held_out) else 0.0
+
+    def better_than(self, other: ClusterNames, level: float = 0.95) -> bool:
+        """Whether answers are likelier than under other names, by the held-out queries.
+
+        Args:
+            other: Names found of other clusters, with the same queries held out.
+            level: Level of the confidence interval of the difference, all of it above 0.
+        """
+        return paired(self.gains - other.gains, self.held_out, level)[1][0] > 0
 
 
 def name_clusters(
@@ -59,7 +76,7 @@ def name_clusters(
     level: float = 0.95,
     budget: int | None = None,
 ) -> ClusterNames:
-    """Finds the meaning of every cluster that makes the answers likeliest.
+    """Finds the meaning of every cluster that lifts the answers furthest above chance.
 
     Args:
         goals: The compiled goals.
@@ -86,7 +103,7 @@ def name_clusters(
                 f"{size} clusters for the {layout.symbols[network]} symbols of network '{network}'",
                 expected="at least one cluster per symbol",
             )
-    search = NameSearch(goals, layout, domains or symbols)
+    search = NameSearch(goals, layout, domains or symbols, above_chance=True)
     asked = ask_all(named, layout)
     seen, held_out = _split(len(asked), rng)
     found, method, _ = search.search(asked.select(seen), rng, budget)
@@ -96,9 +113,9 @@ def name_clusters(
     names = _by_network(layout, found[best])
     return ClusterNames(
         names=names,
-        log_likelihood=float(logs[best].mean()),
+        gains=logs[best],
+        held_out=held_out,
         runner_up=None if second is None else _by_network(layout, found[second]),
-        runner_up_log_likelihood=None if second is None else float(logs[second].mean()),
         ambiguous=second is not None
         and paired(logs[best] - logs[second], held_out, level)[1][0] <= 0,
         unnamed={

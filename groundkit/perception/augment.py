@@ -30,7 +30,7 @@ class Rows(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Draws:
+class Draws:
     """Random numbers for each image, on its device and in its dtype."""
 
     like: Tensor
@@ -101,7 +101,7 @@ class Augmentation:
         Returns:
             ``(B, C, H, W)`` in [-1, 1]. What is warped in from outside takes the border's value.
         """
-        draws = _Draws(x, generator, among)
+        draws = Draws(x, generator, among)
         y = x
         if self._warps():
             grid = self._grid(x, draws)
@@ -126,7 +126,7 @@ class Augmentation:
         parts = (self.rotation, self.scale, self.shear, self.translate, self.elastic, self.flip)
         return any(part > 0 for part in parts)
 
-    def _grid(self, x: Tensor, draws: _Draws) -> Tensor:
+    def _grid(self, x: Tensor, draws: Draws) -> Tensor:
         """Where each pixel of the result is read from: ``(B, H, W, 2)`` in [-1, 1]."""
         count, (height, width) = len(x), x.shape[-2:]
         draw = draws.uniform(6)
@@ -151,7 +151,7 @@ class Augmentation:
             grid = grid + self._field(height, width, draws).permute(0, 2, 3, 1)
         return grid
 
-    def _field(self, height: int, width: int, draws: _Draws) -> Tensor:
+    def _field(self, height: int, width: int, draws: Draws) -> Tensor:
         """The elastic displacements ``(B, 2, H, W)``, as smooth along either side in pixels."""
         short = min(height, width)
         points = [min(round(ELASTIC_GRID * side / short), MOST_POINTS) for side in (height, width)]

@@ -18,8 +18,15 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from groundkit.errors import SpecError
 from groundkit.perception.augment import AUGMENTATIONS, Augmentation
+from groundkit.perception.augment_rows import (
+    ROW_AUGMENTATIONS,
+    SEQUENCE_AUGMENTATIONS,
+    RowAugmentation,
+)
 from groundkit.perception.ink import ink_and_paper
+from groundkit.perception.inputs import kind_of
 from groundkit.perception.pixels import to_model
 
 Invariant = Literal["colour", "flip", "inversion", "rotation", "thickness"]
@@ -42,6 +49,9 @@ _THIN = 0.5
 # Images of two colours each, whatever they are: so much of them one ink explains.
 _DRAWN = 0.8
 _ANY_ANGLE = 180.0
+# Columns of a row that are points of a plane or of space.
+_PLANE = 3
+_NAMES = {"row": "features", "sequence": "sequences"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +64,7 @@ class Choice:
         drawing: Whether the network is to see where ink is and not its colour.
     """
 
-    augmentation: Augmentation
+    augmentation: Augmentation | RowAugmentation
     words: str
     drawing: bool = False
 
@@ -93,11 +103,21 @@ def choose(
 
     Args:
         wanted: A name in ``AUGMENTATIONS``, or ``auto`` to choose from the images.
-        pool: Unlabelled images ``(N, C, H, W)``, bytes or in [-1, 1].
+        pool: Unlabelled images ``(N, C, H, W)``, bytes or in [-1, 1]; or rows, or sequences.
         invariant: What may change without changing a symbol, besides small moves; ``None`` to
             decide it from the images.
         symbols: The symbols' names: where they are names of colours, colour is left alone.
+
+    Raises:
+        SpecError: The settings do not fit the kind of the inputs.
     """
+    if kind_of(pool.shape[1:]) != "image":
+        return _of_rows(wanted, pool.shape[1:], invariant)
+    if wanted not in ("auto", *AUGMENTATIONS):
+        raise SpecError(
+            f"the augmentation '{wanted}' is none of images",
+            expected=f"auto or {', '.join(AUGMENTATIONS)}",
+        )
     if wanted != "auto":
         chosen, words = AUGMENTATIONS[wanted], f"{wanted}, as set"
         if invariant is None:
@@ -117,7 +137,29 @@ def choose(
         found = _with_colour(found, look, symbols)
     else:
         found = _with_invariance(found, dict.fromkeys(invariant, "as set"), look)
-    return replace(found, augmentation=fitted(found.augmentation, height, width))
+    return replace(found, augmentation=fitted(_of_images(found), height, width))
+
+
+def _of_rows(wanted: str, shape: Sequence[int], invariant: Collection[Invariant] | None) -> Choice:
+    """Finds the augmentation of rows ``(D,)`` or sequences ``(T, D)``."""
+    kind = kind_of(shape)
+    known = ROW_AUGMENTATIONS if kind == "row" else SEQUENCE_AUGMENTATIONS
+    if invariant:
+        raise SpecError(
+            f"invariant = {sorted(invariant)}, and the inputs are {kind}s",
+            expected="images, whose colour, sides and strokes may change",
+            remedy="leave the key invariant out",
+        )
+    if wanted == "auto":
+        few = kind == "row" and shape[0] <= _PLANE
+        name, why = ("points", f"{shape[0]} columns are few") if few else (_NAMES[kind], f"{kind}s")
+        return Choice(known[name], f"{name}: {why}")
+    if wanted not in known:
+        raise SpecError(
+            f"the augmentation '{wanted}' is none of {kind}s",
+            expected=f"auto or {', '.join(known)}",
+        )
+    return Choice(known[wanted], f"{wanted}, as set")
 
 
 def look_at(pool: Tensor) -> Look:
@@ -141,6 +183,11 @@ def look_at(pool: Tensor) -> Look:
         two_colours=1 - float((rest / away.clamp_min(1e-6)).item()),
         equal=len(images) > 1 and bool((images == images[:1]).all()),
     )
+
+
+def _of_images(chosen: Choice) -> Augmentation:
+    assert isinstance(chosen.augmentation, Augmentation)  # chosen by looking at images
+    return chosen.augmentation
 
 
 def fitted(augmentation: Augmentation, height: int, width: int) -> Augmentation:
@@ -176,18 +223,18 @@ def _with_colour(chosen: Choice, look: Look, symbols: Sequence[str]) -> Choice:
     """Leaves colour out where it varies so freely among the images that it is no symbol."""
     kind = "colour" if look.colourful else "brightness"
     if _name_colours(symbols):
-        plain = replace(chosen.augmentation, contrast=0.0)
+        plain = replace(_of_images(chosen), contrast=0.0)
         return _also(chosen, plain, "colour is kept: the symbols are named by it")
     if look.free_colour:
         return _switched_on(chosen, {"colour": f"every {kind} occurs"}, look)
     if look.colourful:
-        return _also(chosen, chosen.augmentation, "colour is kept: few are in use")
+        return _also(chosen, _of_images(chosen), "colour is kept: few are in use")
     return chosen
 
 
 def _with_invariance(chosen: Choice, said: Mapping[Invariant, str], look: Look) -> Choice:
     """Switches on what a user lists, and off what the list leaves out."""
-    now = chosen.augmentation
+    now = _of_images(chosen)
     plain = replace(now, contrast=0.0, flip=0.0, inversion=0.0, gain=0.0, shift=0.0)
     if "thickness" not in said:
         plain = replace(plain, thickness=0.0)
@@ -198,7 +245,7 @@ def _with_invariance(chosen: Choice, said: Mapping[Invariant, str], look: Look) 
 
 def _switched_on(chosen: Choice, parts: Mapping[Invariant, str], look: Look) -> Choice:
     """Switches parts on, and words each with its reason."""
-    now = chosen.augmentation
+    now = _of_images(chosen)
     if "colour" in parts and look.two_colours >= _DRAWN:
         words = f"the network sees where ink is, not its colour ({parts['colour']})"
         chosen = replace(_also(chosen, now, words), drawing=True)

@@ -1,4 +1,6 @@
-"""Backbones: networks from images ``(B, C, H, W)`` to features ``(B, F)``.
+"""Backbones: networks from inputs to features ``(B, F)``.
+
+Inputs are images ``(B, C, H, W)``, rows of features ``(B, D)`` or sequences ``(B, T, D)``.
 
 None uses batch normalisation: it ties the energies of a batch together, and with it the sampler's
 gradient of one image depends on the others. Smooth activations keep that gradient useful.
@@ -8,12 +10,15 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from groundkit.errors import NetworkError, choose_from
+from groundkit.perception.inputs import Kind, Shape, kind_of
+from groundkit.perception.recurrent import Gru, Transformer
 
 MAX_PARAMETERS = 500_000_000
 """Two gigabytes of weights, and as much again three times for training them."""
@@ -33,24 +38,30 @@ class Backbone(nn.Module):
         self.features = features
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features ``(B, F)`` of images ``(B, C, H, W)``."""
+        """Features ``(B, F)`` of inputs ``(B, ...)``."""
         result: Tensor = self.body(x)
         return result
 
 
-def mlp(
-    image_shape: tuple[int, int, int], *, width: int = 256, features: int = 128, depth: int = 2
-) -> Backbone:
-    """Fully connected layers with SiLU, for points and very small images.
+def identity(image_shape: Shape) -> Backbone:
+    """The input itself, flattened, for features that tell symbols apart as they are.
 
     Args:
-        image_shape: ``(C, H, W)``.
+        image_shape: Shape of an input of any kind.
+    """
+    return Backbone(nn.Flatten(), math.prod(image_shape))
+
+
+def mlp(image_shape: Shape, *, width: int = 256, features: int = 128, depth: int = 2) -> Backbone:
+    """Fully connected layers with SiLU, for rows of features and very small images.
+
+    Args:
+        image_shape: Shape of an input of any kind.
         width: Units of a hidden layer.
         features: Number of features F.
         depth: Number of hidden layers, at least 1.
     """
-    channels, height, breadth = image_shape
-    sizes = [channels * height * breadth] + [width] * depth
+    sizes = [math.prod(image_shape)] + [width] * depth
     layers: list[nn.Module] = [nn.Flatten()]
     for before, after in itertools.pairwise(sizes):
         layers += [nn.Linear(before, after), nn.SiLU()]
@@ -137,32 +148,93 @@ def resnet18(
     return _resnet(image_shape, features, widths, [1, 1, 2, 1, 2, 1, 2, 1])
 
 
+def gru(
+    image_shape: tuple[int, int], *, width: int = 128, features: int = 128, depth: int = 1
+) -> Backbone:
+    """A gated recurrent network over a sequence in both directions, averaged over time.
+
+    Args:
+        image_shape: ``(T, D)``.
+        width: Units of either direction.
+        features: Number of features F.
+        depth: Number of layers, at least 1.
+    """
+    return Backbone(Gru(image_shape[1], width, features, depth=depth), features)
+
+
+def transformer(
+    image_shape: tuple[int, int],
+    *,
+    width: int = 64,
+    features: int = 128,
+    depth: int = 2,
+    heads: int = 4,
+) -> Backbone:
+    """A transformer over the steps of a sequence, averaged over time.
+
+    Args:
+        image_shape: ``(T, D)``.
+        width: Width of a step's vector, a multiple of ``heads``.
+        features: Number of features F.
+        depth: Number of layers, at least 1.
+        heads: Attention heads of a layer.
+
+    Raises:
+        NetworkError: The heads do not divide the width.
+    """
+    if width % heads:
+        raise NetworkError(
+            f"a transformer of width {width} with {heads} heads",
+            expected="a width that is a multiple of the heads",
+        )
+    body = Transformer(image_shape, width, features, depth=depth, heads=heads)
+    return Backbone(body, features)
+
+
 BACKBONES: dict[str, Callable[..., Backbone]] = {
+    "identity": identity,
     "mlp": mlp,
     "convnet": convnet,
     "resnet8": resnet8,
     "resnet18": resnet18,
+    "gru": gru,
+    "transformer": transformer,
 }
+READS: dict[str, Kind] = {
+    "convnet": "image",
+    "resnet8": "image",
+    "resnet18": "image",
+    "gru": "sequence",
+    "transformer": "sequence",
+}
+"""The kind of input that a backbone reads; one that is not listed reads all."""
 
 
-def build_backbone(name: str, image_shape: tuple[int, int, int], **options: int) -> Backbone:
+def build_backbone(name: str, image_shape: Shape, **options: int) -> Backbone:
     """Builds a built-in backbone by name.
 
     Args:
         name: A key of ``BACKBONES``.
-        image_shape: ``(C, H, W)`` of the images.
+        image_shape: Shape of an input: ``(C, H, W)``, ``(D,)`` or ``(T, D)``.
         **options: The backbone's own, such as ``width``.
 
     Returns:
         A module with ``.features``.
 
     Raises:
-        NetworkError: Unknown name or option.
+        NetworkError: Unknown name or option, or a kind of input that it does not read.
     """
     if name not in BACKBONES:
         valid = [*BACKBONES, "module:NAME:Class"]
         raise NetworkError(f"unknown backbone '{name}'", remedy=choose_from(name, valid))
-    build = BACKBONES[name]
+    build, kind = BACKBONES[name], kind_of(image_shape)
+    if READS.get(name, kind) != kind:
+        fitting = [one for one in BACKBONES if READS.get(one, kind) == kind]
+        raise NetworkError(
+            f"backbone '{name}' reads {READS[name]}s, the inputs are {kind}s of shape "
+            f"{'x'.join(map(str, image_shape))}",
+            expected=f"one of {', '.join(fitting)}",
+        )
     known = [key for key in inspect.signature(build).parameters if key != "image_shape"]
     for option, value in options.items():
         if option not in known:
@@ -178,7 +250,7 @@ def build_backbone(name: str, image_shape: tuple[int, int, int], **options: int)
 def _refuse_giant(
     name: str,
     build: Callable[..., Backbone],
-    image_shape: tuple[int, int, int],
+    image_shape: Shape,
     options: dict[str, int],
 ) -> None:
     """Refuses a backbone whose parameters fit no memory; counting them takes none."""
@@ -192,7 +264,7 @@ def _refuse_giant(
         raise NetworkError(
             f"backbone '{name}' with {given} has "
             f"{'more parameters than can be counted' if count is None else f'{count:,} parameters'}"
-            f" for images of {'x'.join(map(str, image_shape))}",
+            f" for {kind_of(image_shape)}s of {'x'.join(map(str, image_shape))}",
             expected=f"at most {MAX_PARAMETERS:,} parameters",
             remedy="take smaller options, such as a smaller width",
         )

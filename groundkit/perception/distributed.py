@@ -7,11 +7,12 @@ processes' gradients is then the gradient of the whole batch, so two processes l
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import torch
@@ -36,6 +37,7 @@ class ProcessGroup:
 
     rank: int = 0
     size: int = 1
+    _engines: list[_Engine] = field(default_factory=list, repr=False, compare=False)
 
     @classmethod
     def join(cls, device: torch.device) -> ProcessGroup:
@@ -51,9 +53,20 @@ class ProcessGroup:
         return cls(distributed.get_rank(), distributed.get_world_size())
 
     def leave(self) -> None:
-        """Ends the group; every process calls it when it has no more to say."""
-        if self.size > 1 and distributed.is_initialized():
-            distributed.destroy_process_group()
+        """Ends the group; every process calls it when it has no more to say.
+
+        No thread of the group is left. One that outlived Python would ask for its lock to let a
+        tensor go, and end the process by SIGABRT. So what holds the group goes first: an engine,
+        whoever still holds the objectives that it computes.
+        """
+        if self.size == 1 or not distributed.is_initialized():
+            return
+        distributed.barrier()  # nobody closes a connection that another still reads from
+        for engine in self._engines:
+            engine.close()
+        self._engines.clear()
+        gc.collect()  # an engine is in circles with its hooks
+        distributed.destroy_process_group()
 
     @property
     def leads(self) -> bool:
@@ -139,20 +152,9 @@ class ProcessGroup:
         """
         if self.size == 1:
             return lambda objective: objective()
-        shared: DistributedDataParallel | None = None
-
-        def compute(objective: Callable[[], Tensor]) -> Tensor:
-            nonlocal shared
-            # Made when it is needed: it would take what another one has trained before, such as
-            # a projector, for part of its own first objective. Which parameters an objective
-            # depends on differs by step, and by process where a program asks one process about
-            # one network and another about the other.
-            if shared is None:
-                shared = DistributedDataParallel(_Objectives(parts), find_unused_parameters=True)
-            value: Tensor = shared(objective)
-            return value
-
-        return compute
+        engine = _Engine(parts)
+        self._engines.append(engine)
+        return engine.compute
 
     def mean(self, values: Tensor) -> Tensor:
         """The processes' mean of a tensor, the same in all of them."""
@@ -185,6 +187,31 @@ class ProcessGroup:
         distributed.broadcast_object_list(box)
         agreed: T = box[0]
         return agreed
+
+
+class _Engine:
+    """DistributedDataParallel over modules, which holds the group's threads until it is closed."""
+
+    def __init__(self, parts: Sequence[nn.Module]) -> None:
+        self._parts = parts
+        self._shared: DistributedDataParallel | None = None
+
+    def compute(self, objective: Callable[[], Tensor]) -> Tensor:
+        """Returns the value of an objective whose gradient will be the processes' average."""
+        # Made when it is needed: it would take what another one has trained before, such as a
+        # projector, for part of its own first objective. Which parameters an objective depends on
+        # differs by step, and by process where a program asks one process about one network and
+        # another about the other.
+        if self._shared is None:
+            self._shared = DistributedDataParallel(
+                _Objectives(self._parts), find_unused_parameters=True
+            )
+        value: Tensor = self._shared(objective)
+        return value
+
+    def close(self) -> None:
+        """Lets go of the group."""
+        self._shared = None
 
 
 class _Objectives(nn.Module):

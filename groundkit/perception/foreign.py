@@ -17,8 +17,8 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from groundkit.perception.inputs import Shape, kind_of
 from groundkit.perception.model import SymbolModel, energy
-from groundkit.perception.pixels import to_model
 
 REFERENCE = 1000
 """Training images that distances are taken to."""
@@ -51,7 +51,7 @@ class ForeignScore(nn.Module):
 
     Args:
         features: Width F of the embedding.
-        image_shape: ``(C, H, W)``.
+        image_shape: ``(C, H, W)``, or the shape of another input.
         reference: Number M of training images that are kept.
     """
 
@@ -60,11 +60,9 @@ class ForeignScore(nn.Module):
     middles: Tensor
     spreads: Tensor
 
-    def __init__(self, features: int, image_shape: tuple[int, int, int], reference: int) -> None:
+    def __init__(self, features: int, image_shape: Shape, reference: int) -> None:
         super().__init__()
-        channels, height, width = image_shape
-        self._size = (min(height, SIDE), min(width, SIDE))
-        values = channels * self._size[0] * self._size[1]
+        values = self._reduced(torch.zeros(1, *image_shape)).shape[1]
         self.register_buffer("embeddings", torch.zeros(reference, features))
         self.register_buffer("pixels", torch.zeros(reference, values))
         self.register_buffer("middles", torch.zeros(_PARTS))
@@ -82,16 +80,15 @@ class ForeignScore(nn.Module):
 
         Args:
             model: The trained model.
-            pool: Unlabelled training images ``(N, C, H, W)``, bytes or in [-1, 1].
+            pool: Unlabelled training inputs ``(N, ...)`` as they rest.
 
         Returns:
             The score, and the limit above which an image is foreign.
         """
         order = torch.randperm(len(pool), generator=Generator().manual_seed(0))[:REFERENCE]
         images = pool[order.to(pool.device)]
-        channels, height, width = images.shape[1:]
         logits, embeddings, pixels = _read(model, images, cls._reduced)
-        score = cls(embeddings.shape[1], (channels, height, width), len(images)).to(pool.device)
+        score = cls(embeddings.shape[1], tuple(images.shape[1:]), len(images)).to(pool.device)
         score.embeddings.copy_(embeddings)
         score.pixels.copy_(pixels)
         parts = score._parts(logits, embeddings, pixels, own=True)
@@ -103,12 +100,14 @@ class ForeignScore(nn.Module):
 
     @torch.no_grad()
     def forward(self, model: SymbolModel, images: Tensor) -> Tensor:
-        """Scores images ``(N, C, H, W)``, bytes or in [-1, 1]: ``(N,)``, higher = more foreign."""
+        """Scores inputs ``(N, ...)`` as they rest: ``(N,)``, higher = more foreign."""
         return self._combined(self._parts(*_read(model, images, self._reduced)))
 
     @staticmethod
     def _reduced(x: Tensor) -> Tensor:
-        """Pixels ``(N, P)`` of images in [-1, 1], averaged where there are many."""
+        """Values ``(N, P)`` of inputs in the models' range; many pixels are averaged."""
+        if kind_of(x.shape[1:]) != "image":
+            return x.flatten(1)
         size = (min(x.shape[-2], SIDE), min(x.shape[-1], SIDE))
         return functional.adaptive_avg_pool2d(x, size).flatten(1)
 
@@ -132,7 +131,7 @@ def _read(
     """Logits ``(N, K)``, unit-norm embeddings ``(N, F)`` and pixels ``(N, P)`` of images."""
     rows: list[tuple[Tensor, Tensor, Tensor]] = []
     for part in torch.split(images, _CHUNK):
-        x = to_model(part)
+        x = model.take(part)
         embedding = model.embed(x)
         unit = functional.normalize(embedding, dim=-1)
         rows.append((model.classify(embedding), unit, reduce(x)))

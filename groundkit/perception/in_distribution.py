@@ -12,8 +12,9 @@ from torch import Tensor
 
 from groundkit.errors import CheckpointError
 from groundkit.perception.foreign import ForeignScore, limit_of
+from groundkit.perception.inputs import Shape, kind_of
 from groundkit.perception.model import SymbolModel, energy
-from groundkit.perception.pixels import has_dark_border, to_model
+from groundkit.perception.pixels import has_dark_border
 
 _CHUNK = 1000
 _LARGEST = 1 << 16
@@ -24,22 +25,24 @@ class InDistribution:
     """Facts of the unlabelled training images of one network.
 
     Attributes:
-        shape: ``(C, H, W)`` of every image.
+        shape: Shape of every input: ``(C, H, W)``, ``(T, D)`` or ``(D,)``.
         energy_limit: The energy E(x), in nats, that nearly all training images stay below, by
             :func:`~groundkit.perception.foreign.limit_of`: odd ones among them do not raise it.
         foreign_limit: The same of the :class:`~groundkit.perception.foreign.ForeignScore`, above
             which an image is flagged as out of distribution; ``None`` for a run of an earlier
             version, whose images are flagged by energy.
         references: Number of training images that score keeps.
+        encoder: Key of the frozen encoder; empty where there is none.
         dark_border: Share of the training images whose border is dark. Near 0 or 1, an image
-            with the other kind of border is taken for inverted.
+            with the other kind of border is taken for inverted. 0.5 for what has no border.
     """
 
-    shape: tuple[int, int, int]
+    shape: Shape
     energy_limit: float
     dark_border: float
     foreign_limit: float | None = None
     references: int = 0
+    encoder: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as JSON-able values."""
@@ -53,19 +56,22 @@ class InDistribution:
             CheckpointError: Something is missing or of another kind.
         """
         try:
-            channels, height, width = values["shape"]
             limit, dark = values["energy_limit"], values["dark_border"]
             further, references = values.get("foreign_limit"), values.get("references", 0)
-            sizes = (channels, height, width)
-            if not all(type(n) is int and 1 <= n <= _LARGEST for n in sizes):
-                raise ValueError("the shape of the images is no shape")
+            sizes = tuple(values["shape"])
+            known = 1 <= len(sizes) <= 3
+            if not known or not all(type(n) is int and 1 <= n <= _LARGEST for n in sizes):
+                raise ValueError("the shape of the inputs is no shape")
             numbers = (limit, dark, 0.0 if further is None else further)
             if not all(type(x) in (int, float) and math.isfinite(x) for x in numbers):
                 raise ValueError("a number is missing or not finite")
             if type(references) is not int or references < 0:
                 raise ValueError("the number of reference images is no number")
             found = None if further is None else float(further)
-            return InDistribution(sizes, float(limit), float(dark), found, references)
+            encoder = values.get("encoder", "")
+            if type(encoder) is not str:
+                raise ValueError("the key of the encoder is no text")
+            return InDistribution(sizes, float(limit), float(dark), found, references, encoder)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise CheckpointError(
                 f"the checkpoint's facts of its images are damaged: {error}",
@@ -75,16 +81,22 @@ class InDistribution:
 
 
 @torch.no_grad()
-def measure(model: SymbolModel, pool: Tensor) -> tuple[InDistribution, ForeignScore]:
+def measure(
+    model: SymbolModel, pool: Tensor, images: Tensor | None = None
+) -> tuple[InDistribution, ForeignScore]:
     """Measures the training images of a trained network.
 
     Args:
         model: The network.
-        pool: Unlabelled training images, ``(N, C, H, W)`` bytes, on the model's device.
+        pool: Unlabelled training inputs ``(N, ...)`` as they rest, on the model's device.
+        images: The images that the pool holds the encoder's features of.
     """
-    energies = torch.cat([energy(model(to_model(part))) for part in torch.split(pool, _CHUNK)])
-    channels, height, width = pool.shape[1:]
+    energies = torch.cat([energy(model(model.take(part))) for part in torch.split(pool, _CHUNK)])
+    images = pool if images is None else images
+    shape = tuple(images.shape[1:])
     score, limit = ForeignScore.fit(model, pool)
-    dark = float(has_dark_border(pool).double().mean())
-    shape = (channels, height, width)
-    return InDistribution(shape, limit_of(energies), dark, limit, score.references), score
+    bordered = kind_of(shape) == "image"
+    dark = float(has_dark_border(images).double().mean()) if bordered else 0.5
+    encoder = "" if model.encoder is None else model.encoder.key
+    known = InDistribution(shape, limit_of(energies), dark, limit, score.references, encoder)
+    return known, score

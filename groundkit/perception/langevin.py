@@ -10,6 +10,7 @@ likely, but they are not samples of ``p(x)``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,10 +19,11 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
+from groundkit.perception.inputs import Shape, by_row
 from groundkit.perception.settings import SamplerSpec
 
 Energy = Callable[[Tensor], Tensor]
-"""Maps images ``(B, C, H, W)`` to energies ``(B,)``, each a function of its own image alone."""
+"""Maps inputs ``(B, ...)`` to energies ``(B,)``, each a function of its own input alone."""
 
 
 @contextmanager
@@ -94,7 +96,7 @@ class Langevin:
                     x.add_(draw, alpha=share * how.noise)
                 x.clamp_(-1, 1)
                 if levels is not None:
-                    arrived = (energies <= levels)[:, None, None, None]
+                    arrived = by_row(energies <= levels, x)
                     x = torch.where(arrived, before, x)
         return x
 
@@ -139,16 +141,16 @@ class InformativeStart(nn.Module):
     (Yang and Ji, "JEM++", 2021, start from a Gaussian for each class; here no label is needed).
 
     Args:
-        image_shape: ``(C, H, W)``.
+        image_shape: ``(C, H, W)``, or the shape of another input.
         components: Number of principal components, at most the number of pixels.
     """
 
     mean: Tensor
     directions: Tensor
 
-    def __init__(self, image_shape: tuple[int, int, int], components: int = 32) -> None:
+    def __init__(self, image_shape: Shape, components: int = 32) -> None:
         super().__init__()
-        pixels = image_shape[0] * image_shape[1] * image_shape[2]
+        pixels = math.prod(image_shape)
         self.image_shape = image_shape
         self.register_buffer("mean", torch.zeros(pixels))
         self.register_buffer("directions", torch.zeros(min(components, pixels), pixels))
@@ -177,7 +179,7 @@ class ReplayBuffer(nn.Module):
     Chains live on the module's device, are moved by ``.to`` and are saved by ``state_dict``.
 
     Args:
-        image_shape: ``(C, H, W)``.
+        image_shape: ``(C, H, W)``, or the shape of another input.
         capacity: Number of chains.
         reinit: Probability that a drawn chain starts anew.
         start: Where new chains start; uniform noise if ``None``.
@@ -188,7 +190,7 @@ class ReplayBuffer(nn.Module):
 
     def __init__(
         self,
-        image_shape: tuple[int, int, int],
+        image_shape: Shape,
         capacity: int = 10_000,
         reinit: float = 0.05,
         start: InformativeStart | None = None,
@@ -229,7 +231,7 @@ class ReplayBuffer(nn.Module):
         # Fresh chains are drawn for the whole batch: reading how many are needed would make a GPU
         # wait for the host.
         fresh = self.fresh(count, generator)
-        return torch.where(anew[:, None, None, None], fresh, self.images[places]), places
+        return torch.where(by_row(anew, fresh), fresh, self.images[places]), places
 
     @torch.no_grad()
     def put_back(self, places: Tensor, chains: Tensor) -> None:
@@ -237,5 +239,5 @@ class ReplayBuffer(nn.Module):
 
         A chain with a value that is not finite is dropped: its place keeps the earlier chain.
         """
-        sound = torch.isfinite(chains).flatten(1).all(1)[:, None, None, None]
+        sound = by_row(torch.isfinite(chains).flatten(1).all(1), chains)
         self.images[places] = torch.where(sound, chains.detach(), self.images[places])

@@ -27,7 +27,6 @@ from groundkit.perception.generate import (
 )
 from groundkit.perception.langevin import InformativeStart, Langevin, ReplayBuffer
 from groundkit.perception.model import SymbolModel, log_probs
-from groundkit.perception.pixels import to_model
 from groundkit.perception.settings import PerceptionSpec
 from groundkit.perception.shares import Shares
 from groundkit.perception.symbol_start import SymbolStart
@@ -63,7 +62,7 @@ class Learner:
     Args:
         model: The model, on the device to train on.
         settings: Weights of its terms, sampler and augmentation.
-        pool: Unlabelled images ``(N, C, H, W)`` on the model's device: bytes, or in [-1, 1].
+        pool: Unlabelled images, or other inputs, ``(N, ...)`` on the model's device, as they rest.
         seed: Seed of the prototypes' clustering and of the chains.
         augmentation: Draws the views in place of the settings' one.
         symbols: The symbols' names, which say whether colour is what they are of.
@@ -107,11 +106,10 @@ class Learner:
         self._queue = torch.zeros(0, model.symbols, device=pool.device)
         # The sum of the last step's probabilities, and of how many views.
         self._seen = (torch.zeros(model.symbols, device=pool.device), 0)
-        channels, height, width = pool.shape[1:]
-        shape = (channels, height, width)
+        shape = tuple(pool.shape[1:])
         start = InformativeStart(shape).to(pool.device)
         if settings.generative > 0:
-            start.fit(to_model(pool[:_START_IMAGES]))
+            start.fit(model.take(pool[:_START_IMAGES]))
         # More chains than images would be copies of each other, in memory that grows with them.
         self.chains = settings.sampler.batch
         if self.chains > len(pool):  # fewer, and as many in every process
@@ -131,8 +129,8 @@ class Learner:
         return torch.randint(len(self.pool), (count,), generator=generator, device=self.pool.device)
 
     def images(self, places: Tensor) -> Tensor:
-        """Images ``(b, C, H, W)`` in [-1, 1] at places ``(b,)`` of the pool."""
-        return to_model(self.pool[places])
+        """Inputs ``(b, ...)`` in the models' range at places ``(b,)`` of the pool."""
+        return self.model.take(self.pool[places])
 
     def teach(self, pixels: Tensor, targets: Tensor, weight: float = 1.0) -> None:
         """Gives labelled images.
@@ -159,13 +157,13 @@ class Learner:
 
     def start_symbols(self) -> None:
         """Starts the prototypes from the clusters of the embedding, and remembers them."""
-        clusters = start_prototypes(self.model, to_model(self.pool), self._seed)
+        clusters = start_prototypes(self.model, self.model.take(self.pool), self._seed)
         self.processes.share(self.model)
         self.clusters = self.processes.agree(clusters)
 
     def over_cluster(self, count: int) -> Clusters:
         """Clusters the pool into more clusters than symbols; names are then to be found."""
-        return over_cluster(self.model, to_model(self.pool), count, self._seed)
+        return over_cluster(self.model, self.model.take(self.pool), count, self._seed)
 
     def start_named(self, clusters: Clusters, names: Sequence[int]) -> None:
         """Starts the prototypes from clusters of which several may be named by one symbol."""
@@ -313,7 +311,7 @@ class Learner:
         chosen = torch.randint(
             len(pixels), (min(_LABELLED, len(pixels)),), generator=generator, device=pixels.device
         )
-        pixels = self.model.see(to_model(pixels[chosen]))
+        pixels = self.model.see(self.model.take(pixels[chosen]))
         return self.augmentation(pixels, generator), targets[chosen]
 
     def label_term(self, views: Tensor, targets: Tensor) -> Term:
@@ -361,17 +359,17 @@ class Learner:
 
     @torch.no_grad()
     def read(self, pixels: Tensor) -> Tensor:
-        """Returns logits ``(N, K)`` of images as they are: bytes, or in [-1, 1]."""
+        """Returns logits ``(N, K)`` of images, or other inputs, as they rest."""
         device = self.pool.device
-        parts = [self.model(to_model(part.to(device))) for part in torch.split(pixels, _CHUNK)]
-        return torch.cat(parts)
+        parts = torch.split(pixels, _CHUNK)
+        return torch.cat([self.model(self.model.take(part.to(device))) for part in parts])
 
     @torch.no_grad()
     def embed(self, pixels: Tensor) -> Tensor:
-        """Returns embeddings ``(N, F)`` of images as they are: bytes, or in [-1, 1]."""
+        """Returns embeddings ``(N, F)`` of images, or other inputs, as they rest."""
         device = self.pool.device
-        parts = [self.model.embed(to_model(p.to(device))) for p in torch.split(pixels, _CHUNK)]
-        return torch.cat(parts)
+        parts = torch.split(pixels, _CHUNK)
+        return torch.cat([self.model.embed(self.model.take(part.to(device))) for part in parts])
 
     @torch.no_grad()
     def log_probs(self, pixels: Tensor) -> Tensor:
@@ -381,9 +379,8 @@ class Learner:
     def symbol_start(self) -> SymbolStart:
         """Fits where chains of each symbol start to the pool, as the model reads it now."""
         some = self.pool[:_START_IMAGES]
-        channels, height, width = some.shape[1:]
-        start = SymbolStart((channels, height, width), self.model.symbols).to(some.device)
-        return start.fit(to_model(some), self.read(some))
+        start = SymbolStart(tuple(some.shape[1:]), self.model.symbols).to(some.device)
+        return start.fit(self.model.take(some), self.read(some))
 
     def sample(self, start: SymbolStart, per_symbol: int, steps: int) -> Tensor:
         """Generates ``(K * per_symbol, C, H, W)`` images in [-1, 1], symbol by symbol.

@@ -17,7 +17,9 @@ from torch.nn import functional
 
 from groundkit.errors import NetworkError
 from groundkit.perception.backbones import Backbone
+from groundkit.perception.encoders import Encoder
 from groundkit.perception.ink import as_drawing
+from groundkit.perception.inputs import Scale, Shape, kind_of, take
 from groundkit.report.words import counted
 
 
@@ -43,6 +45,8 @@ class SymbolModel(nn.Module):
         temperature: ``tau``; every logit is divided by it. 0.1 is the authors' with
             ``normalise``; free logits learn their own scale and want 1.
         projection: Width D of the projector's output.
+        scale: Brings rows of features to the models' range; images need none.
+        encoder: Turns images into such rows ahead of everything else.
         bfloat16: Whether the backbone computes with bfloat16; its weights, the embedding and all
             that follows stay in single precision.
 
@@ -61,6 +65,8 @@ class SymbolModel(nn.Module):
         temperature: float = 1.0,
         projection: int = 64,
         bfloat16: bool = False,
+        scale: Scale | None = None,
+        encoder: Encoder | None = None,
     ) -> None:
         super().__init__()
         if symbols < 2:
@@ -71,6 +77,8 @@ class SymbolModel(nn.Module):
             raise NetworkError(f"temperature {temperature}", expected="a number above 0")
         # Convolutions are faster with the channels of a pixel side by side.
         self.backbone = backbone.to(memory_format=torch.channels_last)
+        self.scale = scale
+        self.encoder = encoder
         self._bfloat16 = bfloat16
         self.symbols = symbols
         self.normalise = normalise
@@ -94,6 +102,30 @@ class SymbolModel(nn.Module):
     def sees_drawings(self, value: bool) -> None:
         self._drawings = value
         self.drawings.fill_(float(value))
+
+    def learn_scale(self, pool: Tensor) -> None:
+        """Learns where the columns of rows lie, from training rows ``(N, ..., D)`` at rest."""
+        if self.scale is not None:
+            self.scale.fit(pool)
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """Turns images into their features, ``(B, F)``; without an encoder nothing changes."""
+        if self.encoder is None or kind_of(inputs.shape[1:]) != "image":
+            return inputs
+        return self.encoder(inputs)
+
+    def encoded(self, shape: Shape) -> Shape:
+        """The shape of what :meth:`encode` makes of an input of a shape."""
+        return shape if self.encoder is None else (self.encoder.features,)
+
+    def take(self, inputs: Tensor) -> Tensor:
+        """Brings inputs as they rest to the range of :meth:`forward`, through any encoder.
+
+        Args:
+            inputs: Images ``(B, C, H, W)`` of bytes or in [-1, 1], rows ``(B, D)`` or sequences
+                ``(B, T, D)`` in units of their own.
+        """
+        return take(self.encode(inputs), self.scale)
 
     def see(self, x: Tensor) -> Tensor:
         """Images ``(B, C, H, W)`` as the backbone sees them."""

@@ -9,7 +9,7 @@ _MIDDLE = 127.5
 
 
 def to_model(pixels: Tensor) -> Tensor:
-    """Scales bytes 0..255 to the models' range [-1, 1]; floats are in that range already."""
+    """Scales bytes 0..255 to the models' range [-1, 1]; floats are left alone."""
     return pixels.float().div_(127.5).sub_(1.0) if pixels.dtype == torch.uint8 else pixels
 
 

@@ -101,12 +101,21 @@ class PerceptionSpec(Section):
     """Decay of the moving average of the weights in joint training, such as 0.99, which training
     ends with; 0 ends with the last weights as they are."""
     augmentation: Literal[
-        "auto", "none", "digits", "small-digits", "objects", "garments", "points"
+        "auto",
+        "none",
+        "digits",
+        "small-digits",
+        "objects",
+        "garments",
+        "points",
+        "features",
+        "sequences",
     ] = "auto"
     """``auto``: chosen from the images, ``groundkit check`` says what and why; ``digits``: affine,
     elastic, stroke width; ``small-digits``: affine, elastic, noise, for images of some ten pixels a
     side; ``objects``: flips, crops, contrast; ``garments``: these and noise; ``points``: small
-    moves in the plane."""
+    moves in the plane; ``features``: noise and missing columns of rows; ``sequences``: these,
+    missing steps and shifts in time."""
     invariant: list[Literal["colour", "flip", "inversion", "rotation", "thickness"]] | None = None
     """What may change without changing a symbol, besides small moves: colour, left and right, dark
     and bright, how an image is turned, the width of strokes. An empty list leaves all of them

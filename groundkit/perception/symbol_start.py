@@ -9,11 +9,13 @@ energies that the data has. No label is needed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Generator, Tensor, nn
 
+from groundkit.perception.inputs import Shape
 from groundkit.perception.langevin import principal_components
 
 # Values kept of a symbol's energies: every hundredth part of its images.
@@ -28,7 +30,7 @@ class SymbolStart(nn.Module):
     It is saved and moved with ``state_dict`` and ``.to``.
 
     Args:
-        image_shape: ``(C, H, W)``.
+        image_shape: ``(C, H, W)``, or the shape of another input.
         symbols: Number of symbols K.
         components: Number of principal components, at most the number of pixels.
     """
@@ -40,12 +42,9 @@ class SymbolStart(nn.Module):
     levels: Tensor
     shares: Tensor
 
-    def __init__(
-        self, image_shape: tuple[int, int, int], symbols: int, components: int = 50
-    ) -> None:
+    def __init__(self, image_shape: Shape, symbols: int, components: int = 50) -> None:
         super().__init__()
-        channels, height, width = image_shape
-        pixels = channels * height * width
+        pixels = math.prod(image_shape)
         kept = min(components, pixels)
         self.image_shape = image_shape
         self.register_buffer("mean", torch.zeros(pixels))

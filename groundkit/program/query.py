@@ -1,4 +1,7 @@
-"""A question with image files in it: ``addition('a.png', 'b.png', Z)``."""
+"""A question with image files in it: ``addition('a.png', 'b.png', Z)``.
+
+A row of a table or an array is named by its number: ``same('wine.csv#3', 'wine.csv#7')``.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from pathlib import Path
 
 from groundkit.program.goal import Goal, parse_goal
 
+_NUMBER = re.compile(r"#\d+\Z")
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"")
 
 
@@ -50,7 +54,7 @@ def pose(text: str | Question, suffixes: Collection[str]) -> Question:
 
     Args:
         text: The question; one that is posed already is returned.
-        suffixes: Endings of image files, such as ``.png``.
+        suffixes: Endings of image files, such as ``.png``, and of those that hold rows.
 
     Raises:
         ProgramError: It is not one goal.
@@ -62,7 +66,8 @@ def pose(text: str | Question, suffixes: Collection[str]) -> Question:
 
     def take(match: re.Match[str]) -> str:
         path = match[0][1:-1]
-        if Path(path).suffix.lower() not in suffixes and not _is_file(path):
+        file = _NUMBER.sub("", path)
+        if Path(file).suffix.lower() not in suffixes and not _is_file(file):
             return match[0]
         for name, known in images.items():
             if known == path:

@@ -21,6 +21,7 @@ from problog.clausedb import ClauseDB
 from problog.engine import DefaultEngine
 from problog.errors import GroundingError
 from problog.logic import And, AnnotatedDisjunction, Clause, Constant, Not, Or, Term, Var
+from problog.program import PrologFile
 
 from groundkit.errors import Location, ProgramError
 from groundkit.program.allowed import BUILTINS, EVALUATORS, EXTERNS, GOAL_ARGUMENTS, LIBRARIES
@@ -150,6 +151,13 @@ def _names_safe_library(term: Any) -> bool:
     return name.removesuffix(".pl").removesuffix(".py") in LIBRARIES
 
 
+@lru_cache(maxsize=64)
+def _library(path: str, number: int) -> tuple[tuple[Any, ...], Any]:
+    """Parses one of ProbLog's libraries, the ``number``-th file of a database, with its lines."""
+    file = PrologFile(path, identifier=number)
+    return tuple(file), file.line_info[0]
+
+
 class Database(ClauseDB):  # type: ignore[misc]
     """ProbLog's clause database, whose extensions are of its own kind."""
 
@@ -162,6 +170,17 @@ class Database(ClauseDB):  # type: ignore[misc]
         found = type(self)(builtins=self._builtins, parent=self)
         found.engine = self.engine
         return found
+
+    def consult(self, filename: Any, location: Any = None, my_scope: Any = None) -> Any:
+        """Loads a file, unless it is loaded already; ProbLog's libraries are parsed only once."""
+        path = self.resolve_filename(filename)
+        if path is None or path in self.source_files or Path(path).parent != _LIBRARY_FOLDER:
+            return super().consult(filename, location, my_scope)
+        statements, lines = _library(path, len(self.source_files))
+        self.source_files.append(path)
+        self.source_parent.append(location)
+        self.line_info.append(lines)
+        return self.add_all(statements)
 
     def _compile(self, struct: Any, variables: Any = None, scope: Any = None) -> Any:
         """Compiles a term; ProbLog itself fails at findall(X, G, _), where ``_`` has no name."""

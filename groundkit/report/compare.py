@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import textwrap
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -131,8 +132,39 @@ class Comparison:
         table = "\n".join("| " + " | ".join(_plain(c) for c in line) + " |" for line in lines)
         return f"{table}\n\n{self.note}\n"
 
+    def to_text(self, width: int = 80) -> str:
+        """The table for a terminal, with its note: in parts below each other where it is wide.
+
+        Args:
+            width: Characters of a line, at least 40.
+        """
+        head, *lines = (
+            [_printable(cell) for cell in line]
+            for line in (self._head(), *map(self._line, self.rows))
+        )
+        labels = [textwrap.wrap(line[0], width // 3) or [""] for line in lines]
+        first = max((len(part) for label in labels for part in label), default=0)
+        sizes = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
+        parts: list[list[int]] = [[]]
+        for place in range(1, len(head)):
+            taken = first + sum(2 + sizes[one] for one in (*parts[-1], place))
+            if parts[-1] and taken > width:
+                parts.append([])
+            parts[-1].append(place)
+
+        def row(label: str, cells: Sequence[str], part: Sequence[int]) -> str:
+            return label.ljust(first) + "".join("  " + cells[k].rjust(sizes[k]) for k in part)
+
+        blocks = []
+        for part in parts:
+            found = [row("", head, part)]
+            for label, line in zip(labels, lines, strict=True):
+                found += [row(label[0], line, part), *label[1:]]
+            blocks.append("\n".join(found))
+        return "\n\n".join([*blocks, textwrap.fill(self.note, width)])
+
     def __str__(self) -> str:
-        return self.to_markdown().rstrip()
+        return self.to_text()
 
     def _repr_html_(self) -> str:
         lines = (
@@ -325,6 +357,11 @@ def _spread(values: Sequence[float | None]) -> Spread | None:
 
 def _cell(cell: Spread) -> dict[str, float]:
     return {"median": cell.median, "min": cell.low, "max": cell.high, "n": cell.n}
+
+
+def _printable(text: str) -> str:
+    """Text on one line, without what would steer a terminal."""
+    return "".join(c for c in " ".join(text.split()) if c.isprintable())
 
 
 def _plain(text: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
@@ -55,6 +56,10 @@ class NetworkData(TypedDict, total=False):
     """Their symbol probabilities ``(N, K)``."""
     truth: Array | None
     """Their true symbols ``(N,)``, negative where unknown."""
+    kind: str
+    """``image``, ``row`` or ``sequence``: what was drawn as images."""
+    plane: Array | None
+    """Embeddings ``(M, 2)`` of the first of them on a plane."""
     energies: Array | None
     """Their energies ``(N,)``."""
     ood_energies: Mapping[str, Array]
@@ -223,6 +228,7 @@ def _suggested(ambiguity: Mapping[str, Any] | None, folder: Path) -> list[dict[s
     return found
 
 
+@cache
 def template(name: str) -> Template:
     """A page's template: everything put into it is escaped, and a missing value is an error."""
     environment = Environment(
@@ -244,6 +250,7 @@ def _view(net: NetworkData, *, several: bool) -> dict[str, Any]:
         "name": net["name"],
         "id": f"-{_file_name(net['name'])}" if several else "",
         "scores": scores,
+        "kind": net.get("kind", "image"),
         "missing": missing_symbols(scores),
         "rows": _rows(net),
         "moved": {t: g for t, g in (scores.get("learnt_map") or {}).items() if t != g},
@@ -259,7 +266,7 @@ def _network_plots(net: NetworkData, prefix: str) -> dict[str, Picture | None]:
     """The network's plots; ``None`` where the data for one is missing."""
     symbols, scores = net["symbols"], net["grounding"]
     found: dict[str, Picture | None] = dict.fromkeys(
-        ("confusion", "symbols", "reliability", "energy", "samples")
+        ("confusion", "symbols", "map", "reliability", "energy", "samples")
     )
     if scores.get("accuracy_matched") is not None and scores.get("confusion") is not None:
         counts = scores["confusion"]
@@ -272,6 +279,13 @@ def _network_plots(net: NetworkData, prefix: str) -> dict[str, Picture | None]:
     if images is not None and probs is not None and len(images):
         png = plots.symbols_grid(images, probs, symbols, truth=truth)
         found["symbols"] = Picture(f"{prefix}symbols", png, None, "Most certain images by symbol")
+    plane = net.get("plane")
+    if plane is not None and probs is not None and len(plane):
+        found["map"] = pictures.in_both(
+            f"{prefix}map",
+            pictures.map_words(plane, probs, symbols),
+            lambda theme: plots.embedding_map(plane, probs, symbols, theme),
+        )
     if bins := net.get("reliability"):
         found["reliability"] = pictures.in_both(
             f"{prefix}reliability",

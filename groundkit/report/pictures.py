@@ -108,6 +108,15 @@ def confusion_words(counts: ArrayLike, symbols: Sequence[str]) -> str:
     return f"{start} Largest mistakes: {worst}." if mistakes else f"{start} No mistakes."
 
 
+def map_words(plane: ArrayLike, probs: ArrayLike, symbols: Sequence[str]) -> str:
+    """How many inputs a map of the embedding shows, by the symbols that they are given."""
+    points = np.asarray(plane)
+    given = np.asarray(probs)[: len(points)].argmax(axis=1)
+    counts = np.bincount(given, minlength=len(symbols))
+    parts = [f"{symbols[k]} ({count})" for k, count in enumerate(counts) if count]
+    return f"Map of {len(points)} embeddings, given {listing(parts, most=12)}."
+
+
 def curves_words(history: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> str:
     """First and last value of every curve."""
     parts = []

@@ -199,6 +199,37 @@ def symbols_grid(
     return _rows([pixels[c] for c in chosen], symbols, wrong, theme, "never given")
 
 
+def embedding_map(
+    plane: ArrayLike, probs: ArrayLike, symbols: Sequence[str], theme: Theme = LIGHT
+) -> bytes:
+    """Embeddings on a plane, in the colour of the symbol that each is given.
+
+    The symbol's name stands at the median of its points; colours repeat where there are many.
+
+    Args:
+        plane: ``(M, 2)``.
+        probs: ``(N, K)``, N at least M.
+        symbols: K names.
+        theme: Colours.
+    """
+    points = np.asarray(plane, dtype=np.float64)
+    given = np.asarray(probs)[: len(points)].argmax(axis=1)
+    with sheet(theme, 3.6) as page:
+        axes = page.figure.add_subplot()
+        for k in np.unique(given):
+            own, colour = points[given == k], theme.series[k % len(theme.series)]
+            axes.scatter(own[:, 0], own[:, 1], s=9, color=colour, alpha=0.6, linewidths=0)
+            box = {"boxstyle": "round,pad=0.2", "fc": theme.paper, "ec": colour, "alpha": 0.85}
+            across, up = np.median(own, axis=0)
+            axes.text(
+                across, up, _short(symbols[k], 12),
+                ha="center", va="center", size=9, bbox=box,
+            )  # fmt: skip
+        axes.set_xlabel("first principal component of the embedding")
+        axes.set_ylabel("second")
+    return page.png
+
+
 def samples_grid(
     samples: ArrayLike,
     asked: ArrayLike,

@@ -7,7 +7,7 @@ data weighs a reading by how well the observed answers follow from the predictio
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +17,9 @@ from torch import Tensor
 
 from groundkit.errors import DataError, LimitError
 from groundkit.identifiability.admitted import Knowledge
+from groundkit.identifiability.factored import FactoredPosterior, Reading, weigh_parts
 from groundkit.identifiability.identification import Identification
 from groundkit.identifiability.images import members, name_of
-from groundkit.identifiability.posterior import MapPosterior, weigh_maps
 from groundkit.identifiability.relations import Relation
 from groundkit.runs.identify import has_probabilities
 from groundkit.runs.readings import joint_certainty, joint_symbols, mixed_likelihood, reread
@@ -101,7 +101,7 @@ def weigh_readings(
     found: Identification | str | None,
     predict: Predict,
     shapes: Sequence[Sequence[ReadExamples]] | None = None,
-) -> MapPosterior | str | None:
+) -> FactoredPosterior | str | None:
     """Weighs the readings of a run's symbols that program and data leave.
 
     Args:
@@ -128,21 +128,48 @@ def weigh_readings(
         and name in found.maps.domains
     }
     known = Knowledge(tuple(observed), prior=priors)
-    weighing = _few([*shapes[1], *shapes[0]])
+    data = _Data([*shapes[1], *shapes[0]])
+    apart = found.maps.free if found.left_out else ()
+    try:
+        weighed = weigh_parts(found.maps, known, data.score, together=data.together, apart=apart)
+    except LimitError as error:
+        return _unlisted(found, known, error)
+    return _with_labels(weighed, task, predict)
 
-    def chance(reading: Mapping[str, Sequence[int]] | None, errors: float) -> float:
+
+class _Data:
+    """Examples that weigh readings, those of every part of the networks by themselves.
+
+    Args:
+        shapes: The examples, those that weigh first in front.
+    """
+
+    def __init__(self, shapes: Sequence[ReadExamples]) -> None:
+        self._shapes = shapes
+        self._chosen: dict[frozenset[str], tuple[list[ReadExamples], float]] = {}
+
+    @property
+    def together(self) -> list[set[str]]:
+        """Networks that the examples of a shape ask about together."""
+        return [{group for group, _ in one.logs.values()} for one in self._shapes]
+
+    def score(self, networks: Collection[str], reading: Reading) -> float:
+        """Returns the log-likelihood of the examples of some networks under a reading of them."""
+        weighing, errors = self._of(frozenset(networks))
         return sum(
             mixed_likelihood(one.likelihood(reading), errors, one.answers) for one in weighing
         )
 
-    right = torch.cat([one.likelihood(None).exp() for one in weighing])
-    errors = float(np.clip(1 - float(right.mean()), LEAST_ERRORS, MOST_ERRORS))
-    apart = found.maps.free if found.left_out else ()
-    try:
-        weighed = weigh_maps(found.maps, known, lambda one: chance(one, errors), apart=apart)
-    except LimitError as error:
-        return _unlisted(found, known, error)
-    return _with_labels(weighed, task, predict)
+    def _of(self, networks: frozenset[str]) -> tuple[list[ReadExamples], float]:
+        """Returns the examples of some networks, and the share that is taken to be misread."""
+        if networks not in self._chosen:
+            pairs = zip(self._shapes, self.together, strict=True)
+            weighing = _few([one for one, asked in pairs if asked & networks])
+            right = [one.likelihood(None).exp() for one in weighing]
+            wrong = 1 - float(torch.cat(right).mean()) if right else 0.0
+            errors = float(np.clip(wrong, LEAST_ERRORS, MOST_ERRORS))
+            self._chosen[networks] = weighing, errors
+        return self._chosen[networks]
 
 
 def _unlisted(found: Identification, known: Knowledge, error: LimitError) -> str:
@@ -223,7 +250,7 @@ def _frequent(read: ReadExamples, target: Relation, task: Task) -> Relation:
     return target.select(np.array([tuple(row) in kept for row in rows.tolist()], dtype=np.bool_))
 
 
-def _with_labels(found: MapPosterior, task: Task, predict: Predict) -> MapPosterior:
+def _with_labels(found: FactoredPosterior, task: Task, predict: Predict) -> FactoredPosterior:
     """Takes up the labels that training has used, where the networks agree with them."""
     for name, known in task.labelled.items():
         group = task.group_of(name)

@@ -19,10 +19,13 @@ from groundkit.evaluate import generation, ood
 from groundkit.evaluate.symbols import GroundingScores, score_grounding
 from groundkit.evaluate.symptoms import MOST_IMAGES, colour_agreement, embedding_accuracy
 from groundkit.perception.foreign import ForeignScore
+from groundkit.perception.inputs import kind_of
+from groundkit.perception.langevin import principal_components
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import energy, log_probs
 from groundkit.perception.pixels import to_model
 from groundkit.perception.symbol_start import SymbolStart
+from groundkit.report.rows import draw_inputs
 from groundkit.task.shaped import EXCLUDED, ShapedExamples
 from groundkit.task.task import Task
 from groundkit.training.symbolic import cross_entropy
@@ -47,6 +50,7 @@ class NetworkAssessment:
         nearest: The training image nearest to each shown sample ``(S, C, H, W)`` in [-1, 1].
         generation: Scores of the generated images.
         symptoms: Why symbols may be wrong, beside the grounding scores.
+        plane: The first of the held-out embeddings on their two principal components ``(M, 2)``.
     """
 
     images: ImageSet
@@ -62,6 +66,7 @@ class NetworkAssessment:
         default_factory=lambda: generation.no_generation("nothing was generated")
     )
     symptoms: dict[str, Any] = field(default_factory=dict)
+    plane: Floats | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the scores under their names in ``metrics.json``."""
@@ -96,9 +101,13 @@ def assess_network(task: Task, name: str, learner: Learner, *, seed: int) -> Net
     named = task.asks or name in task.labelled
     scores = score_grounding(truth, probs, task.domains[name], named=named)
     found = NetworkAssessment(images, probs, energies, scores)
+    embedded = learner.embed(images.pixels[:MOST_IMAGES]).float().cpu()
+    found.plane = _on_a_plane(embedded)
     found.symptoms = {
         "colour_nmi": colour_agreement(images.pixels.numpy(), probs.argmax(1), probs.shape[1]),
-        "embedding_accuracy": _embedding_accuracy(learner, images.pixels, truth),
+        "embedding_accuracy": None
+        if truth is None
+        else embedding_accuracy(embedded.numpy(), truth[:MOST_IMAGES]),
         "prior": task.spec.network(name).perception.given_shares,
     }
     score, _ = ForeignScore.fit(learner.model, learner.pool)
@@ -163,33 +172,35 @@ def assess_generation(
         )
         return
     labels = found.scores.in_own_names(judged.labels)
-    extractor = generation.train_extractor(judged.floats(), labels, _EXTRACTOR_SEED)
+    real, training = (_in_range(learner, one.pixels) for one in (found.images, judged))
+    extractor = generation.train_extractor(training, labels, _EXTRACTOR_SEED)
     found.generation = generation.score_generation(
-        made, found.images.floats(), judged.floats(), extractor, asked=asked, symbols=domain
+        made, real, training, extractor, asked=asked, symbols=domain
     )
     if found.generation.fid is None:
         return
-    near = generation.nearest(
-        extractor.features(found.samples), extractor.features(judged.floats())
-    )
-    found.nearest = judged.floats(near[:, 0])
+    near = generation.nearest(extractor.features(found.samples), extractor.features(training))
+    found.nearest = training[near[:, 0]]
+
+
+def _in_range(learner: Learner, inputs: Tensor) -> Tensor:
+    """Brings inputs to the models' range, on the CPU."""
+    return learner.model.take(inputs.to(learner.pool.device)).cpu()
 
 
 def detector_scores(learner: Learner, pixels: Tensor, score: ForeignScore) -> dict[str, Floats]:
     """Scores ``(N,)`` of images, higher is further out, under every detector the model has."""
-    images = to_model(pixels.to(learner.pool.device))
-    together = score(learner.model, images).double().cpu().numpy()
-    return ood.model_scores(learner.model, images) | {"foreign": together}
+    inputs = pixels.to(learner.pool.device)
+    together = score(learner.model, inputs).double().cpu().numpy()
+    return ood.model_scores(learner.model, learner.model.take(inputs)) | {"foreign": together}
 
 
-def _embedding_accuracy(
-    learner: Learner, pixels: Tensor, truth: NDArray[np.int64] | None
-) -> float | None:
-    """Tells how many symbols the embedding would let one tell with labels."""
-    if truth is None:
+def _on_a_plane(embedded: Tensor) -> Floats | None:
+    """Two principal components of embeddings ``(M, F)``; ``None`` where there are no two."""
+    if min(embedded.shape) < 2 or not bool(torch.isfinite(embedded).all()):
         return None
-    embedded = learner.embed(pixels[:MOST_IMAGES])
-    return embedding_accuracy(embedded.float().cpu().numpy(), truth[:MOST_IMAGES])
+    mean, directions, _ = principal_components(embedded, 2)
+    return ((embedded - mean) @ directions.T).double().numpy()
 
 
 @torch.no_grad()
@@ -266,6 +277,8 @@ def _one_hot(rows: Tensor) -> Tensor:
     return best.scatter(-1, rows.argmax(-1, keepdim=True), 0.0)
 
 
-def as_pixels(images: Tensor) -> NDArray[np.float32]:
-    """Brings images in the models' range, or bytes, to [0, 1] for plots: ``(N, C, H, W)``."""
-    return ((to_model(images).clamp(-1, 1) + 1) / 2).cpu().numpy()
+def as_pictures(learner: Learner, inputs: Tensor) -> NDArray[np.float32]:
+    """Shows inputs as they rest, as images ``(N, C, H, W)`` in [0, 1] for plots."""
+    if kind_of(inputs.shape[1:]) == "image":
+        return draw_inputs(to_model(inputs).cpu())
+    return draw_inputs(_in_range(learner, inputs))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from groundkit.circuit.reasoner import Reasoner
 from groundkit.data.examples import input_of, parts_of
-from groundkit.data.files import SUFFIXES
+from groundkit.data.features import INPUT_SUFFIXES
 from groundkit.errors import DataError, InputError, LimitError, NetworkError, choose_from
 from groundkit.identifiability.images import members
 from groundkit.program.query import Question, pose
@@ -167,7 +167,7 @@ class Questions:
             InputError: The question cannot be read, has no solution, or an image is missing.
             LimitError: Too many symbols are open.
         """
-        posed = pose(question, SUFFIXES)
+        posed = pose(question, INPUT_SUFFIXES)
         what_if = what_if or WhatIf()
         reasoner, readers = self.compile(posed, what_if)
         readings = self._readings(posed, readers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,12 @@ import torch
 
 from groundkit.errors import NetworkError
 from groundkit.perception.augment_choice import choose
+from groundkit.perception.inputs import kind_of
 from groundkit.perception.model import SymbolModel
 from groundkit.program.remarks import remarks
 from groundkit.report.words import ShownAsPrinted, counted
 from groundkit.task.load import read_task
-from groundkit.task.networks import build_model, check_pool
+from groundkit.task.networks import build_model, check_pool, encoder_of
 from groundkit.task.task import Task
 
 _DRAWN = 1000
@@ -54,6 +55,10 @@ class Checked(ShownAsPrinted):
         """Returns everything as JSON-able values."""
         return asdict(self)
 
+    @property
+    def _all_images(self) -> bool:
+        return all(facts["kind"] == "image" for facts in self.networks.values())
+
     def __str__(self) -> str:
         lines = [f"{self.program}: in order"]
         if self.goal is None:
@@ -65,18 +70,24 @@ class Checked(ShownAsPrinted):
                 f"  goal {self.goal}: {counted(self.answers, 'answer')}, "
                 f"{self.circuit_nodes} circuit nodes"
                 + (f" in {self.shapes} shapes" if self.shapes > 1 else ""),
-                f"  images {', '.join(readers)}{observed}",
+                f"  {'images' if self._all_images else 'inputs'} {', '.join(readers)}{observed}",
                 f"  {self.examples} training examples",
             ]
-        lines += [
-            f"  network {name}: {facts['backbone']} with {facts['parameters']} parameters for "
-            f"{facts['symbols']} symbols, {facts['pool']} unlabelled images of {facts['data']}, "
-            f"{'x'.join(map(str, facts['image_shape']))}; augmentation {facts['augmentation']}"
-            + "".join(f"\n    taken for granted: {text}" for text in facts["assumed"])
-            for name, facts in self.networks.items()
-        ]
+        lines += [_described(name, facts) for name, facts in self.networks.items()]
         lines += [f"  note: {warning}" for warning in self.warnings]
         return "\n".join(lines)
+
+
+def _described(name: str, facts: Mapping[str, Any]) -> str:
+    """Words what was found of a network."""
+    encoder = "" if facts["encoder"] is None else f" on features of {facts['encoder']}"
+    shape = "x".join(map(str, facts["image_shape"]))
+    line = (
+        f"  network {name}: {facts['backbone']}{encoder} with {facts['parameters']} parameters for "
+        f"{facts['symbols']} symbols, {facts['pool']} unlabelled {facts['kind']}s of "
+        f"{facts['data']}, {shape}; augmentation {facts['augmentation']}"
+    )
+    return line + "".join(f"\n    taken for granted: {text}" for text in facts["assumed"])
 
 
 def check_program(
@@ -136,8 +147,9 @@ def _build(task: Task, name: str, *, trust: bool) -> SymbolModel:
     trunk = None if shared is None else _build(task, shared, trust=trust).backbone
     shape = tuple(task.pool(name).shape[1:])
     symbols = len(task.domains[name])
-    own = task.binding.own(name)
-    return build_model(task.spec.network(name), shape, symbols, trust=trust, trunk=trunk, **own)
+    encoder = encoder_of(task.binding, name, shape, trust=trust)
+    spec, own = task.spec.network(name), task.binding.own(name)
+    return build_model(spec, shape, symbols, trust=trust, trunk=trunk, encoder=encoder, **own)
 
 
 def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:
@@ -148,20 +160,24 @@ def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:
     check_pool(task, name)
     model = _build(task, name, trust=trust)
     with torch.no_grad():
-        logits = model(torch.zeros(2, *pool.shape[1:]))
+        logits = model(torch.zeros(2, *model.encoded(tuple(pool.shape[1:]))))
     if logits.shape != (2, symbols) or not bool(torch.isfinite(logits).all()):
         raise NetworkError(
-            f"network '{name}' gives outputs of shape {tuple(logits.shape)} for two images",
+            f"network '{name}' gives outputs of shape {tuple(logits.shape)} for two inputs",
             expected=f"finite numbers of shape (2, {symbols})",
             at=task.program.networks[name].location,
         )
+    # Of rows nothing but the shape is looked at, so that there is no need to encode them all.
+    rests = pool if model.encoder is None else model.encode(pool[:2])
     return {
         "backbone": settings.backbone,
+        "encoder": settings.encoder,
         "symbols": symbols,
         "parameters": sum(p.numel() for p in model.parameters()),
         "data": task.banks(0)[name].name,
         "pool": len(pool),
+        "kind": kind_of(pool.shape[1:]),
         "image_shape": list(pool.shape[1:]),
         "assumed": list(task.banks(0)[name].assumed),
-        "augmentation": choose(seen.augmentation, pool, seen.invariant, task.domains[name]).words,
+        "augmentation": choose(seen.augmentation, rests, seen.invariant, task.domains[name]).words,
     }

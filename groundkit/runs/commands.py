@@ -19,6 +19,7 @@ from groundkit.program.source import load_program
 from groundkit.report import plots
 from groundkit.report.compare import Comparison, load_runs
 from groundkit.report.compare import compare as compare_runs
+from groundkit.report.rows import draw_inputs, spread_evenly
 from groundkit.runs.ambiguity import read_examples
 from groundkit.runs.answers import Answers, ProgramAnswers
 from groundkit.runs.assess import (
@@ -217,7 +218,8 @@ def sample(
         device: ``auto``, ``cpu`` or ``cuda``.
 
     Returns:
-        Network -> symbol -> ``(count, C, H, W)`` in [0, 1].
+        Network -> symbol -> ``(count, C, H, W)`` in [0, 1]; rows and sequences in units of their
+        own.
 
     Raises:
         CheckpointError: The run has no generative term.
@@ -250,6 +252,8 @@ def write_grids(
     files = {}
     for name, by_symbol in made.items():
         images = np.concatenate(list(by_symbol.values()))
+        if images.ndim < 4:
+            images = draw_inputs(spread_evenly(images))
         asked = np.repeat(np.arange(len(by_symbol)), [len(rows) for rows in by_symbol.values()])
         most = max(len(rows) for rows in by_symbol.values())
         png = plots.samples_grid(images, asked, list(by_symbol), per_symbol=most)

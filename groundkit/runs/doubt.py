@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from groundkit.identifiability.factored import FactoredPosterior, Listing
 from groundkit.identifiability.images import joint, members
-from groundkit.identifiability.posterior import FloatArray, MapPosterior
-from groundkit.identifiability.relations import IntArray
+from groundkit.identifiability.posterior import FloatArray
 from groundkit.runs.readings import average, joint_symbols, reread
 
 MOST_READINGS = 2000
@@ -38,7 +38,7 @@ class Doubt:
             learnt one.
     """
 
-    readings: MapPosterior
+    readings: FactoredPosterior
     averaging: bool = True
     labelled: bool = False
 
@@ -105,10 +105,10 @@ class Doubt:
         """
         if not self.several or not seen:
             return evaluate(_under(seen, self._picked))[0], ""
-        maps, weights, how = self._listed(seen, evaluate)
+        (readings, weights), how = self._listed(seen, evaluate)
         total: Tensor | None = None
-        for row, weight in zip(maps, weights.tolist(), strict=True):
-            found = weight * evaluate(_under(seen, self.readings.split(row)))[0]
+        for reading, weight in zip(readings, weights.tolist(), strict=True):
+            found = weight * evaluate(_under(seen, reading))[0]
             total = found if total is None else total + found
         assert total is not None  # there is a reading
         return total, f"averaged over {how} of the symbols that program and data leave"
@@ -122,26 +122,26 @@ class Doubt:
         """
         if not self.several or not seen:
             return _under(seen, self._picked)
-        maps, weights, _ = self._listed(seen, chance)
+        (readings, weights), _ = self._listed(seen, chance)
         shares = [
-            float(weight * chance(_under(seen, self.readings.split(row)))[0])
-            for row, weight in zip(maps, weights.tolist(), strict=True)
+            float(weight * chance(_under(seen, reading))[0])
+            for reading, weight in zip(readings, weights.tolist(), strict=True)
         ]
-        return _under(seen, self.readings.split(maps[int(np.argmax(shares))]))
+        return _under(seen, readings[int(np.argmax(shares))])
 
-    def _listed(self, seen: Seen, evaluate: Evaluate) -> tuple[IntArray, FloatArray, str]:
-        """Chooses the readings that have to be asked."""
-        readings, number = self.readings, self.readings.count
-        all_of = f"the {number:,} readings"
+    def _listed(self, seen: Seen, evaluate: Evaluate) -> tuple[Listing, str]:
+        """Chooses the readings that have to be asked, of the networks that the question asks."""
+        readings = self.readings.among({group for group, _ in seen.values()})
+        number = readings.count
         if readings.orbit == 1 or self._indifferent(seen, evaluate):
-            kept = readings.weights > 0
-            return readings.maps[kept], readings.weights[kept], all_of
-        every = readings.every(MOST_READINGS)
-        if every is not None:
-            return *every, all_of
+            listed = readings.representatives(MOST_READINGS)
+        else:
+            listed = readings.every(MOST_READINGS)
+        if listed is not None:
+            return listed, f"the {number:,} readings"
         drawn = readings.sample(MOST_READINGS, np.random.default_rng(0))
         weights = np.full(len(drawn), 1 / len(drawn))
-        return drawn, weights, f"{len(drawn):,} readings drawn from the {number:,}"
+        return (drawn, weights), f"{len(drawn):,} readings drawn from the {number:,}"
 
     def _indifferent(self, seen: Seen, evaluate: Evaluate) -> bool:
         """Whether the question is answered alike whichever alike symbols trade places.

@@ -17,7 +17,7 @@ from groundkit.circuit.explore import Explorer
 from groundkit.circuit.prepare import prepare
 from groundkit.circuit.proofs import Proof, best_proofs
 from groundkit.data.examples import input_of
-from groundkit.data.files import SUFFIXES
+from groundkit.data.features import INPUT_SUFFIXES
 from groundkit.errors import ProgramError
 from groundkit.files import write_atomically
 from groundkit.program.engine import Shape
@@ -278,7 +278,7 @@ def _label(case: Case, kind: str, items: tuple[int, ...]) -> str:
 
 def _unprovable(session: Session, question: str) -> Explanation:
     """Finds the goal that fails."""
-    posed = pose(question, SUFFIXES)
+    posed = pose(question, INPUT_SUFFIXES)
 
     def holds(text: str) -> bool:
         goal = parse_goal(text)

@@ -31,7 +31,10 @@ def save_networks(
     Raises:
         RunError: A file cannot be written.
     """
-    measured = {name: measure(learner.model, learner.pool) for name, learner in learners.items()}
+    measured = {
+        name: measure(learner.model, learner.pool, task.pool(name))
+        for name, learner in learners.items()
+    }
     save_weights(
         folder / "checkpoint",
         {name: learner.model for name, learner in learners.items()}

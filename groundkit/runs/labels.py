@@ -18,8 +18,9 @@ from groundkit.errors import CheckpointError, DataError, InputError, NetworkErro
 from groundkit.evaluate.calibration import reliability
 from groundkit.evaluate.symbols import score_grounding
 from groundkit.files import make_folder, read_text, write_atomically
+from groundkit.identifiability.factored import FactoredPosterior
 from groundkit.identifiability.images import factored, members
-from groundkit.identifiability.posterior import FloatArray, MapPosterior
+from groundkit.identifiability.posterior import FloatArray
 from groundkit.runs.ambiguity import Predict, meanings_of
 from groundkit.runs.assess import assess_queries, held_out_images
 from groundkit.runs.readings import average, joint_certainty, joint_symbols
@@ -100,7 +101,7 @@ class Settled:
 
 
 def settled_scores(
-    task: Task, found: MapPosterior | str | None, predict: Predict, folder: Path
+    task: Task, found: FactoredPosterior | str | None, predict: Predict, folder: Path
 ) -> dict[str, Any] | None:
     """Returns ``ambiguity`` of ``metrics.json``; writes the images to label into a folder.
 
@@ -149,7 +150,7 @@ def _without_ties(probs: FloatArray) -> FloatArray:
     return kept
 
 
-def _meanings(found: MapPosterior) -> dict[str, dict[str, dict[str, float]]]:
+def _meanings(found: FactoredPosterior) -> dict[str, dict[str, dict[str, float]]]:
     """Returns network -> predicted symbol -> the symbols that it may stand for."""
     return {
         group: {
@@ -164,7 +165,9 @@ def _meanings(found: MapPosterior) -> dict[str, dict[str, dict[str, float]]]:
     }
 
 
-def ask_for(task: Task, found: MapPosterior, predict: Predict, folder: Path) -> tuple[Asked, ...]:
+def ask_for(
+    task: Task, found: FactoredPosterior, predict: Predict, folder: Path
+) -> tuple[Asked, ...]:
     """Chooses the images whose labels leave one reading and writes them into a folder.
 
     For each symbol whose meaning has to be known, the image is the held-out one that is given it
@@ -193,7 +196,7 @@ def _most_certain(task: Task, group: str, split: int, predict: Predict) -> dict[
     if any(len(call) > 1 for goal in task.goals for call in goal.reasoner.slots.get(first, ())):
         return {}  # several images stacked, which no one file can hold
     pixels = held_out_images(task, first).pixels if split else task.pool(first)
-    if pixels.shape[1] not in _WRITABLE:
+    if pixels.dim() != 4 or pixels.shape[1] not in _WRITABLE:
         return {}
     logs = {n: predict(n, pixels).double().cpu() for n in members(group)}
     certain = joint_certainty(logs, group)
@@ -227,7 +230,11 @@ def suggest(run: Path | str, *, trust: bool = False, device: str = "auto") -> Se
     Raises:
         InputError: It is no finished run.
     """
-    session = open_run(run, trust=trust, device=device)
+    return suggested(open_run(run, trust=trust, device=device))
+
+
+def suggested(session: Session) -> Settled:
+    """Does what :func:`suggest` does, for a run that is open."""
     if session.doubt is None:
         reason = (_metrics(session.folder).get("ambiguity") or {}).get("reason")
         return Settled(session.folder, None, reason=reason or "the run has no program")
@@ -260,7 +267,17 @@ def label(
         DataError: An image or a symbol is wrong, or the labels contradict program or each other.
         CheckpointError: It is no finished run, or its readings are not known.
     """
-    session = open_run(run, trust=trust, device=device)
+    return labelled(open_run(run, trust=trust, device=device), labels, network=network)[1]
+
+
+def labelled(
+    session: Session, labels: Sequence[tuple[Path | str, str]], *, network: str | None = None
+) -> tuple[Session, Settled]:
+    """Does what :func:`label` does, for a run that is open.
+
+    Returns:
+        The run opened again, by its new names, and what the labels came to.
+    """
     if session.doubt is None:
         raise CheckpointError(
             f"the meanings of the symbols of '{session.folder}' are not known",
@@ -281,11 +298,12 @@ def label(
     names, readings = _renamed(session, readings)
     facts = {**session.facts(), "ambiguity": readings.to_dict(), "labelled": noted}
     rewrite_facts(session.folder / "checkpoint", {**facts, "names": names})
-    return _measured(open_run(run, trust=trust, device=device))
+    renamed = session.again()
+    return renamed, _measured(renamed)
 
 
 def _known(
-    session: Session, readings: MapPosterior, network: str | None, symbol: str
+    session: Session, readings: FactoredPosterior, network: str | None, symbol: str
 ) -> tuple[str, list[int]]:
     """Finds the networks of a label, and the (joint) symbols that it may mean."""
     groups = list(readings.domains)
@@ -318,7 +336,9 @@ def _predicted(session: Session, group: str, image: Path | str) -> int:
     return int(joint_symbols(logs, group)[0])
 
 
-def _renamed(session: Session, readings: MapPosterior) -> tuple[dict[str, list[int]], MapPosterior]:
+def _renamed(
+    session: Session, readings: FactoredPosterior
+) -> tuple[dict[str, list[int]], FactoredPosterior]:
     """Renames symbols by the heaviest reading, where it is one of each network by itself."""
     names: dict[str, list[int]] = dict(session.facts().get("names") or {})
     best = readings.best()

@@ -16,8 +16,10 @@ import torch
 from groundkit.identifiability.identification import Identification
 from groundkit.perception.health import Health
 from groundkit.perception.history import RollbackRow, Row, StepRow
+from groundkit.perception.inputs import kind_of
 from groundkit.report.html import Event, HealthNote, ReportData
-from groundkit.runs.assess import NetworkAssessment, as_pixels
+from groundkit.report.rows import draw_inputs
+from groundkit.runs.assess import NetworkAssessment, as_pictures
 from groundkit.runs.folder import Origin
 from groundkit.runs.identify import learnt
 from groundkit.task.task import Task
@@ -186,15 +188,17 @@ def report_data(outcome: Outcome, metrics: dict[str, Any]) -> ReportData:
                 "symbols": task.domains[name],
                 "grounding": metrics["networks"][name]["grounding"],
                 "reliability": None if one.scores.bins is None else one.scores.bins.to_dict(),
-                "images": as_pixels(one.images.pixels),
+                "images": as_pictures(outcome.trainer.learners[name], one.images.pixels),
                 "probs": one.probs,
                 "truth": None if one.images.labels is None else one.scores.truth,
+                "kind": kind_of(one.images.shape),
+                "plane": one.plane,
                 "energies": one.energies,
                 "ood_energies": one.ood_energies,
                 "ood": metrics["networks"][name]["ood"],
-                "samples": None if one.samples is None else as_pixels(one.samples),
+                "samples": None if one.samples is None else draw_inputs(one.samples),
                 "asked": one.asked,
-                "nearest": None if one.nearest is None else as_pixels(one.nearest),
+                "nearest": None if one.nearest is None else draw_inputs(one.nearest),
                 "generation": metrics["networks"][name]["generation"],
             }
             for name, one in outcome.assessed.items()

@@ -16,9 +16,9 @@ import torch
 from groundkit.device import choose_device
 from groundkit.errors import LimitError, RunError, SpecError, StoppedError
 from groundkit.files import write_atomically
+from groundkit.identifiability.factored import FactoredPosterior
 from groundkit.identifiability.identification import Identification
 from groundkit.identifiability.images import factored
-from groundkit.identifiability.posterior import MapPosterior
 from groundkit.perception.ascent import Factories, OptimiserFactory, SchedulerFactory
 from groundkit.perception.distributed import ProcessGroup
 from groundkit.perception.history import RollbackRow, Row
@@ -315,6 +315,7 @@ def _train(
         )
         for name, learner in trainer.learners.items():
             progress.say(f"augmentation of {name}: {learner.chosen.words}")
+        progress.say(trainer.steps_in_words)
         if saved is not None:
             trainer.load_state_dict(saved.state)
         again = shlex.join(["groundkit", "run", str(task.sources.program)])
@@ -395,10 +396,10 @@ def _finish(
 
 
 def _note_ambiguity(
-    trainer: Trainer, readings: MapPosterior | str | None, path: Path
+    trainer: Trainer, readings: FactoredPosterior | str | None, path: Path
 ) -> dict[str, Any] | None:
     """Notes beside the weights what the learnt symbols may stand for; returns its scores."""
-    if isinstance(readings, MapPosterior):
+    if isinstance(readings, FactoredPosterior):
         facts = read_manifest(path / "checkpoint")["facts"]
         rewrite_facts(path / "checkpoint", {**facts, "ambiguity": readings.to_dict()})
     return settled_scores(trainer.task, readings, predict_with(trainer.learners), path)

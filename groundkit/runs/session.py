@@ -14,32 +14,32 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from groundkit.circuit.cache import cache_folder
-from groundkit.data.photos import prepare_image
 from groundkit.device import choose_device
 from groundkit.errors import (
     CheckpointError,
     NetworkError,
     choose_from,
 )
+from groundkit.identifiability.factored import FactoredPosterior
 from groundkit.identifiability.images import joint_domain, members
-from groundkit.identifiability.posterior import MapPosterior
 from groundkit.perception.foreign import ForeignScore
 from groundkit.perception.generate import sample_images
 from groundkit.perception.in_distribution import InDistribution, measure
+from groundkit.perception.inputs import Shape
 from groundkit.perception.langevin import Langevin
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel, energy, log_probs
 from groundkit.perception.own_modules import Module
-from groundkit.perception.pixels import to_model
 from groundkit.perception.symbol_start import SymbolStart
 from groundkit.program.source import load_program
 from groundkit.runs.answers import Answers, ImageReading
 from groundkit.runs.cases import Questions
 from groundkit.runs.doubt import Doubt
 from groundkit.runs.facts import read_facts
+from groundkit.runs.inputs import picture, prepare
 from groundkit.runs.what_if import WhatIf
 from groundkit.task.binding import Binding, Learnt, Sources
-from groundkit.task.networks import build_model
+from groundkit.task.networks import build_model, encoder_of
 from groundkit.task.spec import load_spec
 from groundkit.task.task import Task
 from groundkit.training.weights import load_weights, read_tensors
@@ -120,7 +120,7 @@ class Session:
     ) -> None:
         self.folder = folder
         self.device = device
-        self._trust = trust
+        self._trust, self._settings = trust, settings
         self._facts = read_facts(folder / "checkpoint")
         self.program = load_program(folder / "program.pl", trust=trust, within=folder)
         self.spec = load_spec(folder / "spec.toml", settings, within=folder)
@@ -137,6 +137,10 @@ class Session:
         self.binding.declare(map(str, self._facts.get("declared", ())))
         self._models: dict[str, SymbolModel] = {}
         self._foreign: dict[str, ForeignScore] = {}
+
+    def again(self) -> Session:
+        """Opens the folder once more, as labels have changed it."""
+        return Session(self.folder, trust=self._trust, device=self.device, settings=self._settings)
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -172,9 +176,8 @@ class Session:
                 found[name] = InDistribution.from_dict(known.get(name) or {})
                 continue
             pool = self.task.pool(name).to(self.device)
-            channels, height, width = pool.shape[1:]
-            model = self._load(name, (channels, height, width))
-            found[name], self._foreign[name] = measure(model, pool)
+            model = self._load(name, tuple(pool.shape[1:]))
+            found[name], self._foreign[name] = measure(model, model.encode(pool), pool)
         return found
 
     def model(self, network: str) -> SymbolModel:
@@ -187,9 +190,17 @@ class Session:
             raise NetworkError(
                 f"the run has no network '{network}'", remedy=choose_from(network, self.networks)
             )
-        return self._load(network, self.in_distribution[network].shape)
+        known = self.in_distribution[network]
+        model = self._load(network, known.shape)
+        if model.encoder is not None and known.encoder not in ("", model.encoder.key):
+            raise CheckpointError(
+                f"the encoder of network '{network}' is another one than in training",
+                expected=f"the same {model.encoder.name}, of the same version and weights",
+                remedy="put the file of training back, or train anew",
+            )
+        return model
 
-    def _load(self, network: str, shape: tuple[int, int, int]) -> SymbolModel:
+    def _load(self, network: str, shape: Shape) -> SymbolModel:
         """Builds a network and loads its weights, once."""
         if network not in self._models:
             symbols = len(self.program.networks[network].domain)
@@ -197,6 +208,7 @@ class Session:
             shared = self.binding.trunk_of(network)
             trunk = None if shared is None else self._load(shared, shape).backbone
             own = self.binding.own(network)
+            own["encoder"] = encoder_of(self.binding, network, shape, trust=self._trust)
             model = build_model(settings, shape, symbols, trust=self._trust, trunk=trunk, **own)
             load_weights(self.folder / "checkpoint", {network: model})
             if (names := self._names(network, symbols)) is not None:
@@ -234,7 +246,7 @@ class Session:
         if known is None:
             return None
         try:
-            readings = MapPosterior.from_dict(known)
+            readings = FactoredPosterior.from_dict(known)
             domains = self.binding.domains
             for group, domain in readings.domains.items():
                 if joint_domain(members(group), domains) != domain:
@@ -272,14 +284,9 @@ class Session:
     def _read(
         self, paths: Sequence[Path | str], network: str, contents: Mapping[str, bytes]
     ) -> ImageReading:
-        """Reads the images of one neural call, stacked along channels when there are several."""
+        """Reads the inputs of one neural call, stacked along their first axis if several."""
         known = self.in_distribution[network]
-        channels, height, width = known.shape
-        shape = (channels // len(paths), height, width)
-        images = [
-            prepare_image(Path(path), shape, known.dark_border, contents.get(str(path)))
-            for path in paths
-        ]
+        images = prepare(paths, known, contents)
         pixels = torch.cat([one.pixels for one in images])[None]
         logits = self.logits(pixels, network)
         predicted = log_probs(logits)
@@ -300,7 +307,7 @@ class Session:
             foreign=self._foreignness(pixels, network),
             foreign_limit=known.foreign_limit,
             done=tuple(words for one in images for words in one.done),
-            pixels=torch.cat([one.pixels for one in images], dim=2).numpy(),
+            pixels=picture(self.model(network), images),
             predicted=predicted[0].exp().numpy(),
             doubt=doubt,
         )
@@ -312,7 +319,7 @@ class Session:
             return None
         if network not in self._foreign:
             features = model.prototypes.in_features
-            score = ForeignScore(features, known.shape, known.references)
+            score = ForeignScore(features, model.encoded(known.shape), known.references)
             load_weights(self.folder / "checkpoint", {f"{network}.foreign": score})
             self._foreign[network] = score.to(self.device)
         return float(self._foreign[network](model, pixels.to(self.device))[0])
@@ -322,12 +329,12 @@ class Session:
         """Returns logits ``(N, K)`` float64 on the CPU for images ``(N, C, H, W)``.
 
         Args:
-            pixels: Bytes, or floats in [-1, 1].
+            pixels: Bytes, or floats in [-1, 1]; rows and sequences in units of their own.
             network: The network.
         """
         model = self.model(network)
-        parts = [model(to_model(part.to(self.device))) for part in torch.split(pixels, 1000)]
-        return torch.cat(parts).double().cpu()
+        parts = torch.split(pixels, 1000)
+        return torch.cat([model(model.take(part.to(self.device))) for part in parts]).double().cpu()
 
     def _network(self, network: str | None) -> str:
         if network is not None or len(self.networks) == 1:
@@ -378,7 +385,8 @@ class Session:
             seed: Of start and noise.
 
         Returns:
-            Network -> ``(K, per_symbol, C, H, W)`` in [0, 1].
+            Network -> images ``(K, per_symbol, C, H, W)`` in [0, 1]; rows and sequences
+            ``(K, per_symbol, ...)`` in units of their own.
 
         Raises:
             CheckpointError: No network was trained with the generative term.
@@ -395,7 +403,8 @@ class Session:
         return found
 
     def _generate(self, name: str, per_symbol: int, steps: int, seed: int) -> NDArray[np.float32]:
-        model, shape = self.model(name), self.in_distribution[name].shape
+        model = self.model(name)
+        shape = model.encoded(self.in_distribution[name].shape)
         start = SymbolStart(shape, model.symbols)
         load_weights(self.folder / "checkpoint", {f"{name}.start": start})
         if (names := self._names(name, model.symbols)) is not None:
@@ -410,14 +419,15 @@ class Session:
             generator=generator,
             steps=steps,
         )
-        scaled = (images.clamp(-1, 1) + 1) / 2
+        scaled = (images.clamp(-1, 1) + 1) / 2 if model.scale is None else model.scale.back(images)
         return scaled.reshape(model.symbols, per_symbol, *shape).cpu().numpy()
 
     def learner(self, name: str, seed: int = 0) -> Learner:
         """Returns a network as training left it, with its pool, for evaluation."""
         pool = self.task.pool(name).to(self.device)
         settings = self.spec.network(name).perception
-        return Learner(self.model(name), settings, pool, seed=seed)
+        model = self.model(name)
+        return Learner(model, settings, model.encode(pool), seed=seed)
 
     def _repr_html_(self) -> str:
         return f"<p>Run <code>{escape(str(self.folder))}</code>, networks {self.networks}</p>"

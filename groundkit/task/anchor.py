@@ -33,6 +33,13 @@ def anchored(spec: Spec, base: Path, beside: Path) -> Spec:
     def located(file: Path | None) -> Path | None:
         return None if file is None else Path(anchor(str(file)))
 
+    def encoder(name: str | None) -> str | None:
+        kind, sign, file = (name or "").partition(":")
+        if kind != "onnx":
+            return name
+        path, mark, tensor = file.partition("#")
+        return f"{kind}{sign}{anchor(path)}{mark}{tensor}"
+
     examples = spec.examples
     return spec.model_copy(
         update={
@@ -48,6 +55,8 @@ def anchored(spec: Spec, base: Path, beside: Path) -> Spec:
                     update={
                         "backbone": module(network.backbone),
                         "data": optional(network.data),
+                        "encoder": encoder(network.encoder),
+                        "encoder_weights": located(network.encoder_weights),
                         "labels": network.labels.model_copy(
                             update={"file": located(network.labels.file)}
                         ),

@@ -1,6 +1,6 @@
-"""The images that examples name, each known by its content.
+"""The images, or rows, that examples name, each known by its content.
 
-The same file in two columns, two copies of a file, or one array given twice are one image.
+The same file in two columns, two copies of a file, or one array given twice are one input.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from groundkit.data.examples import inside
+from groundkit.data.features import names_row, pick_row, read_bank, split_reference
 from groundkit.data.files import read_images
 from groundkit.data.images import ImageSet
 from groundkit.errors import DataError, Location
@@ -22,7 +23,7 @@ from groundkit.files import read_bytes
 
 @dataclass
 class Contents:
-    """Images by a digest of their content.
+    """Images, or rows, by a digest of their content.
 
     Attributes:
         name: Where they come from, for messages.
@@ -32,9 +33,10 @@ class Contents:
     _paths: dict[str, tuple[Path, Location]] = field(default_factory=dict)
     _arrays: dict[str, Tensor] = field(default_factory=dict)
     _known: dict[Path, str] = field(default_factory=dict)
+    _banks: dict[Path, Tensor] = field(default_factory=dict)
 
     def add_file(self, folder: Path, name: str, at: Location) -> str:
-        """Notes an image file; returns its key.
+        """Notes an image file, or a row such as ``wine.csv#3``; returns its key.
 
         Args:
             folder: The folder that paths are relative to, and may not leave.
@@ -42,8 +44,10 @@ class Contents:
             at: Where it was written.
 
         Raises:
-            DataError: The path leaves the folder, or there is no such file.
+            DataError: The path leaves the folder, or there is no such file or row.
         """
+        if names_row(name):
+            return self._add_row(folder, name, at)
         path = inside(folder, name, at)
         if path not in self._known:
             try:
@@ -59,8 +63,20 @@ class Contents:
             self._paths.setdefault(key, (path, at))
         return self._known[path]
 
+    def _add_row(self, folder: Path, name: str, at: Location) -> str:
+        """Notes a row of a file, which is read once."""
+        path = inside(folder, split_reference(name)[0], at)
+        if path not in self._banks:
+            self._banks[path] = read_bank(path, at)
+        return self.add_array(pick_row(self._banks[path], name, at))
+
+    @property
+    def rows(self) -> bool:
+        """Whether rows or arrays are noted, which have their shape from the start."""
+        return bool(self._arrays)
+
     def add_array(self, pixels: Tensor) -> str:
-        """Notes an image ``(C, H, W)`` in bytes; returns its key."""
+        """Notes an image ``(C, H, W)`` in bytes, or a row or sequence; returns its key."""
         whole = pixels.contiguous()
         head = f"{tuple(whole.shape)} {whole.dtype} ".encode()
         key = hashlib.sha256(head + whole.numpy().tobytes()).hexdigest()
@@ -68,20 +84,39 @@ class Contents:
         return key
 
     def read(self, calls: Sequence[Sequence[str]], shape: tuple[int, ...]) -> ImageSet:
-        """Reads the images of neural calls, those of one call stacked along channels.
+        """Reads the inputs of neural calls, those of one call stacked along their first axis.
 
         Args:
             calls: The keys of the images of every call.
-            shape: ``(C, H, W)`` that files are brought to.
+            shape: ``(C, H, W)`` that image files are brought to.
 
         Raises:
-            DataError: A file is no image.
+            DataError: A file is no image, or inputs of one network have several shapes.
         """
         keys = [key for call in calls for key in call]
         assumed: tuple[str, ...] = ()
-        if self._arrays:
-            pixels = torch.stack([self._arrays[key] for key in keys])
+        if any(key in self._arrays for key in keys):
+            pixels = torch.stack(self._alike(keys))
         else:
             pixels, assumed = read_images([self._paths[key] for key in keys], shape)
         stacked = pixels.reshape(len(calls), -1, *pixels.shape[2:])
         return ImageSet(self.name, stacked, assumed=assumed)
+
+    def _alike(self, keys: Sequence[str]) -> list[Tensor]:
+        """Returns the arrays of one network, if they have one shape."""
+        if files := [key for key in keys if key not in self._arrays]:
+            path, at = self._paths[files[0]]
+            raise DataError(
+                f"'{path.name}' is an image, other inputs of its network are rows",
+                expected="images alone, or rows alone",
+                at=at,
+            )
+        found = [self._arrays[key] for key in keys]
+        shapes = {tuple(one.shape) for one in found}
+        if len(shapes) > 1:
+            shown = ", ".join("x".join(map(str, shape)) for shape in sorted(shapes))
+            raise DataError(
+                f"inputs of one network in '{self.name}' have the shapes {shown}",
+                expected="one shape for all of them",
+            )
+        return found

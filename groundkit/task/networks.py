@@ -7,12 +7,16 @@ from pathlib import Path
 
 import torch
 
-from groundkit.errors import DataError
+from groundkit.errors import DataError, NetworkError
 from groundkit.perception.backbones import Backbone, build_backbone
 from groundkit.perception.distributed import ProcessGroup
+from groundkit.perception.encoder_kinds import load_encoder
+from groundkit.perception.encoders import Encoder
+from groundkit.perception.inputs import Shape, kind_of, scale_for
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel
 from groundkit.perception.own_modules import Module, build_own, is_own
+from groundkit.task.binding import Binding
 from groundkit.task.spec import NetworkSpec
 from groundkit.task.task import Task
 
@@ -26,20 +30,21 @@ def build_model(
     trunk: Backbone | None = None,
     given: Module | None = None,
     beside: Path | None = None,
+    encoder: Encoder | None = None,
 ) -> SymbolModel:
     """Builds the symbol model that a network's settings describe, untrained.
 
     Args:
         spec: The settings.
-        shape: ``(C, H, W)`` of its images.
+        shape: ``(C, H, W)`` of its images, or the shape of its other inputs.
         symbols: Number of symbols.
         trust: Allow a backbone from the user's own modules.
         trunk: The backbone of another network, for one that shares it.
         given: The user's own module, or what makes it, where it was handed over.
         beside: Folder of the program, in which a named module is looked for first.
+        encoder: The frozen encoder of its images.
     """
-    channels, height, width = shape
-    shape = (channels, height, width)
+    shape = tuple(shape) if encoder is None else (encoder.features,)
     if trunk is None and is_own(spec.backbone):
         trunk = build_own(
             spec.backbone, shape, spec.options, given=given, trust=trust, beside=beside
@@ -52,21 +57,61 @@ def build_model(
         normalise=spec.normalise,
         temperature=spec.temperature,
         bfloat16=spec.bfloat16,
+        scale=scale_for(shape),
+        encoder=encoder,
     )
 
 
+def encoder_of(binding: Binding, name: str, shape: Shape, *, trust: bool) -> Encoder | None:
+    """Loads the encoder of a network, that of its trunk if it shares one; ``None`` without.
+
+    Args:
+        binding: Program and spec.
+        name: The network.
+        shape: Shape of its inputs.
+        trust: Allow an encoder from the user's own modules.
+
+    Raises:
+        NetworkError: It cannot be loaded.
+    """
+    owner = binding.trunk_of(name) or name
+    spec = binding.spec.network(owner)
+    if spec.encoder is None:
+        if spec.encoder_weights is not None:
+            raise NetworkError(
+                f"network '{owner}' has encoder_weights and no encoder",
+                remedy="name the encoder, such as encoder = 'torchvision:resnet18'",
+                at=binding.at("networks", owner, "encoder_weights"),
+            )
+        return None
+    base = binding.sources.spec.parent
+    try:
+        return load_encoder(
+            spec.encoder,
+            spec.encoder_weights,
+            shape,
+            base=base,
+            trust=trust,
+            cache=binding.cache,
+        )
+    except NetworkError as error:
+        error.at = error.at or binding.at("networks", owner, "encoder")
+        raise
+
+
 def check_pool(task: Task, name: str) -> None:
-    """Refuses a network that has fewer training images than symbols.
+    """Refuses a network that has fewer training inputs than symbols.
 
     Raises:
         DataError: It has.
     """
-    images, symbols = len(task.pool(name)), len(task.domains[name])
-    if images < symbols:
+    pool, symbols = task.pool(name), len(task.domains[name])
+    if len(pool) < symbols:
+        kind = kind_of(pool.shape[1:])
         raise DataError(
-            f"network '{name}' has {images} training images for {symbols} symbols",
-            expected="at least an image a symbol",
-            remedy="give more images, or leave out symbols that none of them shows",
+            f"network '{name}' has {len(pool)} training {kind}s for {symbols} symbols",
+            expected=f"at least one {kind} a symbol",
+            remedy=f"give more {kind}s, or leave out symbols that none of them shows",
             at=task.at("examples"),
         )
 
@@ -100,14 +145,17 @@ def _build_learner(
     processes: ProcessGroup | None,
     trunk: Backbone | None,
 ) -> Learner:
-    pool, spec = task.pool(name).to(device), task.spec.network(name)
+    images, spec = task.pool(name), task.spec.network(name)
     domain = task.domains[name]
     check_pool(task, name)
-    shape = tuple(pool.shape[1:])
+    shape = tuple(images.shape[1:])
     own = task.binding.own(name)
+    own["encoder"] = encoder_of(task.binding, name, shape, trust=trust)
     model = build_model(spec, shape, len(domain), trust=trust, trunk=trunk, **own).to(device)
+    pool = model.encode(images.to(device))
+    model.learn_scale(pool)
     learner = Learner(model, spec.perception, pool, seed=seed, symbols=domain, processes=processes)
     if name in task.labelled:
         known = task.labelled[name]
-        learner.teach(known.pixels, known.targets, spec.labels.weight)
+        learner.teach(model.encode(known.pixels.to(device)), known.targets, spec.labels.weight)
     return learner

@@ -127,7 +127,14 @@ class NetworkSpec(Section):
     backbone: str = "convnet"
     """``mlp``, ``convnet``, ``resnet8``, ``resnet18``; ``module:NAME:Class`` for one's own, in
     NAME.py beside the program or where Python finds it; ``own`` for one that Python hands over; or
-    ``observed`` for a predicate whose input is an observed symbol rather than an image."""
+    ``observed`` for a predicate whose input is an observed symbol rather than an image. For rows of
+    features ``mlp`` or ``identity``, for sequences besides ``gru`` or ``transformer``."""
+    encoder: Annotated[str, Field(max_length=1000)] | None = None
+    """A frozen encoder of images ahead of the backbone, which then reads its features:
+    ``torchvision:NAME``, ``timm:NAME``, ``onnx:FILE``, ``onnx:FILE#TENSOR`` for an inner tensor,
+    ``module:package.module:Class``."""
+    encoder_weights: Path | None = None
+    """The encoder's weights, a local safetensors file; an ONNX file holds its own."""
     options: dict[str, Any] = Field(default_factory=dict)
     """The backbone's own options, such as ``width``: whole numbers for the built-in ones, keyword
     arguments of any type for a module of one's own."""
@@ -180,9 +187,10 @@ class TrainSpec(Section):
     """Unlabelled images per step in the bound's terms, beside the examples' images."""
     cluster_steps: CountOrNone = 300
     """Steps of the clustering phase (contrastive embedding) before symbols are named."""
-    clusters_per_symbol: int = Field(default=1, ge=1, le=1000)
+    clusters_per_symbol: Annotated[int, Field(ge=1, le=1000)] | Literal["auto"] = "auto"
     """Clusters that a symbol may consist of at the start; above 1 the program names each of the
-    many clusters, several by one symbol, unless symbols would be left without any."""
+    many clusters, several by one symbol, unless symbols would be left without any. ``auto`` takes 2
+    or 3 where they make held-out queries clearly likelier than 1."""
     cluster_batch: int = Field(default=256, ge=2, le=100_000)
     """Images per step of the clustering phase."""
     cluster_learning_rate: Rate = 2e-3

@@ -281,7 +281,7 @@ class Task:
 
     def _shape(self, group: Group, table: Table) -> tuple[int, ...]:
         """Returns ``(C, H, W)`` that the images of a group are brought to."""
-        if table.query.number in self._given:
+        if table.query.number in self._given or table.contents.rows:
             return ()
         shapes = {
             name: self.spec.network(name).image_shape or self._source(name, table.query).train.shape

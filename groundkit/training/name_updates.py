@@ -15,8 +15,9 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from groundkit.naming.many_to_one import find_splits, name_clusters
-from groundkit.naming.relabelling import Regrounder, Relabelling
+from groundkit.naming.many_to_one import ClusterNames, find_splits, name_clusters
+from groundkit.naming.relabelling import FEW, Regrounder, Relabelling
+from groundkit.perception.cluster import Clusters
 from groundkit.perception.distributed import ProcessGroup
 from groundkit.perception.history import Row
 from groundkit.perception.learner import Learner
@@ -86,32 +87,55 @@ class Namer:
                     found.setdefault((tuple(group), *kind(name)), []).append(name)
         return [names for names in found.values() if len(names) > 1]
 
-    def start_from_several(self, per_symbol: int) -> None:
+    def start_from_several(self, numbers: Sequence[int], *, where_better: bool) -> None:
         """Clusters finer than symbols, and starts symbols from the clusters that the program says.
 
-        A symbol whose images look different (sandals and boots, a seven with a bar or without) may
-        be several clusters, and a cluster between two symbols need not be given to one whole.
+        A symbol whose images look different (sandals and boots, a seven with a bar or without), or
+        that most images show, may be several clusters, and a cluster between two symbols need not
+        be given to one whole.
 
         Args:
-            per_symbol: Clusters for each symbol.
+            numbers: Clusters for each symbol, to be tried; the best are taken.
+            where_better: Do so only where held-out queries are likelier above chance than with a
+                cluster for each symbol, by a clear margin; few queries cannot tell.
         """
-        fine = {
-            name: self._learners[name].over_cluster(per_symbol * len(symbols))
-            for name, symbols in self._searchable.items()
-        }
-        found = self._processes.agree(
-            name_clusters(
-                self._goals,
-                self._term.gather({name: clusters.log_probs for name, clusters in fine.items()}),
-                symbols=self._searchable,
-                rng=self._rng,
-                domains=self._domains,
-            )
-        )
+        if where_better and sum(len(part.holds) for part in self._term.seeing) < FEW:
+            return
+        seed = int(self._rng.integers(2**32))  # the same queries are held out of every search
+        trials = []
+        for number in numbers:
+            fine = self._over_cluster(number)
+            read = self._term.gather({name: clusters.log_probs for name, clusters in fine.items()})
+            trials.append((fine, self._named(read, seed)))
+        fine, found = max(trials, key=lambda trial: trial[1].held_out_gain)
+        if where_better and not found.better_than(
+            self._named(self._term.read(self._learners), seed)
+        ):
+            return
         for name, chosen in found.names.items():
-            # Names under which symbols merge may be the likeliest, where the program admits that.
+            # Names under which symbols merge may be the best, where the program admits that.
             if name not in found.unnamed:
                 self._learners[name].start_named(fine[name], chosen)
+
+    def _over_cluster(self, per_symbol: int) -> dict[str, Clusters]:
+        """Clusters the images of all networks, at most to a cluster an image."""
+        return {
+            name: self._learners[name].over_cluster(
+                min(per_symbol * len(symbols), len(self._learners[name].pool))
+            )
+            for name, symbols in self._searchable.items()
+        }
+
+    def _named(self, read: Sequence[Named], seed: int) -> ClusterNames:
+        """Names clusters, of which there may be more than symbols."""
+        found = name_clusters(
+            self._goals,
+            read,
+            symbols=self._searchable,
+            rng=np.random.default_rng(seed),
+            domains=self._domains,
+        )
+        return self._processes.agree(found)
 
     def search(self, step: int, level: float) -> bool:
         """Searches for better names and moves the prototypes' rows.

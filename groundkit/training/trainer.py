@@ -26,6 +26,7 @@ from groundkit.perception.phases import (
     Views,
 )
 from groundkit.perception.terms import Term
+from groundkit.report.words import counted, listing
 from groundkit.task.networks import build_learners
 from groundkit.task.task import Task
 from groundkit.training.name_updates import Namer, name_by_labels
@@ -35,6 +36,8 @@ from groundkit.training.symbolic import Moment, SymbolicTerm, moment
 # Names that are kept are learnt, right or wrong, so in the first half of joint training the
 # likelier ones are taken on weak evidence; later only a clear gain may move a symbol.
 EARLY_LEVEL, LATE_LEVEL = 0.5, 0.95
+AUTO_CLUSTERS = (2, 3)
+"""Clusters for each symbol that are tried beside one for each."""
 _STRANGE = (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError)
 """What setting back raises when a state is whole but not of this training."""
 
@@ -145,6 +148,14 @@ class Trainer:
         return len(self.learners) * self.task.spec.train.cluster_steps + self.joint_steps
 
     @property
+    def steps_in_words(self) -> str:
+        """What the steps consist of: ``1,140 steps: 300 of clustering net, 840 of ...``."""
+        steps = self.task.spec.train.cluster_steps
+        parts = [f"{steps:,} of clustering {name}" for name in self.learners if steps]
+        parts.append(f"{self.joint_steps:,} of joint training")
+        return f"{counted(self.total_steps, 'step')}: {listing(parts)}"
+
+    @property
     def relabellings(self) -> list[tuple[int, Relabelling]]:
         """Joint step and finding of each search for names, in order."""
         return [] if self._namer is None else self._namer.relabellings
@@ -197,9 +208,12 @@ class Trainer:
 
     def _name(self) -> None:
         """Gives the clusters of all networks their first names."""
-        per_symbol = self.task.spec.train.clusters_per_symbol
-        if self._namer is not None and per_symbol > 1:
-            self._namer.start_from_several(per_symbol)
+        wanted = self.task.spec.train.clusters_per_symbol
+        if self._namer is not None and wanted != 1:
+            if wanted == "auto":
+                self._namer.start_from_several(AUTO_CLUSTERS, where_better=True)
+            else:
+                self._namer.start_from_several((wanted,), where_better=False)
         name_by_labels(self.learners, self.processes)
         self._reground(0)
         self._joint.renew()

@@ -15,7 +15,7 @@ from groundkit.program.source import parse_program
 from tests.circuit.random_programs import RandomProgram, programs
 
 SETTINGS = settings(
-    max_examples=100,
+    max_examples=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     derandomize=True,
@@ -50,7 +50,7 @@ def test_equals_the_enumeration_of_all_worlds(program: RandomProgram) -> None:
 
 
 @given(programs())
-@settings(SETTINGS, max_examples=30)
+@settings(SETTINGS, max_examples=15)
 def test_equals_problog(program: RandomProgram) -> None:
     expected = program.probabilities()
     assume(expected is not None and max(expected.values()) > 0.0)
@@ -63,7 +63,7 @@ def test_equals_problog(program: RandomProgram) -> None:
 
 
 @given(programs(neural=True))
-@settings(SETTINGS, max_examples=40)
+@settings(SETTINGS, max_examples=20)
 def test_neural_predicates_equal_worlds_and_gradients_equal_differences(
     program: RandomProgram,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -13,15 +14,17 @@ from hypothesis import strategies as st
 from groundkit.circuit.answer import ask_queries
 from groundkit.circuit.approximate import BoundedReasoner, SampledReasoner, reasoner_of
 from groundkit.circuit.attempts import Here
-from groundkit.circuit.bounds import best_proofs, compile_bounds, evaluate
+from groundkit.circuit.bounds import best_proofs, compile_bounds, evaluate, parts_of
 from groundkit.circuit.build import build_reasoner
 from groundkit.circuit.compile import compile_within, with_evidence
+from groundkit.circuit.ir import Circuit
+from groundkit.circuit.quotient import Parts, conditional
 from groundkit.circuit.reasoner import Reasoner
 from groundkit.circuit.sampling import Sampler
-from groundkit.errors import LimitError
+from groundkit.errors import LimitError, ProgramError
 from groundkit.program.engine import Shape, ground
 from groundkit.program.goal import parse_goal
-from groundkit.program.ground import GroundProgram
+from groundkit.program.ground import TRUE, GroundProgram
 from groundkit.program.limits import Limits
 from groundkit.program.source import parse_program
 
@@ -74,17 +77,34 @@ def test_proofs_are_proofs(program: GroundProgram, seed: int, number: int) -> No
 def test_bounds_contain_the_truth_whatever_the_probabilities(
     program: GroundProgram, seed: int
 ) -> None:
-    program, roots = with_evidence(program)
+    extended, roots = with_evidence(program)
+    *roots, evidence = roots if program.evidence != TRUE else [*roots, TRUE]
+    weights = draw_weights(program, seed)
+    chance = probability(extended, evidence, weights)
     for widest in (1.0, 0.0):  # after one round, and after all of them
-        circuit, _, _ = compile_bounds(program, roots, Here(), 60, widest)
-        weights = draw_weights(program, seed)
-        found = evaluate(circuit, weights)
+        circuit, _, _ = compile_bounds(program, Here(), 60, widest)
         assert worlds.is_decomposable(circuit)
+        lower, upper = bounds_of(program, circuit, weights)
         for i, root in enumerate(roots):
-            truth = probability(program, root, weights)
-            assert found[i] - 1e-9 <= truth <= 1 - found[len(roots) + i] + 1e-9
+            if chance < 1e-9:
+                continue
+            truth = probability(extended, root, weights) / chance
+            assert lower[i] - 1e-9 <= truth <= upper[i] + 1e-9
             if widest == 0.0:
-                assert found[i] == pytest.approx(truth, abs=1e-6)
+                assert lower[i] == pytest.approx(truth, abs=1e-6)
+                assert upper[i] == pytest.approx(truth, abs=1e-6)
+
+
+def bounds_of(
+    program: GroundProgram, circuit: Circuit, weights: list[list[float]]
+) -> tuple[np.ndarray, np.ndarray]:
+    found = np.array(evaluate(circuit, weights))
+    count = len(program.roots)
+    if program.evidence == TRUE:
+        return found[:count], 1 - found[count:]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lower, upper = conditional(np, parts_of(np.log(found), count))
+    return np.exp(lower), np.exp(upper)
 
 
 @settings(deadline=None, max_examples=20)
@@ -213,3 +233,80 @@ def test_exact_stays_the_default() -> None:
     reasoner = build_reasoner(parse_program(RISK), parse_goal("q"), [], limits=Limits(60))
     assert reasoner.mode == "exact" and reasoner.reasoning()["gap"] == 0.0
     assert replace(Limits(), seconds=1.0).mode == "exact"
+
+
+RARE = "\n".join(
+    [f"0.3::a({i})." for i in range(14)]
+    + ["0.001::fault.", "alarm :- fault.", "evidence(alarm).", "evidence(a(0))."]
+    + ["q :- a(I), a(J), J is I+1, fault.", "query(q)."]
+)
+"""The evidence has a probability of 0.0003; few proofs say little about what is left of 1."""
+
+
+def test_rare_evidence_does_not_widen_the_bounds() -> None:
+    program = parse_program(RARE)
+    found = ground(Shape(program, parse_goal("q")))
+    truth = ask_queries(program).probabilities["q"]
+    weights = [list(c.source.probabilities) for c in found.choices]  # type: ignore[union-attr]
+    circuit, _, gap = compile_bounds(found, Here(), 60, widest=0.5)
+    lower, upper = bounds_of(found, circuit, weights)
+    assert lower[0] - 1e-9 <= truth <= upper[0] + 1e-9
+    assert gap == pytest.approx(upper[0] - lower[0]) and gap <= 0.5
+    # One uncertainty counted twice, and compared with 1: no bound at all.
+    parts = parts_of(np.array(evaluate(circuit, weights)), 1)
+    apart = (1 - parts.untold[0]) if parts.known[0] == 1 else parts.known[0]
+    assert parts.known[0] == pytest.approx(0.0003) == apart
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.floats(0.0, 1.0), min_size=8, max_size=8), st.floats(0.0, 1.0))
+def test_a_quotient_is_as_tight_as_any_of_its_parts_allow(loose: list[float], p: float) -> None:
+    """Whatever the bounds, the truth lies within, and no bound of P(q, e) and P(e) is wasted."""
+    known, evidence = 0.5, 0.5 * loose[0]
+    holds, fails = evidence * p, evidence * (1 - p)
+    truths = [holds, fails, known - holds, known - fails, evidence, known - evidence]
+    shrunk = [t * share for t, share in zip(truths, loose[1:7], strict=True)]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = [np.log(np.array([x])) for x in (*shrunk, known)]
+        lower, upper = (float(np.exp(b)[0]) for b in conditional(np, Parts(*logs)))
+    a, b, never_a, _, told, untold = shrunk
+    most, most_a = known - untold, min(known - never_a, known - untold - b)
+    if evidence > 1e-9:
+        assert lower - 1e-9 <= p <= upper + 1e-9
+    assert lower >= a / most - 1e-9 if most > 1e-9 else True
+    if told > 1e-9:
+        assert upper <= most_a / told + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("q. query(q).", 1.0),
+        ("0.0::a. q :- a. query(q).", 0.0),
+        ("1.0::a. q :- a. evidence(a). query(q).", 1.0),
+        ("0.3::a. q :- \\+a. evidence(a). query(q).", 0.0),
+        ("0.3::a. 0.5::b. q :- a. q :- b. evidence(q). query(a). query(b). query(q).", None),
+    ],
+)
+def test_bounds_of_the_certain_and_the_impossible(text: str, expected: float | None) -> None:
+    program = parse_program(text)
+    exact = ask_queries(program).probabilities
+    found = ask_queries(program, limits=Limits(60, mode="bounds"))
+    assert found.probabilities == pytest.approx(exact, abs=1e-9)
+    assert max(found.gaps.values()) < 1e-9
+    if expected is not None:
+        assert exact["q"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("mode", ["bounds", "sample"])
+def test_impossible_evidence_is_refused_in_every_mode(mode: Literal["bounds", "sample"]) -> None:
+    program = parse_program("0.3::a. b :- a. evidence(a). evidence(\\+b). query(a).")
+    kind = ProgramError if mode == "bounds" else LimitError
+    with pytest.raises(kind, match=r"can never hold together|random worlds satisfies"):
+        ask_queries(program, limits=Limits(60, mode=mode))
+
+
+def test_an_estimate_that_all_worlds_agree_on_has_an_error() -> None:
+    program = parse_program("0.00001::a. 0.00001::b. q :- a, b. query(q).")
+    found = ask_queries(program, limits=Limits(60, mode="sample"))
+    assert found.probabilities["q"] < 1e-3 and 1e-9 < found.gaps["q"] < 1e-3

@@ -84,10 +84,10 @@ for text in (TEXT, TEXT + "0.5::c."):
 """
 
 
-def test_ten_processes_share_a_folder(tmp_path: Path) -> None:
+def test_processes_share_a_folder(tmp_path: Path) -> None:
     folder, start = tmp_path / "cache", tmp_path / "start"
     command = [sys.executable, "-W", "error", "-c", SHARING, str(folder), str(start)]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(10)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     for process in running:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
     start.touch()
@@ -95,3 +95,19 @@ def test_ten_processes_share_a_folder(tmp_path: Path) -> None:
     assert {process.returncode for process in running} == {0}
     assert len(told) == 1 and len(told.pop().split()) == 2
     assert [path.suffix for path in folder.iterdir()] == [".shape", ".shape"]
+
+
+def test_an_entry_whose_content_reads_well_but_differs_from_its_checksum_is_refused(tmp_path):
+    prepare(shape_of(), tmp_path, None)
+    (entry,) = tmp_path.iterdir()
+    raw = bytearray(entry.read_bytes())
+    raw[len(cache._MAGIC)] ^= 1
+    with pytest.raises(ValueError, match="checksum"):
+        cache.unpack(bytes(raw))
+
+
+def test_an_entry_of_another_format_is_refused_by_its_name(tmp_path: Path) -> None:
+    prepare(shape_of(), tmp_path, None)
+    (entry,) = tmp_path.iterdir()
+    with pytest.raises(ValueError, match="its format is 'groundkit-shape-0'"):
+        cache.unpack(entry.read_bytes().replace(b"shape-1", b"shape-0", 1))

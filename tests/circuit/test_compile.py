@@ -37,7 +37,7 @@ def _holds(circuit, world: tuple[int, ...]) -> list[bool]:
 
 
 @given(programs())
-@settings(SETTINGS, max_examples=40)
+@settings(SETTINGS, max_examples=25)
 def test_disjunctions_are_deterministic_and_conjunctions_decomposable(
     program: RandomProgram,
 ) -> None:
@@ -106,7 +106,7 @@ def test_stage_is_chosen_by_proof(text: str, goal: str | None, stage: str) -> No
 
 
 @given(programs(neural=True))
-@settings(SETTINGS, max_examples=20)
+@settings(SETTINGS, max_examples=10)
 def test_klay_agrees_on_structure_and_values(program: RandomProgram) -> None:
     assume(program.images)
     images = [f"I{i}" for i in range(len(program.images))]

@@ -54,7 +54,7 @@ def compile_by(name: str, program: GroundProgram, roots: list[int]) -> Circuit:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(program=graphs())
 def test_every_node_counts_a_world_once(name: str, program: GroundProgram) -> None:
     program, roots = with_evidence(program)
@@ -67,7 +67,7 @@ def test_every_node_counts_a_world_once(name: str, program: GroundProgram) -> No
         assert [found[root] for root in circuit.roots] == expected
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(program=graphs())
 def test_the_chosen_way_agrees_with_the_worlds(program: GroundProgram) -> None:
     circuit = compile_program(program).circuit

@@ -77,3 +77,20 @@ def test_the_line_of_the_constraint_is_blamed() -> None:
 def test_what_calls_nothing_of_the_program_stays_a_directive() -> None:
     text = ":- use_module(library(apply)). p(1,2). q(Y) :- maplist(p,[1],Y). query(q(_))."
     assert answer_queries(parse_program(text)) == {"q([2])": 1.0}
+
+
+def test_a_variable_that_the_program_binds_ranges_over_its_values_and_not_over_inputs() -> None:
+    text = (
+        SUM + "special(i1). :- digit(X,A), special(X), A < 2. :- digit(X,0), digit(Y,1), X \\= Y."
+    )
+    bound, free = parse_program(text).constraints
+    assert bound.inputs == ()
+    assert [(name, set(networks)) for name, networks in free.inputs] == [
+        ("X", {"net"}),
+        ("Y", {"net"}),
+    ]
+
+
+def test_a_constraint_on_what_nobody_defines_is_refused() -> None:
+    with pytest.raises(ProgramError, match="calls nowhere/1, which the program does not define"):
+        parse_program("a. :- nowhere(X).")

@@ -48,16 +48,6 @@ def test_best_proofs_are_the_best_worlds(seed):
         assert all(root in proof.nodes for proof in found)
 
 
-def test_proofs_of_the_best_agree_with_the_most_probable_explanation():
-    reasoner, rows = prepared(7)
-    inputs = reasoner.input_rows({"net": rows})[:, 0].numpy()
-    for index in range(len(reasoner.answers)):
-        root = int(reasoner.compiled.circuit.roots[index])
-        (best,) = best_proofs(reasoner.explorer(), inputs, root, 1)
-        _, expected = reasoner.explain({"net": rows}, index)
-        assert best.log_probability == pytest.approx(expected)
-
-
 def test_one_image_read_twice_has_one_symbol_in_a_proof():
     program = parse_program(
         PROGRAM + "twice(X) :- digit(X, 1), digit(X, 1).\n"

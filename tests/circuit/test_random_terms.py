@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import pytest
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
 
 from groundkit.circuit.build import build_reasoner
+from groundkit.circuit.reasoner import Reasoner
 from groundkit.errors import ProgramError
-from groundkit.program.goal import parse_goal
-from groundkit.program.source import parse_program
+from groundkit.program.goal import Goal, parse_goal
+from groundkit.program.source import Program, parse_program
 from groundkit.program.terms import printed, read_term
 from tests.circuit.random_terms import IMAGES, TermProgram, term_programs
 
 
-def compare(program: TermProgram) -> float:
-    """Asks every goal; returns the largest difference of a probability."""
+def compare(
+    program: TermProgram,
+    build: Callable[[Program, Goal, Sequence[str]], Reasoner] = build_reasoner,
+) -> float:
+    """Asks every goal, built by ``build``; returns the largest difference of a probability."""
     expected = program.probabilities()
     parsed = parse_program(program.text)
     images = [image for image in IMAGES if program.readers]
@@ -25,7 +31,7 @@ def compare(program: TermProgram) -> float:
         if not images:
             question = parse_goal(f"ask_{goal}(i0,i1,V)")
         try:
-            reasoner = build_reasoner(parsed, question, images)
+            reasoner = build(parsed, question, images)
         except ProgramError as error:
             impossible = expected is None or not any(expected[goal].values())
             assert impossible, f"{error}\n{program.text}"
@@ -51,7 +57,7 @@ def compare(program: TermProgram) -> float:
 
 @given(term_programs())
 @settings(
-    max_examples=60,
+    max_examples=20,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     derandomize=True,

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from groundkit.demo.easel import Easel
+from groundkit.runs.session import open_run
 from tests.browser import LOOKS, findings, needs_axe, opened, overflow, paper
 from tests.demo.strokes import draw
 from tests.demo.test_server import serving
@@ -54,7 +55,7 @@ def test_a_drawn_digit_is_read_as_query_reads_its_pixels(browser, url, session, 
             assert bars(page, f"Symbols of {name}") == shares(dict(found.images[file].ranked()))
         shown = {f"Z = {a.values['Z']}": a.probability for a in found.answers[:6]}
         assert bars(page, "Answers") == shares(shown)
-        assert f"Z = {found.best.values['Z']}" in page.get_by_role("status").text_content()
+        assert f"Z = {found.best.values['Z']}" in page.locator("#status").text_content()
         assert "Most probable proof" in page.locator("#why").text_content()
         seen = page.get_by_role("img", name=re.compile("^X as the network sees it"))
         assert seen.count() == 1
@@ -120,7 +121,7 @@ def test_an_answer_moves_no_drawing_from_under_the_pen(browser, url):
 
 def test_keys_draw_take_back_and_clear(browser, url):
     with opened(browser, url) as page:
-        status = page.get_by_role("status")
+        status = page.locator("#status")
         page.get_by_label("Draw X", exact=True).focus()
         for key in ["Space", *["ArrowDown"] * 5, "Space", "ArrowLeft", "Space", "ArrowUp"]:
             page.keyboard.press(key)
@@ -145,15 +146,74 @@ def test_held_values_are_kept_to_and_drawing_again_frees_all(browser, url):
         assert set(bars(page, "Answers")) == {"it holds"}
         page.get_by_label("Z", exact=True).fill("9")
         settle(page)
-        assert page.get_by_role("status").text_content().startswith("Z is never '9'")
+        assert page.locator("#status").text_content().startswith("Z is never '9'")
         page.get_by_label("Z", exact=True).fill("")
         page.get_by_role("button", name="Clear Y").click()
         settle(page)
-        assert "Y" not in page.get_by_role("status").text_content().split(":")[0]
+        assert "Y" not in page.locator("#status").text_content().split(":")[0]
         page.get_by_role("button", name="Draw again").click()
         settle(page)
-        assert page.get_by_role("status").text_content() == "Draw to begin."
+        assert page.locator("#status").text_content() == "Draw to begin."
         assert bars(page, "Answers") == {}
+
+
+def test_a_click_labels_an_image_and_the_symbols_get_their_names(browser, doubtful):
+    with serving(Easel(doubtful)) as server, opened(browser, server.url) as page:
+        page.get_by_role("heading", name="What the program cannot tell").wait_for()
+        assert "2 readings" in page.locator("#left").text_content()
+        assert page.get_by_role("img", name="Image 1 to label").bounding_box()["height"] > 30
+        draw(page, "X", 1)
+        settle(page)
+        assert "cannot tell" in page.locator(".reads").first.text_content()
+        asked = server.easel.suggest()["images"][0]["image"]
+        right = "1" if asked == "suggested/net-0.png" else "0"  # the names are swapped
+        page.get_by_role("button", name=f"Image 1 shows {right}").click()
+        page.get_by_text("One reading of the symbols is left").wait_for()
+        page.locator(".reads").filter(has_text=re.compile("^reads")).first.wait_for()
+        assert page.troubles == []
+        assert open_run(doubtful.folder, device="cpu").facts()["labelled"]
+
+
+def test_a_run_whose_meaning_is_known_shows_no_images_to_label(browser, url):
+    with opened(browser, url) as page:
+        page.wait_for_selector("#left:not(:empty)", state="attached")
+        assert page.locator("#unsure").is_hidden()
+
+
+def test_symbols_are_set_and_facts_supposed_for_one_question(browser, url):
+    with opened(browser, url) as page:
+        set_x = page.get_by_label("Set digit(X)", exact=True)
+        assert set_x.is_disabled()
+        draw(page, "X", 1)
+        draw(page, "Y", 3)
+        settle(page)
+        set_x.select_option("4")
+        settle(page)
+        assert next(iter(bars(page, "Answers"))) == "Z = 7"
+        page.get_by_label("Known").fill("unheard_of")
+        settle(page)
+        assert "unheard_of" in page.locator("#status").text_content()
+        page.get_by_label("Known").fill("lucky; \\+nice(X)")
+        settle(page)
+        assert "is not one fact" in page.locator("#status").text_content()
+        page.get_by_label("Known").fill("lucky")
+        settle(page)
+        assert "Z = 7" in page.locator("#status").text_content()
+        page.get_by_role("button", name="Draw again").click()
+        settle(page)
+        assert set_x.is_disabled() and page.get_by_label("Known").input_value() == ""
+
+
+def test_a_picture_from_a_file_is_read_as_query_reads_it(browser, url, session, digits):
+    with opened(browser, url) as page:
+        for name, digit in (("X", 1), ("Y", 3)):
+            page.get_by_label(f"Picture for {name}").set_input_files(digits / f"{digit}.png")
+        page.get_by_text("Most probable proof").wait_for()
+        found = session.query("sum('1.png', '3.png', Z)")
+        assert bars(page, "Symbols of X") == shares(dict(found.images["1.png"].ranked()))
+        draw(page, "X", 2)  # takes the picture's place
+        settle(page)
+        assert bars(page, "Symbols of X") != shares(dict(found.images["1.png"].ranked()))
 
 
 def test_a_server_that_has_ended_is_told(browser, session):
@@ -163,4 +223,4 @@ def test_a_server_that_has_ended_is_told(browser, session):
         server.server_close()
         draw(page, "X", 1)
         settle(page)
-        assert "is it still running" in page.get_by_role("status").text_content()
+        assert "is it still running" in page.locator("#status").text_content()

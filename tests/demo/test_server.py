@@ -13,7 +13,8 @@ import pytest
 from groundkit.demo.server import MOST_BYTES, DemoServer
 from groundkit.errors import DataError, RunError
 
-EMPTY = {"drawings": {}, "values": {}}
+EMPTY = {"drawings": {}, "pictures": {}, "values": {}, "fixed": {}, "evidence": []}
+REQUESTS = {"/answer": EMPTY, "/suggest": {}, "/label": {"image": "a.png", "symbol": "1"}}
 
 
 class Echo:
@@ -22,12 +23,27 @@ class Echo:
     def describe(self):
         return {"goal": "g(X)"}
 
-    def answer(self, drawings, values):
+    def __init__(self):
+        self.labels = []
+
+    def answer(self, drawings, values, **more):
         if "wrong" in drawings:
             raise DataError("no image 'wrong'")
         if "broken" in drawings:
             raise ZeroDivisionError("by zero")
-        return {"drawings": drawings, "values": values}
+        return {"drawings": drawings, "values": values, **more}
+
+    def suggest(self):
+        return {"maps": 2, "images": []}
+
+    def label(self, image, symbol):
+        self.labels.append((image, symbol))
+        return {"maps": 1, "images": []}
+
+
+def asking(**parts):
+    """The body of a question."""
+    return json.dumps(EMPTY | parts).encode()
 
 
 @contextmanager
@@ -82,7 +98,7 @@ def test_page_and_its_parts_are_there_and_name_no_other_host(server):
 
 
 def test_own_page_is_answered(server):
-    asked = {"drawings": {"X": "AA=="}, "values": {"Z": "1"}}
+    asked = EMPTY | {"drawings": {"X": "AA=="}, "values": {"Z": "1"}, "evidence": ["lucky"]}
     reply, content = send(server, "POST", "/answer", json.dumps(asked).encode())
     assert reply.status == 200 and json.loads(content) == asked
     by_name = f"localhost:{server.server_port}"
@@ -93,17 +109,30 @@ def test_own_page_is_answered(server):
     assert again[0].status == 200
 
 
+def test_own_page_may_ask_for_images_and_label_them(server):
+    for path in ("/suggest", "/label"):
+        reply, content = send(server, "POST", path, json.dumps(REQUESTS[path]).encode())
+        assert reply.status == 200 and "maps" in json.loads(content)
+    assert server.easel.labels.pop() == ("a.png", "1")
+
+
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:1", None])
-@pytest.mark.parametrize(("method", "path"), [("GET", "/"), ("POST", "/answer")])
-def test_other_names_for_this_machine_are_refused(server, host, method, path):
-    reply, content = send(server, method, path, json.dumps(EMPTY).encode(), Host=host)
+@pytest.mark.parametrize("path", ["/", *REQUESTS])
+def test_other_names_for_this_machine_are_refused(server, host, path):
+    method, body = (
+        ("POST", json.dumps(REQUESTS[path]).encode()) if path in REQUESTS else ("GET", b"")
+    )
+    reply, content = send(server, method, path, body, Host=host)
     assert reply.status == 403 and "127.0.0.1" in json.loads(content)["error"]
+    assert server.easel.labels == []
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1", None])
-def test_other_sites_may_not_ask(server, origin):
-    reply, content = send(server, "POST", "/answer", json.dumps(EMPTY).encode(), Origin=origin)
+@pytest.mark.parametrize("path", REQUESTS)
+def test_other_sites_may_not_ask(server, origin, path):
+    reply, content = send(server, "POST", path, json.dumps(REQUESTS[path]).encode(), Origin=origin)
     assert reply.status == 403 and "own page" in json.loads(content)["error"]
+    assert server.easel.labels == []
 
 
 @pytest.mark.parametrize(
@@ -123,10 +152,20 @@ def test_other_sites_may_not_ask(server, origin):
         (400, "POST", "/answer", b"\xff", {}),
         (400, "POST", "/answer", b"[" * 100_000, {}),
         (400, "POST", "/answer", b"[]", {}),
-        (400, "POST", "/answer", b'{"drawings": {}, "values": {}, "path": "a"}', {}),
-        (400, "POST", "/answer", b'{"drawings": {"X": 1}, "values": {}}', {}),
-        (400, "POST", "/answer", b'{"drawings": {"wrong": ""}, "values": {}}', {}),
-        (500, "POST", "/answer", b'{"drawings": {"broken": ""}, "values": {}}', {}),
+        (400, "POST", "/answer", b'{"drawings": {}, "values": {}}', {}),
+        (400, "POST", "/answer", asking(path="a"), {}),
+        (400, "POST", "/answer", asking(drawings={"X": 1}), {}),
+        (400, "POST", "/answer", asking(fixed=["digit(X)"]), {}),
+        (400, "POST", "/answer", asking(evidence={"lucky": "yes"}), {}),
+        (400, "POST", "/answer", asking(evidence=[1]), {}),
+        (400, "POST", "/answer", asking(drawings={"wrong": ""}), {}),
+        (500, "POST", "/answer", asking(drawings={"broken": ""}), {}),
+        (400, "POST", "/label", b'{"image": "a.png"}', {}),
+        (400, "POST", "/label", b'{"image": "a.png", "symbol": 1}', {}),
+        (415, "POST", "/label", b"image=a.png&symbol=1", {"Content_Type": "text/plain"}),
+        (404, "GET", "/label", None, {}),
+        (404, "GET", "/suggest", None, {}),
+        (404, "POST", "/describe", b"{}", {}),
     ],
 )
 def test_other_requests_get_one_message(server, status, method, path, body, headers):

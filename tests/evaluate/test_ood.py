@@ -107,3 +107,13 @@ def test_scores_of_a_model_are_those_of_its_logits():
     assert np.allclose(found["entropy"], entropy_score(rows.softmax(1)), atol=1e-6)
     slope = rows.softmax(1) @ layer.weight.detach()
     assert np.allclose(found["gradient"], slope.norm(dim=1), atol=1e-6)
+
+
+def test_fpr95_flags_nineteen_of_twenty():
+    outside = [10.0] * 18 + [5.0, 1.0]
+    assert score_ood([0.0, 2.0, 6.0, 7.0], outside).fpr95 == 0.5
+
+
+def test_images_that_look_too_familiar_are_noted():
+    assert "more familiar" in compare_scores("odd", {"energy": [2, 3]}, {"energy": [0, 1]}).note
+    assert compare_scores("odd", {"energy": [0, 1]}, {"energy": [2, 3]}).note is None

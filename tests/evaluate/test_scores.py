@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 
 import numpy as np
 import pytest
@@ -120,3 +121,21 @@ def test_certain_and_right_is_calibrated_certain_and_wrong_is_not():
     wrong = reliability(truth, np.eye(2)[::-1])
     assert wrong.ece == 1.0 and wrong.count[-1] == 2
     assert json.dumps(wrong.to_dict())
+
+
+def test_nmi_is_normalised_by_the_mean_of_both_entropies():
+    """Three classes in two clusters: what they share is all that the clusters know."""
+    found = score_clusters([0, 0, 1, 1, 2, 2, 2, 2], [0, 0, 0, 0, 1, 1, 1, 1]).nmi
+    clusters, classes = math.log(2), 0.5 * math.log(4) + 0.5 * math.log(2)
+    assert found == pytest.approx(2 * clusters / (clusters + classes))
+
+
+def test_a_confidence_on_an_edge_belongs_to_the_bin_below():
+    found = reliability([0, 0], [[0.5, 0.5], [0.75, 0.25]], bins=4)
+    assert found.count.tolist() == [0, 1, 1, 0]
+
+
+def test_confidence_that_is_too_low_and_too_high_does_not_cancel():
+    probs = [[0.6, 0.4]] * 2 + [[0.9, 0.1]] * 2
+    found = reliability([0, 0, 1, 1], probs, bins=10)
+    assert found.ece == pytest.approx((0.4 + 0.9) / 2)

@@ -26,7 +26,8 @@ from torch import nn
 
 from groundkit.circuit import cache as shapes
 from groundkit.circuit.prepare import prepare
-from groundkit.data.files import SUFFIXES, load_npz, read_image
+from groundkit.data.archives import load_npz
+from groundkit.data.files import SUFFIXES, read_image
 from groundkit.data.photos import prepare_image
 from groundkit.data.sources import read_idx
 from groundkit.errors import GroundkitError

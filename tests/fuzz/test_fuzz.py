@@ -13,7 +13,7 @@ NAMES = (
 # What Pillow and ProbLog say about odd files is no concern here.
 pytestmark = pytest.mark.filterwarnings("ignore")
 SHORT = settings(
-    max_examples=120,
+    max_examples=60,
     deadline=5_000,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -20,7 +20,8 @@ from PIL import Image
 from torch import nn
 
 from groundkit.circuit import cache
-from groundkit.data.files import load_folder, load_npz, read_image
+from groundkit.data.archives import load_npz
+from groundkit.data.files import load_folder, read_image
 from groundkit.data.sources import read_idx
 from groundkit.errors import CheckpointError, DataError, NetworkError, SpecError
 from groundkit.files import read_rows

@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from groundkit.circuit import cache
-from groundkit.data.files import load_folder, load_npz, read_image, read_image_size, read_table
+from groundkit.data.archives import load_npz
+from groundkit.data.files import load_folder, read_image, read_image_size, read_table
 from groundkit.data.labels import read_labelled
 from groundkit.data.photos import prepare_image
 from groundkit.data.sources import load_data, read_idx

@@ -199,6 +199,7 @@ def test_constraints_over_constants_are_semantic_losses() -> None:
 @pytest.mark.parametrize(
     ("given", "options", "message", "error"),
     [
+        (rows(2, 2, 3), {}, r'pass {"net": log_probs}', NetworkError),
         ({"nte": rows(2, 2, 3)}, {}, "did you mean 'net'", NetworkError),
         ({}, {}, "no outputs of network 'net'", NetworkError),
         ({"net": rows(2, 2, 4)}, {}, "(batch, calls, 3)", NetworkError),

@@ -5,7 +5,12 @@ from sklearn.metrics import normalized_mutual_info_score
 from groundkit.perception.ascent import PhaseSettings
 from groundkit.perception.augment import Augmentation
 from groundkit.perception.backbones import build_backbone
-from groundkit.perception.cluster import cluster_embedding, over_cluster, start_prototypes
+from groundkit.perception.cluster import (
+    cluster_embedding,
+    fit_prototypes,
+    over_cluster,
+    start_prototypes,
+)
 from groundkit.perception.embedding import EmbeddingPhase
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel
@@ -86,6 +91,22 @@ def test_outliers_do_not_become_symbols():
     points[150:] += 8
     sizes = torch.bincount(cluster_embedding(points, 2, 0), minlength=2)
     assert sizes.min() > 100
+
+
+def test_a_handful_apart_from_all_others_does_not_become_a_symbol():
+    """The graph of neighbours falls into a line of 300 points and a knot of 12 beside it."""
+    line = torch.rand(300, 2, generator=rng()) * torch.tensor([20.0, 1.0])
+    knot = torch.tensor([10.0, 6.0]) + 0.1 * torch.randn(12, 2, generator=rng(1))
+    sizes = torch.bincount(cluster_embedding(torch.cat([line, knot]), 2, 0), minlength=2)
+    assert sizes.min() > 100
+
+
+def test_prototypes_have_no_common_part():
+    """The energy would see one, the regression does not."""
+    model = fresh_model()
+    embedding = torch.randn(90, 16, generator=rng()) + 3
+    fit_prototypes(model, embedding, torch.arange(90) % KINDS)
+    assert torch.allclose(model.prototypes.weight.sum(0), torch.zeros(16), atol=1e-3)
 
 
 def test_a_few_images_are_enough_to_start(shapes):

@@ -92,3 +92,50 @@ def test_energy_discrepancy_gives_data_the_lower_energy_without_a_sampler():
         optimiser.step()
     noisy = data[64:] + 0.4 * torch.randn(192, *SHAPE, generator=rng(3))
     assert energy(model(data[64:])).mean() + 2 < energy(model(noisy)).mean()
+
+
+class Recorder(SymbolModel):
+    """Notes what it reads."""
+
+    def forward(self, x):
+        self.seen = x.detach()
+        return super().forward(x)
+
+
+def test_noise_is_added_to_data_and_not_to_samples():
+    torch.manual_seed(0)
+    model = Recorder(build_backbone("mlp", SHAPE, width=8, features=8), 3)
+    buffer = ReplayBuffer(SHAPE, capacity=200, generator=rng())
+    data = torch.zeros(200, *SHAPE)
+    contrast_with_samples(
+        model,
+        data,
+        buffer=buffer,
+        sampler=Langevin(SamplerSpec(steps=1)),
+        generator=rng(1),
+        data_noise=0.25,
+    )
+    read, samples = model.seen.chunk(2)
+    assert abs(float(read.std()) - 0.25) < 0.01
+    assert torch.equal(samples.sort(0).values, buffer.images.sort(0).values)
+
+
+def test_chains_of_a_symbol_stop_at_the_levels_of_its_images():
+    model, data = make_model(), make_data()
+    start = SymbolStart(SHAPE, 3).fit(data, model(data))
+    start.levels.fill_(1e9)  # every start is low enough
+    sampler = Langevin(SamplerSpec(noise=0.0))
+    symbols = torch.zeros(20, dtype=torch.long)
+    samples = sample_images(model, start, symbols, sampler=sampler, generator=rng(1))
+    assert torch.equal(samples, start.draw(symbols, rng(1))[0])
+
+
+def test_perturbations_start_from_a_noisy_image():
+    """Each lies two steps away from its image, the first of which all of them share."""
+    torch.manual_seed(0)
+    model = Recorder(build_backbone("mlp", SHAPE, width=8, features=8), 3)
+    data = torch.zeros(300, *SHAPE)
+    contrast_with_perturbed(model, data, deviation=0.2, negatives=2, generator=rng())
+    one, two = model.seen[300:].unflatten(0, (300, 2)).unbind(1)
+    assert abs(float(one.std()) - 0.2 * 2**0.5) < 0.01
+    assert abs(float((one * two).mean()) - 0.2**2) < 0.01

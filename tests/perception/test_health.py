@@ -56,3 +56,21 @@ def test_a_history_row_is_plain_values():
     row = diagnose(SURE, SURE, SPREAD).to_dict()
     assert row["energy_gap"] is None
     assert row["verdicts"] == []
+
+
+def test_effective_rank_weighs_directions_by_their_variance():
+    basis = torch.diag(torch.tensor([2.0, 1.0]))
+    variances = torch.tensor([0.8, 0.2])
+    expected = math.exp(-float((variances * variances.log()).sum()))
+    assert effective_rank(torch.cat([basis, -basis])) == pytest.approx(expected)
+
+
+def test_samples_far_below_the_data_are_a_divergence_too():
+    (verdict,) = diagnose(SURE, SURE, SPREAD, (SURE, SURE + 1e4)).verdicts
+    assert "energy diverges" in verdict
+
+
+def test_a_third_of_the_symbols_in_use_is_a_collapse():
+    two = 20.0 * torch.nn.functional.one_hot(TRUTH % 2, SYMBOLS)
+    (verdict,) = diagnose(two, two, SPREAD).verdicts
+    assert "cluster collapse: 2 of 6" in verdict

@@ -99,8 +99,9 @@ def test_settings_without_meaning_are_refused(options):
         SymbolModel(build_backbone("mlp", (1, 4, 4)), **options)
 
 
-def test_a_split_symbol_shares_the_mass_evenly_and_leaves_the_energy():
-    one, images = make(), IMAGES
+@pytest.mark.parametrize("temperature", [1.0, 0.25])
+def test_a_split_symbol_shares_the_mass_evenly_and_leaves_the_energy(temperature):
+    one, images = make(temperature=temperature), IMAGES
     with torch.no_grad():
         one.prototypes.bias[2] = -1e3
     before = one(images)

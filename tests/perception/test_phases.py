@@ -16,7 +16,7 @@ from groundkit.perception.embedding import EmbeddingPhase
 from groundkit.perception.history import RollbackRow
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel
-from groundkit.perception.phases import JointPhase
+from groundkit.perception.phases import CLIP_NORM, ENERGY_CLIP_NORM, JointPhase
 from groundkit.perception.settings import PerceptionSpec, SamplerSpec
 
 SHAPE = (1, 8, 8)
@@ -267,3 +267,49 @@ def test_a_batch_that_cannot_be_shared_is_refused_before_training():
     with pytest.raises(SpecError, match=r"net's sampler\.batch is 16, which 3 processes"):
         JointPhase({"net": learner(three)}, settings, 15, rng())
     JointPhase({"net": learner(three, generative=0)}, settings, 15, rng())
+
+
+@pytest.mark.parametrize("fades", [True, False])
+def test_self_labelling_fades_over_the_first_half_where_it_is_to_fade(monkeypatch, fades):
+    one, holds = learner(generative=0, assignment=1.0, assignment_fades=fades), []
+    one.relabel()
+    genuine = one.clustering_terms
+
+    def noted(reading, places, hold):
+        holds.append(hold)
+        return genuine(reading, places, hold)
+
+    monkeypatch.setattr(one, "clustering_terms", noted)
+    phase = JointPhase({"net": one}, PhaseSettings(8, 2e-3), 8, rng())
+    for _ in range(8):
+        phase.step()
+    assert holds == ([0.75, 0.5, 0.25, 0, 0, 0, 0, 0] if fades else [1.0] * 8)
+
+
+def test_the_energy_has_a_limit_of_its_own_for_the_norm_of_its_gradient(monkeypatch):
+    genuine, norms = Ascent.climb, []
+
+    def noted(ascent, objective, norm, *, sound=False):
+        genuine(ascent, objective, norm, sound=sound)
+        found = torch.stack([p.grad.norm() for p in ascent._parameters if p.grad is not None])
+        norms.append((sound, float(found.norm())))
+
+    monkeypatch.setattr(Ascent, "climb", noted)
+    heavy = learner(generative=1e4, prior=1e4)
+    phase = JointPhase({"net": heavy}, PhaseSettings(4, 2e-3), 16, rng())
+    for _ in range(4):
+        phase.step()
+    of_energy = [norm for sound, norm in norms if sound]
+    of_all = [norm for sound, norm in norms if not sound]
+    assert of_energy == pytest.approx([ENERGY_CLIP_NORM] * len(of_energy), rel=1e-3)
+    assert len(of_energy) < len(of_all) and max(of_all) == pytest.approx(CLIP_NORM, rel=1e-3)
+
+
+def test_the_energy_is_trained_at_its_turn_only():
+    one, steps = learner(), []
+    genuine = one.generative_terms
+    one.generative_terms = lambda places: steps.append(phase.done) or genuine(places)
+    phase = JointPhase({"net": one}, PhaseSettings(30, 2e-3), 16, rng())
+    for _ in range(30):
+        phase.step()
+    assert steps and all(step % one.settings.sampler.every == 0 for step in steps)

@@ -21,7 +21,10 @@ from groundkit.task.spec import NetworkSpec, TrainSpec
 from groundkit.training.trainer import Trainer
 from tests.loaded import load_task
 
-OF_DATA = {"preset", "attribute", "data", "image_shape", "labels", "perception"}
+OF_DATA = {"preset", "attribute", "data", "image_shape", "labels", "perception"} | {
+    "encoder",
+    "encoder_weights",
+}
 OF_THE_PROGRAM = {
     "preset",
     "batch",

@@ -73,3 +73,11 @@ def test_renamed_starts_are_those_of_the_renamed_symbols():
     fitted = SymbolStart(SHAPE, 3).fit(images, logits[:, order])
     for name, tensor in fitted.state_dict().items():
         torch.testing.assert_close(moved.state_dict()[name].abs(), tensor.abs())
+
+
+def test_a_symbol_of_few_images_starts_from_all():
+    images, logits = two_groups()
+    logits[:3, 2] = 100.0  # three images are of symbol 2
+    start = SymbolStart(SHAPE, 3).fit(images, logits)
+    assert torch.allclose(start.levels[2].min(), -logits[:, 2].max())
+    assert start.levels[2].quantile(0.5) == 0  # what it gives the other images

@@ -34,7 +34,7 @@ def outcome(read: object, text: str) -> object:
             return getattr(error, "base_message", "cannot be read")
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(st.lists(PIECES, min_size=1, max_size=14))
 def test_terms_are_those_of_problogs_own_parser(pieces: list[str]) -> None:
     text = " ".join(pieces) + "."

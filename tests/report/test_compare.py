@@ -115,3 +115,23 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path, content):
     with pytest.raises(CheckpointError) as error:
         load_runs([tmp_path])
     assert "metrics.json" in str(error.value)
+
+
+def test_the_text_fits_a_terminal_and_loses_nothing():
+    scores = {"nmi": 0.9, "ari": 0.8, "collapse": 0.0, "ece": 0.01, "accuracy_matched": 0.97}
+    more = {"query": {"accuracy": 0.9, "nll": 0.31}, "timing": {"train_s": 1234.5}}
+    label = "addition: networks.net.perception.invariance=0.123456, train.epochs=30"
+    runs = [
+        {"label": name, "seed": seed, "metrics": {"grounding": scores | {"accuracy": 0.9}} | more}
+        for name in (label, "plain\x1b[31m")
+        for seed in range(2)
+    ]
+    runs[0]["metrics"]["grounding"]["accuracy"] = 0.5
+    table = compare(runs)
+    text = str(table)
+    assert max(map(len, text.splitlines())) <= 80 and "\x1b" not in text
+    for title in (*table.columns.values(), "0.700 (0.500 to 0.900)", "1 of 2", "2 of 2"):
+        assert title in text
+    assert label in " ".join(text.split()) or "train.epochs=30" in text
+    wide = table.to_text(300).splitlines()
+    assert wide[1].startswith(label) and wide[1].split("  ")[-1].strip() == "1,234"

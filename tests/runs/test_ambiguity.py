@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from groundkit.errors import CheckpointError, DataError
-from groundkit.identifiability.posterior import MapPosterior
+from groundkit.identifiability.factored import FactoredPosterior
 from groundkit.runs.ambiguity import weigh_readings
 from groundkit.runs.commands import explain, query
 from groundkit.runs.doubt import Doubt
@@ -88,7 +88,7 @@ def test_doubt_is_exact_whichever_map_was_learnt(tmp_path, body, number):
     moved = maps.get(body, identity) if number else identity
     predict = knowing(task, moved)
     found = weigh_readings(task, identify_task(task), predict)
-    assert isinstance(found, MapPosterior)
+    assert isinstance(found, FactoredPosterior)
     assert found.count == left
     scores = settled_scores(task, found, predict, tmp_path)
     assert scores["maps"] == left
@@ -108,7 +108,7 @@ def test_nearly_equal_readings_are_in_doubt_too(tmp_path):
     predict = knowing(task, list(range(10)), network="mnist_net")
     found = weigh_readings(task, identify_task(task), predict)
     assert found.total == found.count == 2 and found.orbit == 1
-    assert 0.45 < found.weights[0] < 0.55
+    assert 0.45 < found.parts[0].weights[0] < 0.55
     assert settled_scores(task, found, predict, tmp_path)["concept_ece"] <= 0.05
 
 
@@ -139,7 +139,7 @@ def test_queries_stay_sure_while_symbols_are_in_doubt(tmp_path):
 def test_many_alike_symbols_are_averaged_without_being_listed(tmp_path):
     task = load(tmp_path, "(A == B, Z = yes ; A \\== B, Z = no)")
     found = weigh_readings(task, identify_task(task), knowing(task, list(range(10))))
-    assert found.count == math.factorial(10) and len(found.maps) == 1
+    assert found.count == math.factorial(10) and len(found.representatives(10)[0]) == 1
     doubt = Doubt(found)
     logs = torch.log_softmax(torch.randn(1, 10, generator=torch.manual_seed(0)).double(), 1)
     other = torch.log_softmax(torch.randn(1, 10, generator=torch.manual_seed(1)).double(), 1)

@@ -5,6 +5,7 @@ const WAIT_MS = 120; // Between a change and the question; also the pace while o
 const STEP = 0.04; // An arrow key, as a share of the drawing's width.
 const MOST_ROWS = 12;
 const MOST_READ = 4;
+const MOST_BUTTONS = 12;
 
 const byId = (id) => document.getElementById(id);
 const nats = (energy) => energy.toFixed(1).replace("-", "\u2212");
@@ -112,11 +113,19 @@ function average(context, width, height, dark) {
   });
 }
 
+/** Draws a picture as large as fits, in the middle. */
+function drawInside(context, bitmap, width, height) {
+  const scale = Math.min(width / bitmap.width, height / bitmap.height);
+  const [across, down] = [bitmap.width * scale, bitmap.height * scale];
+  context.drawImage(bitmap, (width - across) / 2, (height - down) / 2, across, down);
+}
+
 /** An image of the goal: its drawing, what the network sees, and how it reads it. */
 class Easel {
   constructor(image) {
     this.image = image;
     this.strokes = [];
+    this.picture = null; // A chosen file: its bytes in base64, and how it looks.
     this.pen = null; // The keyboard's pen: its place, and whether it is down.
     const card = byId("easel").content.cloneNode(true).firstElementChild;
     card.querySelector("h2").textContent = image.name;
@@ -132,6 +141,10 @@ class Easel {
     const clear = card.querySelector("button");
     clear.setAttribute("aria-label", `Clear ${image.name}`);
     clear.addEventListener("click", () => { this.clear(); ask(); });
+    this.file = card.querySelector("input");
+    this.file.setAttribute("aria-label", `Picture for ${image.name}`);
+    this.file.addEventListener("change", () => this.choose());
+    this.settable = image.settable.map((one) => this.addSetting(one, card.querySelector(".fields")));
     this.listen();
     this.show(null);
     this.draw();
@@ -140,12 +153,51 @@ class Easel {
 
   get pixels() { return render(this.image, this.strokes); }
 
+  get given() { return this.strokes.length > 0 || this.picture !== null; }
+
+  /** Adds a field for the symbol that an image is taken to show, whatever the network sees. */
+  addSetting({ atom, symbols }, fields) {
+    const label = element("label", "", atom);
+    const select = element("select", "");
+    select.name = atom;
+    select.setAttribute("aria-label", `Set ${atom}`);
+    select.append(...["", ...symbols].map((value) => {
+      return Object.assign(element("option", "", value || "as seen"), { value });
+    }));
+    select.addEventListener("change", ask);
+    label.append(select);
+    fields.append(label);
+    return select;
+  }
+
+  /** Takes a file in place of strokes. */
+  async choose() {
+    const [file] = this.file.files;
+    if (!file) return;
+    try {
+      const bitmap = await createImageBitmap(file);
+      const bytes = new Uint8Array(await file.arrayBuffer());
+      this.strokes = [];
+      this.picture = { bitmap, text: base64(bytes) };
+      this.change();
+    } catch {
+      say(`${file.name} is no picture that can be shown.`, "bad");
+    }
+  }
+
+  /** Forgets a file, as one begins to draw. */
+  drop() {
+    this.picture = null;
+    this.file.value = "";
+  }
+
   listen() {
     const paper = this.paper;
     let drawing = false;
     paper.addEventListener("pointerdown", (event) => {
       if (event.button) return;
       drawing = true;
+      this.drop();
       paper.setPointerCapture(event.pointerId);
       this.strokes.push([this.place(event)]);
       this.change();
@@ -184,7 +236,10 @@ class Easel {
       if (this.pen.down) this.strokes[this.strokes.length - 1].push(this.pen.at);
     } else if (event.key === " ") {
       this.pen.down = !this.pen.down;
-      if (this.pen.down) this.strokes.push([this.pen.at]);
+      if (this.pen.down) {
+        this.drop();
+        this.strokes.push([this.pen.at]);
+      }
     } else if (event.key === "Backspace") {
       this.strokes.pop();
       this.pen.down = false;
@@ -202,6 +257,8 @@ class Easel {
 
   clear() {
     this.strokes = [];
+    this.drop();
+    for (const select of this.settable) select.value = "";
     this.pen = null;
     this.show(null);
     this.draw();
@@ -213,6 +270,7 @@ class Easel {
     const context = this.paper.getContext("2d");
     const colours = getComputedStyle(this.paper);
     context.clearRect(0, 0, width, height);
+    if (this.picture) drawInside(context, this.picture.bitmap, width, height);
     context.strokeStyle = colours.color;
     context.lineWidth = this.image.stroke * width;
     trace(context, this.strokes, ([x, y]) => [x * width, y * width]);
@@ -231,6 +289,11 @@ class Easel {
     const { width, height, dark } = this.image;
     this.seen.width = width;
     this.seen.height = height;
+    for (const select of this.settable) select.disabled = !this.given;
+    if (this.picture) {
+      drawInside(this.seen.getContext("2d"), this.picture.bitmap, width, height);
+      return;
+    }
     const empty = new Uint8Array(width * height).fill(dark ? 0 : 255);
     const pixels = this.strokes.length ? this.pixels : empty;
     const data = Uint8ClampedArray.from(pixels, (_, i) => i).fill(255);
@@ -246,7 +309,7 @@ class Easel {
     const least = Object.values(shares).sort((a, b) => b - a)[MOST_ROWS - 1] ?? 0;
     const shown = symbols.filter((symbol) => (shares[symbol] ?? 0) >= least).slice(0, MOST_ROWS);
     fill(this.bars, shown.map((symbol) => [symbol, shares[symbol] ?? 0, symbol === reading?.symbol]));
-    this.reads.textContent = reading ? `reads ${reading.symbol}` : "not drawn";
+    this.reads.textContent = reading ? reading.doubt || `reads ${reading.symbol}` : "not drawn";
     this.energy.textContent = reading
       ? `energy ${nats(reading.energy)}, usual below ${nats(reading.energy_limit)}`
       : "what the network sees";
@@ -292,13 +355,23 @@ async function fetchJson(path, options = {}) {
 }
 
 const base64 = (bytes) => btoa(Array.from(bytes, (one) => String.fromCharCode(one)).join(""));
+const post = (path, asked) => fetchJson(path, {
+  method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(asked),
+});
+const texts = (pairs) => Object.fromEntries(pairs);
 
 function request() {
   const drawn = easels.filter((easel) => easel.strokes.length);
+  const chosen = easels.filter((easel) => easel.picture);
+  const set = easels.flatMap((easel) => easel.given ? easel.settable : []).filter((one) => one.value);
   const held = fields.filter((field) => field.value.trim());
+  const known = byId("known").value.split(";").map((one) => one.trim());
   return {
-    drawings: Object.fromEntries(drawn.map((one) => [one.image.name, base64(one.pixels)])),
-    values: Object.fromEntries(held.map((one) => [one.name, one.value.trim()])),
+    drawings: texts(drawn.map((one) => [one.image.name, base64(one.pixels)])),
+    pictures: texts(chosen.map((one) => [one.image.name, one.picture.text])),
+    values: texts(held.map((one) => [one.name, one.value.trim()])),
+    fixed: texts(set.map((one) => [one.name, one.value])),
+    evidence: known.filter(Boolean),
   };
 }
 
@@ -317,9 +390,7 @@ async function send() {
   stale = false;
   const asked = request();
   try {
-    const answered = Object.keys(asked.drawings).length ? await fetchJson("answer", {
-      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(asked),
-    }) : null;
+    const answered = easels.some((one) => one.given) ? await post("answer", asked) : null;
     if (!stale) show(answered);
   } catch (error) {
     say(error instanceof TypeError ? "The server does not answer; is it still running?"
@@ -334,7 +405,10 @@ const named = (values) => Object.entries(values).map(([name, value]) => `${name}
 
 function show(answered) {
   const images = answered?.images ?? {};
-  for (const easel of easels) easel.show(images[easel.image.name] ?? null);
+  for (const easel of easels) {
+    const { name, network } = easel.image;
+    easel.show(images[name] ?? images[`${name} (${network})`] ?? null);
+  }
   const answers = answered?.answers ?? [];
   const label = (answer) => named(answer.values).join(", ") || "it holds";
   fill(byId("answers"), answers.map((answer, i) => [label(answer), answer.probability, i === 0]));
@@ -351,13 +425,59 @@ function show(answered) {
 function sum(answered, images, best) {
   if (!answered) return say("Draw to begin.", "idle");
   if (answered.problem) return say(answered.problem.split("\n")[0], "bad");
-  const read = Object.entries(images).map(([name, reading]) => `${name} reads ${reading.symbol}`);
+  const read = Object.entries(images).map(
+    ([name, reading]) => `${name} ${reading.doubt ? "is in doubt" : `reads ${reading.symbol}`}`,
+  );
   const few = read.length <= MOST_READ ? `${read.join(", ")}: ` : "";
   if (!best) return say(few + answered.note, "idle");
   const share = answered.answers[0].probability;
   const foreign = Object.values(images).some((reading) => reading.out_of_distribution);
   const found = share < 0.5 ? `only ${percent(share)} for "${best}"` : `${best}, ${percent(share)}`;
   return say(few + found, foreign || share < 0.5 ? "warning" : "good");
+}
+
+/* ---- Labels ---- */
+
+/** Shows the images whose labels leave one meaning of the symbols. */
+function offer({ maps, images }) {
+  byId("unsure").hidden = !images.length && byId("unsure").hidden;
+  byId("left").textContent = images.length
+    ? `${maps} readings of the symbols are left. What do these images show?`
+    : "One reading of the symbols is left.";
+  byId("unsure").querySelector(".asked").replaceChildren(...images.map(askedFor));
+}
+
+/** An image with a button for every symbol, or a list of them where they are many. */
+function askedFor({ image, symbols, picture }, number) {
+  const item = element("li", "");
+  item.append(Object.assign(element("img", ""), { src: picture, alt: `Image ${number + 1} to label` }));
+  if (symbols.length <= MOST_BUTTONS) {
+    for (const symbol of symbols) {
+      const button = Object.assign(element("button", "", symbol), { type: "button" });
+      button.setAttribute("aria-label", `Image ${number + 1} shows ${symbol}`);
+      button.addEventListener("click", () => teach(image, symbol));
+      item.append(button);
+    }
+    return item;
+  }
+  const select = element("select", "");
+  select.setAttribute("aria-label", `What image ${number + 1} shows`);
+  select.append(...["", ...symbols].map((one) => element("option", "", one)));
+  select.addEventListener("change", () => select.value && teach(image, select.value));
+  item.append(select);
+  return item;
+}
+
+async function teach(image, symbol) {
+  const held = byId("unsure").querySelectorAll("button, select");
+  for (const one of held) one.disabled = true;
+  try {
+    offer(await post("label", { image, symbol }));
+    ask();
+  } catch (error) {
+    byId("left").textContent = error.message;
+    for (const one of held) one.disabled = false;
+  }
 }
 
 function addField({ name, values }) {
@@ -386,14 +506,16 @@ async function start() {
     easels = run.images.map((image) => new Easel(image));
     run.observed.forEach(addField);
     show(null);
+    offer(await post("suggest", {}));
   } catch (error) {
     say(error.message, "bad");
   }
 }
 
+byId("known").addEventListener("input", ask);
 byId("again").addEventListener("click", () => {
   for (const easel of easels) easel.clear();
-  for (const field of fields) field.value = "";
+  for (const field of [...fields, byId("known")]) field.value = "";
   ask();
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
