@@ -369,7 +369,7 @@ def load_data(name: str, base: Path | None = None, at: Location | None = None) -
     Example:
         >>> import groundkit
         >>> groundkit.load_data("digits8").train.pixels.shape
-        torch.Size([1437, 1, 8, 8])
+        torch.Size([1438, 1, 8, 8])
     """
     if name in CARDS:
         return _load_named(name)

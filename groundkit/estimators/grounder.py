@@ -73,7 +73,7 @@ class Grounder(ProgramReader):
         >>> grounder = groundkit.Grounder("tiny.pl", train__epochs=1, train__min_steps=20)
         >>> images = groundkit.load_data("digits8").test.pixels
         >>> grounder.fit().predict(images).shape
-        (360,)
+        (359,)
     """
 
     def __init__(

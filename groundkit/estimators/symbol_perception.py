@@ -125,7 +125,7 @@ class SymbolPerception(SymbolReader):
         >>> images = groundkit.load_data("digits8").test.pixels
         >>> model = groundkit.SymbolPerception(10, cluster_steps=5, min_steps=5)
         >>> model.fit(images).transform(images).shape
-        (360, 128)
+        (359, 128)
     """
 
     def __init__(

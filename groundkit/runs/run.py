@@ -162,7 +162,8 @@ def run(
 
     Example:
         >>> import groundkit
-        >>> quick = ["train.cluster_steps=20", "train.min_steps=20", "evaluate.ood_count=20"]
+        >>> quick = ["networks.net.backbone=mlp", "train.cluster_steps=20", "train.min_steps=20"]
+        >>> quick += ["train.epochs=1", "evaluate.ood_count=20", "evaluate.sample_steps=2"]
         >>> result = groundkit.run("tiny.pl", out="runs/tiny", settings=quick)
         >>> (result.folder / "report.html").exists()
         True
