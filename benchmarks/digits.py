@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.grounding import ROOT, Case, run_case
 from benchmarks.machine import circumstances
-from groundkit.task.spec import as_overrides
+from groundkit.task.overrides import as_overrides
 
 IMAGES = 4000
 IMAGES_A_STEP = 128

@@ -114,12 +114,12 @@ def fit(
 ) -> Iterator[RunResult]:
     """Trains a variant; yields its clusters and samples, then a run for each detector."""
     data = load(name)
-    train, test = images_of(data.train, limit), images_of(data.test)
+    test = images_of(data.test)
     start = time.process_time()
-    model = estimator(name, variant, seed, short, device).fit(train.numpy())
+    model = estimator(name, variant, seed, short, device).fit(data.train.pixels[:limit])
     seconds = time.process_time() - start
     suffix = " (short)" if short else ""
-    scores = score_clusters(data.test.labels, model.predict(test.numpy())).to_dict()
+    scores = score_clusters(data.test.labels, model.predict(data.test.pixels)).to_dict()
     metrics: dict[str, Any] = {
         "grounding": scores | {"seconds": seconds},
         "rollbacks": model.n_rollbacks_,
@@ -146,7 +146,7 @@ def judge_samples(
     each = -(-generation.MOST_IMAGES // model.n_symbols)
     made = [model.sample(each, symbol=k, seed=seed + k) for k in range(model.n_symbols)]
     asked = np.repeat([classes[k] for k in range(model.n_symbols)], each)
-    samples = torch.from_numpy(np.concatenate(made))
+    samples = 2 * torch.from_numpy(np.concatenate(made)) - 1
     return generation.score_generation(samples, test, images, judge, asked=asked).to_dict()
 
 

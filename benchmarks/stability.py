@@ -59,12 +59,12 @@ def one(name: str, seed: int) -> str:
     settings = CHANGES[name] | SMALL
     model = SymbolPerception.from_preset("digits8", random_state=seed, **settings)
     try:
-        model.fit(data.train.floats())
+        model.fit(data.train.pixels)
     except GroundkitError as error:
         return f"| {name} | {seed} | lost: {error} | | | |"
     joint = [row for row in model.history_ if isinstance(row, StepRow)]
     sound = all(math.isfinite(value) for row in joint for value in row.terms.values())
-    scores = score_clusters(data.test.labels, model.predict(data.test.floats()))
+    scores = score_clusters(data.test.labels, model.predict(data.test.pixels))
     gap = joint[-1].health["net"].energy_gap
     return (
         f"| {name} | {seed} | {'finite' if sound else 'NaN'} | {model.n_rollbacks_} | "

@@ -85,7 +85,14 @@ def _kind(annotation: Any) -> str:
         return f"list of {_kind(arguments[0])}"
     if origin is dict:
         return f"table of {_kind(arguments[1])}"
-    names = {str: "text", int: "integer", float: "number", bool: "true or false", Path: "path"}
+    names = {
+        str: "text",
+        int: "integer",
+        float: "number",
+        bool: "true or false",
+        Path: "path",
+        Any: "any type",
+    }
     return names.get(annotation, str(annotation))
 
 

@@ -9,6 +9,7 @@ from .deepproblog.tensors import TensorProgram as TensorProgram
 from .demo.page import demo as demo
 from .estimators.grounder import Grounder as Grounder
 from .estimators.symbol_perception import SymbolPerception as SymbolPerception
+from .layer.collate import collate as collate
 from .layer.neural_program import NeuralProgram as NeuralProgram
 from .layer.program_layer import ProgramLayer as ProgramLayer
 from .runs.check import check_program as check_program
@@ -23,3 +24,7 @@ from .runs.labels import suggest as suggest
 from .runs.plan import plan_program as plan_program
 from .runs.run import run as run
 from .runs.session import open_run as open_run
+from .training.callbacks import Callback as Callback
+from .training.loggers import MLflowLogger as MLflowLogger
+from .training.loggers import TensorBoardLogger as TensorBoardLogger
+from .training.loggers import WandbLogger as WandbLogger

@@ -13,6 +13,7 @@ pytest_plugins = ["tests.small_task", "tests.trained"]
 HERE = Path(__file__).parent
 # Whole files that train, ground under limits, build pages or start processes, and so take long.
 SLOW = (
+    "test_api.py",
     "test_docs.py",
     "test_notebooks.py",
     "test_faults.py",

@@ -267,6 +267,7 @@ def test_the_script_for_slurm_runs(tmp_path):
 def test_site_is_built_without_a_warning_and_shows_formulas_without_a_script(tmp_path):
     pytest.importorskip("material", reason="no mkdocs-material")
     pytest.importorskip("latex2mathml", reason="no latex2mathml")
+    pytest.importorskip("mkdocstrings", reason="no mkdocstrings")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", tmp_path]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

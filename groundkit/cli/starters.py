@@ -168,6 +168,12 @@ def write_starter(name: str, like: str, folder: Path | str = ".") -> list[Path]:
     Raises:
         SpecError: Name or start are unknown, or a file of the name is there already.
         RunError: The folder cannot be written.
+
+    Example:
+        >>> import groundkit
+        >>> files = groundkit.write_starter("mine", "own", ".")
+        >>> files[0].name
+        'mine.pl'
     """
     if not _NAME.fullmatch(name):
         raise SpecError(

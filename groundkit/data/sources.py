@@ -315,6 +315,10 @@ def register_source(name: str, loader: Callable[[], DataSource], card: str | Car
 
     Raises:
         DataError: The name is none, or belongs to a data set that comes with groundkit.
+
+    Example:
+        >>> import groundkit
+        >>> groundkit.register_source("mine", lambda: groundkit.load_data("digits8"))
     """
     if name in _BUILT_IN:
         raise DataError(
@@ -361,6 +365,11 @@ def load_data(name: str, base: Path | None = None, at: Location | None = None) -
     Raises:
         MissingDataError: The data set is known but not on this machine.
         DataError: There is no such data set.
+
+    Example:
+        >>> import groundkit
+        >>> groundkit.load_data("digits8").train.pixels.shape
+        torch.Size([1438, 1, 8, 8])
     """
     if name in CARDS:
         return _load_named(name)
@@ -412,6 +421,12 @@ def load_ood(
     Raises:
         MissingDataError: The data set is known but not on this machine.
         DataError: There is no such data set, or it holds another kind of inputs.
+
+    Example:
+        >>> import groundkit
+        >>> digits = groundkit.load_data("digits8").test
+        >>> groundkit.load_ood("noise", digits, 5, seed=0).pixels.shape
+        torch.Size([5, 1, 8, 8])
     """
     rng = np.random.default_rng(seed)
     kind = kind_of(inside.shape)

@@ -81,6 +81,17 @@ class TensorProgram(nn.Module):
         ProgramError: DeepProbLog would ignore a part of the program.
         NetworkError: A network is missing or unknown.
         RunError: DeepProbLog is not installed.
+
+    Example:
+        >>> import groundkit, torch
+        >>> from groundkit.program.goal import parse_goal
+        >>> from groundkit.program.source import load_program
+        >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+        >>> networks = {"mnist_net": torch.nn.Sequential(net, torch.nn.Softmax(-1))}
+        >>> program = groundkit.TensorProgram(load_program("programs/sum.pl"), networks)
+        >>> images = {"X": torch.rand(2, 1, 8, 8), "Y": torch.rand(2, 1, 8, 8)}
+        >>> program(parse_goal("sum(X, Y, Z)"), images, {"Z": [3, 4]}).shape
+        torch.Size([2])
     """
 
     def __init__(

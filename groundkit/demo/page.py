@@ -36,6 +36,10 @@ def demo(
     Raises:
         InputError: The run is wrong, or its goal has no images.
         RunError: The port cannot be used.
+
+    Example:
+        >>> import groundkit
+        >>> groundkit.demo("runs/tiny")  # doctest: +SKIP
     """
     easel = Easel(open_run(run, trust=trust, device=device))
     # Ctrl-C is how a user ends it, at any moment once the address has been said.

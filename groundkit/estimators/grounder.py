@@ -2,53 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
-
-import numpy as np
-import torch
-from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
+from typing import Any
 
 from groundkit.circuit.cache import cache_folder
-from groundkit.data.examples import Examples
-from groundkit.data.levels import take_images
-from groundkit.data.tables import RawExample, Value
 from groundkit.device import choose_device
-from groundkit.errors import DataError, Location, NetworkError, SpecError, choose_from
+from groundkit.errors import SpecError, choose_from
+from groundkit.estimators.arrays import Seed, draw_seed
+from groundkit.estimators.asking import ProgramReader
+from groundkit.estimators.examples import (
+    Given,
+    as_columns,
+    as_table,
+    only_query,
+)
+from groundkit.files import write_atomically
+from groundkit.perception.ascent import Factories, OptimiserFactory, SchedulerFactory
 from groundkit.perception.history import Row
-from groundkit.perception.learner import Learner
-from groundkit.perception.model import energy, log_probs
+from groundkit.perception.own_modules import Module
 from groundkit.program.source import load_program
-from groundkit.task.binding import Binding, BoundGoal, BoundQuery, Sources, of_lengths
-from groundkit.task.contents import Contents
-from groundkit.task.gather import Table
+from groundkit.runs.assess import assess_queries, symbol_starts
+from groundkit.runs.folder import new_path
+from groundkit.runs.keep import save_networks
+from groundkit.runs.session import open_run
+from groundkit.task.anchor import anchored
+from groundkit.task.binding import Binding, Sources
 from groundkit.task.load import read_task
-from groundkit.task.shaped import ShapedExamples
-from groundkit.task.spec import as_overrides, parse_spec
+from groundkit.task.overrides import as_overrides
+from groundkit.task.roles import own_settings
+from groundkit.task.spec import parse_spec
 from groundkit.task.task import Task
+from groundkit.training.callbacks import Callback, check_callbacks, ending, tell
 from groundkit.training.trainer import Trainer
 
-Columns: TypeAlias = Mapping[str, Any]
-"""Variable of the goal -> images ``(n, C, H, W)`` or ``(n, H, W)``, or ``n`` observed symbols; for
-a variable that is a list, ``n`` lists of these."""
 
-NO_IMAGES = torch.zeros((0, 1, 1, 1), dtype=torch.uint8)
-"""The images of an empty list."""
-
-
-class Grounder:
+class Grounder(ProgramReader):
     """Grounds the symbols of a program; settings in the constructor, what is learnt ends in ``_``.
+
+    Images are bytes or floats in [0, 1], here as in :class:`SymbolPerception`.
 
     Args:
         program: The ``.pl`` file.
         spec: The ``.toml`` file; a mapping such as ``{"query": {"goal": "sum(X, Y, Z)"}, ...}``;
             by default the file beside the program.
-        seed: Seed of training.
+        networks: Network -> a module of one's own, or a class or function that makes it, in place
+            of the backbone that the spec names. Every fit trains a copy.
+        seed: Seed of training: a whole number, or whatever scikit-learn's ``random_state`` takes.
         device: ``auto``, ``cpu`` or ``cuda``.
         engine: ``circuit``, or ``deepproblog`` to train by DeepProbLog's own engine.
         trust: Allow the program and the backbones to run Python code.
+        optimiser: Makes an optimiser of parameters, in place of AdamW at the spec's rates.
+        scheduler: Makes a scheduler of an optimiser and a phase's steps; without one an own
+            optimiser keeps its rate.
         settings: Keys of the spec, with ``__`` for the dots: ``train__epochs=5``.
 
     Attributes:
@@ -56,12 +62,18 @@ class Grounder:
         history_: A row for each thing that is told of training; ``row.to_dict()`` is a line of
             ``history.jsonl``.
         relabellings_: What the searches for names have found, with their steps.
+        networks_: Network -> its trained :class:`SymbolModel`.
         symbols_: Network -> its symbols, the columns of :meth:`predict_proba`.
+        classes_: The symbols ``(K,)`` of the only network; a list of these where there are several.
+
+    A grounder that :meth:`load` has opened has no ``task_``, ``history_`` and ``relabellings_``.
 
     Example:
-        >>> grounder = Grounder("programs/sum.pl", train__epochs=5)  # doctest: +SKIP
-        >>> grounder.fit().predict(images)  # doctest: +SKIP
-        array(['7', '2', ...])
+        >>> import groundkit
+        >>> grounder = groundkit.Grounder("tiny.pl", train__epochs=1, train__min_steps=20)
+        >>> images = groundkit.load_data("digits8").test.pixels
+        >>> grounder.fit().predict(images).shape
+        (359,)
     """
 
     def __init__(
@@ -69,31 +81,78 @@ class Grounder:
         program: Path | str,
         spec: Path | str | Mapping[str, Any] | None = None,
         *,
-        seed: int = 0,
+        networks: Mapping[str, Module] | None = None,
+        seed: Seed = 0,
         device: str = "auto",
         engine: str = "circuit",
         trust: bool = False,
+        optimiser: OptimiserFactory | None = None,
+        scheduler: SchedulerFactory | None = None,
         **settings: Any,
     ) -> None:
         self.program = program
         self.spec = spec
+        self.networks = networks
         self.seed = seed
         self.device = device
         self.engine = engine
         self.trust = trust
+        self.optimiser = optimiser
+        self.scheduler = scheduler
         self.settings = settings
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Returns all settings, keys of the spec among them.
+
+        Args:
+            deep: There for scikit-learn's searches.
+        """
+        own: dict[str, Any] = super().get_params(deep=deep)
+        return own | self.settings
+
+    def set_params(self, **params: Any) -> Grounder:
+        """Changes settings; keys of the spec are checked when it is fitted.
+
+        Args:
+            params: As in the constructor, such as ``train__epochs=5``.
+
+        Raises:
+            SpecError: There is no such setting.
+        """
+        own = self._get_param_names()
+        for name, value in params.items():
+            if name in own:
+                setattr(self, name, value)
+            elif "__" in name:
+                self.settings = self.settings | {name: value}
+            else:
+                raise SpecError(
+                    f"Grounder has no setting '{name}'",
+                    expected="one of its own, or a key of the spec such as train__epochs",
+                    remedy=choose_from(name, own),
+                )
+        return self
+
     def fit(
-        self, examples: Columns | None = None, *, watch: Callable[[Row], None] | None = None
+        self,
+        examples: Given | None = None,
+        y: object = None,
+        *,
+        held_out: Given | None = None,
+        callbacks: Sequence[Callback] = (),
     ) -> Grounder:
         """Trains the networks; no label of an image is used.
 
         Args:
-            examples: Variable -> images, as bytes or floats in [0, 1], or observed symbols. When
-                absent, examples are drawn or read as the spec says.
-            watch: Called with every row of :attr:`history_` as it comes. Inside it,
-                :meth:`predict`, :meth:`predict_proba` and :meth:`score_samples` read images with
-                the networks as they are at that moment.
+            examples: A mapping from the goal's variables to images, as bytes or floats in [0, 1],
+                or to observed symbols; a DataFrame with a column a variable; a torch data set, or
+                any sequence, of such examples; or a ``DataLoader`` of batches, which is read once.
+                When absent, examples are drawn or read as the spec says.
+            y: Ignored; there for scikit-learn's searches.
+            held_out: Examples in any of these forms that callbacks are told the scores of.
+            callbacks: Told of training as it goes. Inside them :meth:`predict`,
+                :meth:`predict_proba` and :meth:`score_samples` read images with the networks as
+                they are at that moment.
 
         Returns:
             Itself.
@@ -102,125 +161,138 @@ class Grounder:
             InputError: Program, spec and examples do not fit each other.
             RunError: Training failed.
         """
+        del y
+        check_callbacks(callbacks)
         task = self._task()
         if examples is not None:
-            query = _only_query(task)
-            task.give(query, as_table(query, examples))
+            query = only_query(task.binding)
+            task.give(query, as_table(query, as_columns(examples, query)))
         self.history_: list[Row] = []
 
         def keep(row: Row) -> None:
             self.history_.append(row)
-            if watch is not None:
-                watch(row)
+            tell(callbacks, row)
 
+        self.seed_ = draw_seed(self.seed)
         trainer = Trainer(
-            task, choose_device(self.device), self.seed, on_row=keep, trust=self.trust
+            task,
+            choose_device(self.device),
+            self.seed_,
+            on_row=keep,
+            trust=self.trust,
+            factories=Factories(self.optimiser, self.scheduler),
         )
         self.task_ = task
         self.relabellings_ = trainer.relabellings
-        self.symbols_ = {name: task.domains[name] for name in task.neural}
         self._learners = trainer.learners
-        trainer.train()
+        models = {name: learner.model for name, learner in trainer.learners.items()}
+        shapes = {name: tuple(task.pool(name).shape[1:]) for name in trainer.learners}
+        self._note(task.binding, models, shapes)
+        with ending(callbacks):
+            trainer.train()
+            self._evaluate(held_out, callbacks)
         return self
 
-    def predict(self, images: ArrayLike, network: str | None = None) -> NDArray[np.str_]:
-        """Returns the most probable symbol ``(N,)`` of each image.
+    def _evaluate(self, held_out: Given | None, callbacks: Sequence[Callback]) -> None:
+        """Tells callbacks how good the answers to held-out examples are, where there are any."""
+        if not callbacks:
+            return
+        if held_out is not None:
+            found = self._scores(held_out)
+        elif self.task_.held_out:
+            found = assess_queries(self.task_, self._learners, self.task_.held_out)
+        else:
+            return
+        for one in callbacks:
+            one.on_evaluate({"query": found})
+
+    def save(self, folder: Path | str) -> Path:
+        """Writes what was learnt as the folder of a run.
+
+        :meth:`load` and :func:`groundkit.open_run` open it, ``groundkit query`` and ``explain``
+        answer from it.
 
         Args:
-            images: ``(N, C, H, W)`` or ``(N, H, W)``, bytes or floats in [0, 1].
-            network: The network; not needed when the program has one.
+            folder: The folder; made when absent.
+
+        Returns:
+            The folder.
+
+        Raises:
+            SpecError: It holds a run already, or the grounder has not been fitted here.
+            RunError: A file cannot be written.
         """
-        name = self._name(network)
-        symbols = np.array(self.symbols_[name])
-        best: NDArray[np.str_] = symbols[self.predict_proba(images, network).argmax(1)]
-        return best
+        self._check_fitted()
+        if not hasattr(self, "task_"):
+            raise SpecError(
+                f"this Grounder was loaded from '{Path(self.program).parent}'",
+                remedy="copy that folder",
+            )
+        path, task = Path(folder), self.task_
+        if (path / "checkpoint").exists():
+            raise SpecError(f"'{path}' holds a run already", remedy="name another folder")
+        new_path(path, "", 0)
+        spec = anchored(task.spec, task.sources.spec.parent, task.sources.program.parent)
+        path.mkdir(parents=True, exist_ok=True)
+        for name, text in {"spec.toml": spec.to_toml(), "program.pl": task.program.text}.items():
+            write_atomically(path / name, text.encode())
+        save_networks(path, task, self._learners, symbol_starts(self._learners), self.seed_)
+        return path
 
-    def predict_proba(self, images: ArrayLike, network: str | None = None) -> NDArray[np.float64]:
-        """Returns p(y|x) ``(N, K)``, a column for each of :attr:`symbols_`."""
-        probabilities: NDArray[np.float64] = log_probs(self._logits(images, network)).exp().numpy()
-        return probabilities
-
-    def score_samples(self, images: ArrayLike, network: str | None = None) -> NDArray[np.float64]:
-        """Returns ``-E(x)`` ``(N,)``, the log-density up to a constant; high is likely."""
-        scores: NDArray[np.float64] = (-energy(self._logits(images, network))).numpy()
-        return scores
-
-    def query_proba(self, examples: Columns) -> NDArray[np.float64]:
-        """Returns ``(n, R)`` P(answer) of every example, a column for each of :meth:`answers`.
+    @classmethod
+    def load(
+        cls,
+        folder: Path | str,
+        *,
+        networks: Mapping[str, Module] | None = None,
+        device: str = "auto",
+        trust: bool = False,
+    ) -> Grounder:
+        """Opens the folder of a finished run, or of :meth:`save`, as a fitted grounder.
 
         Args:
-            examples: As in :meth:`fit`, lists being of one length; logical observed variables may
-                be left out.
+            folder: The folder.
+            networks: The modules that were handed over for training, where any were.
+            device: ``auto``, ``cpu`` or ``cuda``.
+            trust: Allow the run's program and backbones to run Python code.
+
+        Raises:
+            CheckpointError: It is no run's folder, or is damaged.
         """
-        goal, count = self._goal(examples), len(next(iter(examples.values())))
-        roles = goal.roles
-        rows: dict[str, Tensor] = {}
-        for network, calls in goal.reasoner.slots.items():
-            if network in self._learners and calls:
-                read = [
-                    log_probs(self._logits(_stacked(goal, call, examples), network))
-                    for call in calls
-                ]
-                rows[network] = torch.stack(read, dim=1)
-        if roles.given:
-            symbols = {name: _symbols(goal, name, examples) for name in roles.given}
-            table = ShapedExamples(goal, Examples(roles, {}, {}, symbols, {}))
-            rows |= {n: t.double() for n, t in table.observed_log_probs().items()}
-        with torch.no_grad():
-            found: NDArray[np.float64] = goal.reasoner.cpu()(rows).exp().numpy()
-        assert len(found) == count
+        session = open_run(folder, trust=trust, device=device, networks=networks)
+        files = (session.folder / "program.pl", session.folder / "spec.toml")
+        seed = session.facts().get("seed", 0)
+        found = cls(*files, networks=networks, seed=seed, device=device, trust=trust)
+        models = {name: session.model(name) for name in session.networks}
+        shapes = {name: session.in_distribution[name].shape for name in session.networks}
+        found._note(session.binding, models, shapes)
         return found
-
-    def answers(self, examples: Columns | None = None) -> tuple[tuple[str, ...], ...]:
-        """Returns the printed values of the goal's observed variables, one tuple an answer.
-
-        Args:
-            examples: Examples whose lists have the lengths that are meant, where there are lists.
-        """
-        return self._goal(examples or {}).reasoner.answers
-
-    def score(self, examples: Columns) -> float:
-        """Returns the mean log-likelihood of examples, observed symbols included."""
-        goal = self._goal(examples)
-        columns = [_symbols(goal, name, examples) for name in goal.reasoner.observed]
-        likelihood = self.query_proba(examples)
-        rows = np.arange(len(likelihood))
-        values = zip(*columns, strict=True) if columns else [()] * len(rows)
-        places = [goal.reasoner.answer_index(row) for row in values]
-        return float(np.log(likelihood[rows, places]).mean())
-
-    def _goal(self, examples: Columns) -> BoundGoal:
-        """Returns the query's goal in the shape of some examples."""
-        task = self._fitted()
-        query = _only_query(task)
-        for name in query.given:
-            if name not in examples and examples:
-                raise DataError(f"the observed variable '{name}' is missing")
-        lengths = {
-            name: len(values[0])
-            for name, values in examples.items()
-            if name in (*query.inputs, *query.given) and _is_list(values)
-        }
-        return task.binding.compiled(of_lengths(query, lengths))
 
     def __repr__(self) -> str:
         name = f"Grounder of {str(self.program)!r}"
-        if not hasattr(self, "task_"):
+        if not hasattr(self, "symbols_"):
             return f"{name}, not fitted"
         symbols = ", ".join(f"{n}: {' '.join(s)}" for n, s in self.symbols_.items())
-        return f"{name}, fitted on {self.task_.count} examples; symbols of {symbols}"
+        fitted = f"fitted on {self.task_.count} examples" if hasattr(self, "task_") else "loaded"
+        return f"{name}, {fitted}; symbols of {symbols}"
 
     def _task(self) -> Task:
         """Reads program and spec."""
-        overrides = as_overrides({k.replace("__", "."): v for k, v in self.settings.items()})
+        given = {k.replace("__", "."): v for k, v in self.settings.items()}
+        overrides, networks = as_overrides(given), self.networks or {}
         program = Path(self.program)
         if not isinstance(self.spec, Mapping):
             return read_task(
-                program, self.spec, settings=overrides, trust=self.trust, engine=self.engine
+                program,
+                self.spec,
+                settings=overrides,
+                trust=self.trust,
+                engine=self.engine,
+                modules=networks,
             )
         import tomli_w
 
-        spec = parse_spec(tomli_w.dumps(self.spec), None, overrides)
+        spec = parse_spec(tomli_w.dumps(self.spec), None, [*overrides, *own_settings(networks)])
         parsed = load_program(program, trust=self.trust)
         sources = Sources(program, program.with_suffix(".toml"))
         binding = Binding(
@@ -230,141 +302,6 @@ class Grounder:
             cache=cache_folder(),
             limits=spec.reasoning.limits,
             engine=self.engine,
+            modules=networks,
         )
         return Task(binding)
-
-    def _fitted(self) -> Task:
-        if not hasattr(self, "task_"):
-            raise SpecError("this Grounder is not fitted", remedy="call fit first")
-        return self.task_
-
-    def _name(self, network: str | None) -> str:
-        self._fitted()
-        names = list(self._learners)
-        if network is None and len(names) == 1:
-            return names[0]
-        if network not in names:
-            raise NetworkError(
-                f"there is no network '{network}'"
-                if network
-                else "the program has several networks",
-                remedy=choose_from(network or "", names),
-            )
-        return network
-
-    def _logits(self, images: ArrayLike, network: str | None) -> Tensor:
-        """Reads images: logits ``(N, K)`` float64 on the CPU."""
-        learner: Learner = self._learners[self._name(network)]
-        pixels = _as_bytes("images", images)
-        if pixels.shape[1:] != learner.pool.shape[1:]:
-            raise DataError(
-                f"the images have shape {tuple(pixels.shape[1:])}",
-                expected=f"{tuple(learner.pool.shape[1:])}, as in training",
-            )
-        return learner.read(pixels).double().cpu()
-
-
-def _only_query(task: Task) -> BoundQuery:
-    """Returns the query that arrays are examples of."""
-    if len(task.queries) != 1:
-        raise SpecError(
-            f"the spec has {len(task.queries)} queries, and arrays are examples of one",
-            remedy="leave the others out, or give examples in files",
-        )
-    return task.queries[0]
-
-
-def as_table(query: BoundQuery, columns: Columns) -> Table:
-    """Makes examples of the user's arrays; nothing is known of the images' symbols.
-
-    Args:
-        query: The query.
-        columns: Variable -> images ``(n, C, H, W)`` or ``(n, H, W)``; ``n`` lists of images; or
-            ``n`` observed symbols.
-
-    Raises:
-        DataError: A variable is missing or unknown, or lengths differ.
-    """
-    wanted = query.goal.variables
-    for name in columns:
-        if name not in wanted:
-            raise DataError(f"the goal has no variable '{name}'", remedy=choose_from(name, wanted))
-    for name in wanted:
-        if name not in columns:
-            raise DataError(f"the variable '{name}' is missing", expected=", ".join(wanted))
-    counts = {name: len(columns[name]) for name in wanted}
-    if len(set(counts.values())) != 1 or not next(iter(counts.values())):
-        raise DataError(
-            f"the variables have {', '.join(f'{n} {c}' for n, c in counts.items())} examples",
-            expected="one number, above 0",
-        )
-    table = Table(query, Contents("examples"))
-    pixels = {name: _pixels(name, columns[name]) for name in query.inputs}
-    _check_one_shape(pixels)
-    for row in range(next(iter(counts.values()))):
-        values: dict[str, Value] = {}
-        keys: dict[str, list[str]] = {}
-        for name in wanted:
-            if name in pixels:
-                images = pixels[name][row]
-                keys[name] = [table.contents.add_array(image) for image in images]
-                values[name] = tuple(keys[name]) if _is_list(columns[name]) else keys[name][0]
-            else:
-                values[name] = _as_value(columns[name][row])
-        table.add(RawExample(values, {}, (), 1.0, Location(None, row + 1)), keys)
-    return table
-
-
-def _pixels(name: str, column: Any) -> list[Tensor]:
-    """Brings a column to bytes: for every example, the images ``(m, C, H, W)`` of its list."""
-    if _is_list(column):
-        return [
-            _as_bytes(name, np.stack(list(images))) if len(images) else NO_IMAGES
-            for images in column
-        ]
-    return list(_as_bytes(name, column).unsqueeze(1))
-
-
-def _check_one_shape(pixels: Mapping[str, Sequence[Tensor]]) -> None:
-    shapes = {n: tuple(i.shape[1:]) for n, images in pixels.items() for i in images if len(i)}
-    if len(set(shapes.values())) > 1:
-        words = ", ".join(f"{name}: {shape}" for name, shape in shapes.items())
-        raise DataError(f"the images have several shapes ({words})", expected="one shape")
-
-
-def _is_list(column: Any) -> bool:
-    """Whether a column holds a list of images, or of symbols, for every example."""
-    if isinstance(column, np.ndarray):
-        return column.ndim == 5
-    return isinstance(column[0], list | tuple)
-
-
-def _as_value(value: Any) -> Value:
-    if isinstance(value, list | tuple):
-        return tuple(str(one) for one in value)
-    return str(value)
-
-
-def _symbols(goal: BoundGoal, name: str, columns: Columns) -> tuple[str, ...]:
-    """Returns an observed symbol of every example, by its flat variable."""
-    variable, place = next((v, n.index(name)) for v, n in goal.names.items() if name in n)
-    column = columns[variable]
-    if variable in goal.query.given and _is_list(column):
-        return tuple(str(row[place]) for row in column)
-    printed = (_as_value(value) for value in column)
-    return tuple(v if isinstance(v, str) else f"[{','.join(v)}]" for v in printed)
-
-
-def _stacked(goal: BoundGoal, call: Sequence[str], columns: Columns) -> NDArray[np.uint8]:
-    """Stacks the images that one call reads along channels: bytes ``(n, C, H, W)``."""
-    parts = []
-    for flat in call:
-        variable, place = next((v, n.index(flat)) for v, n in goal.names.items() if flat in n)
-        images = _pixels(variable, columns[variable])
-        parts.append(torch.stack([one[place] for one in images]))
-    return torch.cat(parts, dim=1).numpy()
-
-
-def _as_bytes(name: str, images: ArrayLike) -> Tensor:
-    """Brings images to bytes ``(N, C, H, W)``."""
-    return take_images(images, name).pixels()

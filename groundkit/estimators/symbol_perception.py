@@ -5,28 +5,32 @@ In the manner of scikit-learn: settings in the constructor, what is learnt ends 
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
-from torch import Generator, Tensor
+from torch import Generator
 
-from groundkit.data.levels import Levels, extent, take_images
 from groundkit.errors import DataError, SpecError
-from groundkit.perception.ascent import PhaseSettings
+from groundkit.estimators.arrays import Seed, draw_seed
+from groundkit.estimators.reader import SymbolReader
+from groundkit.perception.ascent import (
+    Factories,
+    OptimiserFactory,
+    PhaseSettings,
+    SchedulerFactory,
+)
 from groundkit.perception.augment import Augmentation
 from groundkit.perception.embedding import EmbeddingPhase
 from groundkit.perception.generate import sample_images
 from groundkit.perception.history import ClusterRow, Row
 from groundkit.perception.langevin import Langevin
 from groundkit.perception.learner import Learner
-from groundkit.perception.model import energy
+from groundkit.perception.own_modules import OWN, Module
 from groundkit.perception.phases import JointPhase
 from groundkit.perception.settings import PerceptionSpec, SamplerSpec
 from groundkit.presets import load_preset
@@ -54,18 +58,18 @@ PERCEPTION_KEYS = tuple(PerceptionSpec.model_fields)
 NETWORK = "net"
 """The network's name in the history."""
 
-CHUNK = 1000
 
-
-class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
+class SymbolPerception(SymbolReader):
     """Self-supervised clustering and an energy-based model in one network.
 
-    Settings have the names and meanings that they have in a spec.
+    Settings have the names and meanings that they have in a spec. Images are bytes or floats in
+    [0, 1], here as in :class:`Grounder`; rows of numbers have any scale.
 
     Args:
         n_symbols: Number of clusters K.
-        backbone: Name of a built-in backbone, see :mod:`groundkit.perception.backbones`.
-        options: The backbone's own options, such as ``{"width": 64}``.
+        backbone: Name of a built-in backbone, see :mod:`groundkit.perception.backbones`;
+            ``module:NAME:Class``; or a module of one's own, or a class or function that makes it.
+        options: The backbone's own options, such as ``{"width": 64}``, or keyword arguments.
         normalise: Whether embeddings have unit norm.
         temperature: Divides the logits.
         bfloat16: Whether the backbone computes with bfloat16: faster where the
@@ -98,27 +102,38 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         cluster_learning_rate: Its peak learning rate.
         learning_rate: That of joint training.
         weight_decay: AdamW's.
+        optimiser: Makes an optimiser of parameters, in place of AdamW with these rates.
+        scheduler: Makes a scheduler of an optimiser and a phase's steps, in place of a rate that
+            rises and falls; without one an own optimiser keeps its rate.
         trust: Whether a ``module:`` backbone may be imported.
         device: Where to train, for instance ``"cuda"``.
-        random_state: Seed of everything random: a whole number, a ``RandomState`` to draw one
-            from, or ``None`` for another one at every fit.
+        random_state: Seed of everything random: a whole number, a ``RandomState`` or ``Generator``
+            to draw one from, or ``None`` for another one at every fit.
 
     Attributes:
         model_: The trained :class:`SymbolModel`.
         labels_: Cluster of each training image, ``(N,)``.
         history_: Rows of both phases, with the terms' values and the health of the model.
-        levels_: Which values of images are black and white, as found in training.
         assumed_: What was taken for granted of the images, in words.
+        scale_: What brings rows of numbers to the model's range; ``None`` for images.
+        n_features_in_: Columns of the rows, where it was fitted to rows.
         augmentation_: The augmentation in words, and why it was chosen.
         n_rollbacks_: How often the energy diverged and training went back to a good state.
+
+    Example:
+        >>> import groundkit
+        >>> images = groundkit.load_data("digits8").test.pixels
+        >>> model = groundkit.SymbolPerception(10, cluster_steps=5, min_steps=5)
+        >>> model.fit(images).transform(images).shape
+        (359, 128)
     """
 
     def __init__(
         self,
         n_symbols: int = 10,
         *,
-        backbone: str = "convnet",
-        options: Mapping[str, int] | None = None,
+        backbone: str | Module = "convnet",
+        options: Mapping[str, Any] | None = None,
         normalise: bool = False,
         temperature: float = 1.0,
         bfloat16: bool = False,
@@ -146,9 +161,11 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         cluster_learning_rate: float = 2e-3,
         learning_rate: float = 2e-3,
         weight_decay: float = 1e-4,
+        optimiser: OptimiserFactory | None = None,
+        scheduler: SchedulerFactory | None = None,
         trust: bool = False,
         device: str = "cpu",
-        random_state: int | np.random.RandomState | None = 0,
+        random_state: Seed = 0,
     ) -> None:
         self.n_symbols = n_symbols
         self.backbone = backbone
@@ -180,6 +197,8 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.cluster_learning_rate = cluster_learning_rate
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
+        self.optimiser = optimiser
+        self.scheduler = scheduler
         self.trust = trust
         self.device = device
         self.random_state = random_state
@@ -205,11 +224,12 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return cls(**(chosen | settings))
 
     def fit(self, X: ArrayLike, y: object = None) -> SymbolPerception:  # noqa: N803
-        """Learns clusters and the energy of unlabelled images.
+        """Learns clusters and the energy of unlabelled images, or rows of numbers.
 
         Args:
-            X: Images ``(N, H, W)``, ``(N, C, H, W)`` or ``(N, H, W, C)``, of any range that
-                :func:`~groundkit.data.levels.take_images` knows, or points ``(N, D)`` in [-1, 1].
+            X: Images ``(N, H, W)``, ``(N, C, H, W)`` or ``(N, H, W, C)``, as bytes or floats in
+                [0, 1]; or rows ``(N, D)`` of any scale, also as images of one row,
+                ``(N, 1, 1, D)``. Columns of rows are brought to [-1, 1] as they lie here.
             y: Ignored; there for scikit-learn's pipelines.
 
         Returns:
@@ -222,15 +242,20 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         """
         del y
         network, train = self._network(), self._train()
-        images = self._images(X)
-        if len(images) < self.n_symbols:
-            raise DataError(f"{len(images)} images", expected=f"at least {self.n_symbols}")
+        images = self._images(X, fitting=True)
         channels, height, breadth = images.shape[1:]
         self.image_shape_ = (channels, height, breadth)
-        seed = self._seed()
+        seed = draw_seed(self.random_state)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            model = build_model(network, self.image_shape_, self.n_symbols, trust=self.trust)
+            model = build_model(
+                network,
+                self.image_shape_,
+                self.n_symbols,
+                trust=self.trust,
+                given=None if isinstance(self.backbone, str) else self.backbone,
+                beside=Path(),
+            )
         own = self.augmentation if isinstance(self.augmentation, Augmentation) else None
         learner = Learner(
             model.to(self.device),
@@ -247,7 +272,10 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         phase = JointPhase(
             {NETWORK: learner},
             PhaseSettings(
-                train.joint_steps(0, len(images)), train.learning_rate, train.weight_decay
+                train.joint_steps(0, len(images)),
+                train.learning_rate,
+                train.weight_decay,
+                Factories(self.optimiser, self.scheduler),
             ),
             train.pool_batch,
             generator,
@@ -261,25 +289,6 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         self.labels_ = self.predict(X)
         return self
 
-    def predict(self, X: ArrayLike) -> NDArray[np.int64]:  # noqa: N803
-        """Most probable symbol of each image, ``(N,)``."""
-        symbols: NDArray[np.int64] = self._logits(X).argmax(-1).cpu().numpy()
-        return symbols
-
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:  # noqa: N803
-        """Distribution over symbols of each image, ``(N, K)``."""
-        probabilities: NDArray[np.float32] = self._logits(X).softmax(-1).cpu().numpy()
-        return probabilities
-
-    def score_samples(self, X: ArrayLike) -> NDArray[np.float32]:  # noqa: N803
-        """``-E(x)`` of each image, ``(N,)``: the log-density up to one constant for the model.
-
-        High is likely. To flag images out of distribution, compare with the scores of images that
-        are known to belong.
-        """
-        scores: NDArray[np.float32] = (-energy(self._logits(X))).cpu().numpy()
-        return scores
-
     def sample(
         self,
         n_samples: int = 1,
@@ -288,10 +297,12 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         steps: int = 20,
         seed: int = 0,
     ) -> NDArray[np.float32]:
-        """Images that the model holds likely, ``(n_samples, C, H, W)`` in [-1, 1].
+        """What the model holds likely: images ``(n_samples, C, H, W)`` in [0, 1], or rows.
+
+        Rows ``(n_samples, D)`` are in the units of those that it was fitted to.
 
         Args:
-            n_samples: Number of images.
+            n_samples: Number of images or rows.
             symbol: The wanted symbol; any if ``None``.
             steps: Largest number of Langevin steps of a chain; see
                 :mod:`groundkit.perception.symbol_start` for where it starts and stops.
@@ -313,7 +324,9 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             generator=generator,
             steps=steps,
         )
-        array: NDArray[np.float32] = images.cpu().numpy()
+        if self.scale_ is not None:
+            return self.scale_.original(images)
+        array: NDArray[np.float32] = ((images.clamp(-1, 1) + 1) / 2).cpu().numpy()
         return array
 
     def _network(self) -> NetworkSpec:
@@ -323,18 +336,13 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
             del perception["augmentation"]
         network = {key: getattr(self, key) for key in NETWORK_KEYS}
         given = network | {"perception": perception}
+        if not isinstance(self.backbone, str):
+            given["backbone"] = OWN
         if self.options is None:
             del given["options"]
         if self.sampler is None:
             del perception["sampler"]
         return NetworkSpec(**given)
-
-    def _seed(self) -> int:
-        """A seed as ``random_state`` says; scikit-learn's own check words what is no state."""
-        if isinstance(self.random_state, numbers.Integral):
-            return int(self.random_state)
-        state = check_random_state(self.random_state)
-        return int(state.randint(np.iinfo(np.int32).max))
 
     def _train(self) -> TrainSpec:
         """The settings of the schedule, checked."""
@@ -346,37 +354,13 @@ class SymbolPerception(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     def _cluster(self, learner: Learner, train: TrainSpec, generator: Generator) -> None:
         """Runs the clustering phase and starts the symbols."""
         settings = PhaseSettings(
-            train.cluster_steps, train.cluster_learning_rate, train.weight_decay
+            train.cluster_steps,
+            train.cluster_learning_rate,
+            train.weight_decay,
+            Factories(self.optimiser, self.scheduler),
         )
         phase = EmbeddingPhase(learner, settings, train.cluster_batch, generator)
         for step in range(1, train.cluster_steps + 1):
             terms = {"contrastive": float(phase.step())}
             self.history_.append(ClusterRow(step=step, network=NETWORK, terms=terms))
         learner.start_symbols()
-
-    def _images(self, X: Any, levels: Levels | None = None) -> Tensor:  # noqa: N803
-        """Images ``(N, C, H, W)`` on the device; points become images of one row."""
-        array = X if isinstance(X, Tensor) else np.asarray(X)
-        if array.ndim != 2:
-            taken = take_images(array, "X", levels=levels)
-            self.levels_, self.assumed_ = taken.levels, taken.assumed
-            return torch.as_tensor(taken.floats(), device=self.device)
-        points = torch.as_tensor(array).cpu().numpy().astype(np.float32)
-        if not points.size or max(map(abs, extent(points, "X"))) > 1:
-            low, high = extent(points, "X") if points.size else (0.0, 0.0)
-            raise DataError(
-                f"X of shape {points.shape} has values from {low:.3g} to {high:.3g}",
-                expected="points (N, D) with values in [-1, 1]",
-                remedy="scale X, for instance with sklearn.preprocessing.MaxAbsScaler",
-            )
-        return torch.as_tensor(points[:, None, None, :], device=self.device)
-
-    @torch.no_grad()
-    def _logits(self, X: ArrayLike) -> Tensor:  # noqa: N803
-        check_is_fitted(self, "model_")
-        images = self._images(X, getattr(self, "levels_", None))
-        if tuple(images.shape[1:]) != self.image_shape_:
-            raise DataError(
-                f"images of shape {tuple(images.shape[1:])}", expected=f"{self.image_shape_}"
-            )
-        return torch.cat([self.model_(part) for part in torch.split(images, CHUNK)])

@@ -93,6 +93,16 @@ class NeuralProgram(nn.Module):
     Raises:
         ProgramError: The program or the goal is wrong.
         NetworkError: A network is unknown or no module.
+
+    Example:
+        >>> import groundkit
+        >>> import torch
+        >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))
+        >>> goal, networks = "sum(X, Y, Z)", {"mnist_net": net}
+        >>> model = groundkit.NeuralProgram("programs/sum.pl", goal, networks=networks)
+        >>> images = torch.rand(3, 1, 8, 8)
+        >>> model.log_prob(X=images, Y=images, Z=[3, 4, 5]).shape
+        torch.Size([3])
     """
 
     def __init__(

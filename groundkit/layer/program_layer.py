@@ -74,6 +74,14 @@ class ProgramLayer(nn.Module):
         ProgramError: The program or the goal is wrong, or the goal has no solution.
         DataError: A name is no variable of the goal.
         LimitError: Grounding or compiling took too long or too much memory.
+
+    Example:
+        >>> import groundkit
+        >>> import torch
+        >>> layer = groundkit.ProgramLayer("programs/sum.pl", "sum(X, Y, Z)", inputs=["X", "Y"])
+        >>> log_probs = {"mnist_net": torch.zeros(1, 2, 10).log_softmax(-1)}
+        >>> round(layer.log_prob(log_probs, Z=[0]).exp().item(), 4)
+        0.01
     """
 
     def __init__(

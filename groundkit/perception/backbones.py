@@ -8,7 +8,6 @@ gradient of one image depends on the others. Smooth activations keep that gradie
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import itertools
 import math
@@ -28,8 +27,9 @@ MAX_PARAMETERS = 500_000_000
 class Backbone(nn.Module):
     """Base of the built-in backbones: a body and the number of features it ends in.
 
-    A user's own backbone may be any ``nn.Module``; :func:`build_backbone` wraps it in this class
-    and measures ``features``.
+    A user's own backbone may be any ``nn.Module``;
+    :func:`~groundkit.perception.own_modules.build_own` wraps it in this class and measures
+    ``features``.
     """
 
     def __init__(self, body: nn.Module, features: int) -> None:
@@ -210,30 +210,22 @@ READS: dict[str, Kind] = {
 """The kind of input that a backbone reads; one that is not listed reads all."""
 
 
-def build_backbone(
-    name: str, image_shape: Shape, *, trust: bool = False, **options: int
-) -> Backbone:
-    """Builds a backbone by name.
+def build_backbone(name: str, image_shape: Shape, **options: int) -> Backbone:
+    """Builds a built-in backbone by name.
 
     Args:
-        name: A key of ``BACKBONES``, or ``module:package.module:Class`` for the user's own
-            ``nn.Module``; it is called with ``options`` and must map inputs ``(B, ...)`` to
-            ``(B, F)``.
+        name: A key of ``BACKBONES``.
         image_shape: Shape of an input: ``(C, H, W)``, ``(D,)`` or ``(T, D)``.
-        trust: Whether Python code named by ``module:`` may be imported.
         **options: The backbone's own, such as ``width``.
 
     Returns:
         A module with ``.features``.
 
     Raises:
-        NetworkError: Unknown name or option, a kind of input that it does not read, code that is
-            not trusted or cannot be imported, or a module whose output is not ``(B, F)``.
+        NetworkError: Unknown name or option, or a kind of input that it does not read.
     """
-    if name.startswith("module:"):
-        return _own_backbone(name, image_shape, trust=trust, options=options)
     if name not in BACKBONES:
-        valid = [*BACKBONES, "module:package.module:Class"]
+        valid = [*BACKBONES, "module:NAME:Class"]
         raise NetworkError(f"unknown backbone '{name}'", remedy=choose_from(name, valid))
     build, kind = BACKBONES[name], kind_of(image_shape)
     if READS.get(name, kind) != kind:
@@ -276,47 +268,3 @@ def _refuse_giant(
             expected=f"at most {MAX_PARAMETERS:,} parameters",
             remedy="take smaller options, such as a smaller width",
         )
-
-
-def _own_backbone(
-    name: str, image_shape: Shape, *, trust: bool, options: dict[str, int]
-) -> Backbone:
-    if not trust:
-        raise NetworkError(
-            f"backbone '{name}' is Python code, and code is not run unasked",
-            remedy="if you trust its author, run again with --trust",
-        )
-    module_name, _, class_name = name.removeprefix("module:").partition(":")
-    try:
-        body = getattr(importlib.import_module(module_name), class_name)(**options)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise NetworkError(
-            f"backbone '{name}' cannot be built: {error}",
-            expected="module:package.module:Class, importable from here",
-        ) from error
-    if not isinstance(body, nn.Module):
-        raise NetworkError(f"'{class_name}' is a {type(body).__name__}", expected="an nn.Module")
-    return Backbone(body, _measure_features(name, body, image_shape))
-
-
-@torch.no_grad()
-def _measure_features(name: str, body: nn.Module, image_shape: Shape) -> int:
-    """The width of a module's output, seen by calling it on two blank inputs."""
-    training = body.training
-    body.eval()
-    try:
-        output = body(torch.zeros(2, *image_shape))
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise NetworkError(
-            f"backbone '{name}' fails on {kind_of(image_shape)}s of shape {image_shape}: {error}",
-            expected=f"a module from (B, {', '.join(map(str, image_shape))}) to (B, F)",
-        ) from error
-    body.train(training)
-    if not isinstance(output, Tensor) or output.dim() != 2 or len(output) != 2:
-        shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise NetworkError(
-            f"backbone '{name}' turns 2 {kind_of(image_shape)}s into {shape}",
-            expected="a tensor (2, F)",
-        )
-    features: int = output.shape[1]
-    return features

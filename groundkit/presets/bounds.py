@@ -12,6 +12,8 @@ from pydantic import AfterValidator, Field
 
 MOST = 10_000_000
 """Examples, images and steps that may be asked for."""
+MOST_OPTION = 4096
+"""Largest option of a built-in backbone."""
 SMALLEST = 1e-6
 """A positive weight or factor below this changes nothing that is computed in float32."""
 
@@ -34,9 +36,18 @@ Spread: TypeAlias = Annotated[float, Field(ge=0, le=100), AfterValidator(_none_o
 Factor: TypeAlias = Annotated[float, Field(ge=SMALLEST, le=1e6)]
 Temperature: TypeAlias = Annotated[float, Field(ge=1e-3, le=1e3)]
 Rate: TypeAlias = Annotated[float, Field(ge=1e-8, le=1e6)]
-Option: TypeAlias = Annotated[int, Field(ge=0, le=4096)]
 Channels: TypeAlias = Annotated[int, Field(ge=1, le=4)]
 Side: TypeAlias = Annotated[int, Field(ge=1, le=1024)]
+
+
+def check_option(name: str, value: Any) -> None:
+    """Checks an option of a built-in backbone, such as its width.
+
+    Raises:
+        ValueError: It is no whole number from 0 to 4096.
+    """
+    if type(value) is not int or not 0 <= value <= MOST_OPTION:
+        raise ValueError(f"{name} must be a whole number from 0 to {MOST_OPTION}")
 
 
 def no_truth_value(value: Any, annotation: Any) -> Any:
@@ -51,7 +62,8 @@ def no_truth_value(value: Any, annotation: Any) -> Any:
     Raises:
         ValueError: A truth value stands there.
     """
-    if "bool" not in str(annotation) and _has_truth_value(value):
+    free = "bool" in str(annotation) or "Any" in str(annotation)
+    if not free and _has_truth_value(value):
         wanted = "a number" if "int" in str(annotation) or "float" in str(annotation) else "a text"
         raise ValueError(f"{wanted} is asked for, not true or false")
     return value

@@ -101,6 +101,11 @@ def check_program(
 
     Raises:
         InputError: The first thing found that is not in order.
+
+    Example:
+        >>> import groundkit
+        >>> groundkit.check_program("tiny.pl").goal
+        'pair(X, Y, Z)'
     """
     task = read_task(program, spec, settings=settings, trust=trust, most=_DRAWN)
     networks = {name: _check_network(task, name, trust=trust) for name in task.neural}
@@ -143,8 +148,8 @@ def _build(task: Task, name: str, *, trust: bool) -> SymbolModel:
     shape = tuple(task.pool(name).shape[1:])
     symbols = len(task.domains[name])
     encoder = encoder_of(task.binding, name, shape, trust=trust)
-    spec = task.spec.network(name)
-    return build_model(spec, shape, symbols, trust=trust, trunk=trunk, encoder=encoder)
+    spec, own = task.spec.network(name), task.binding.own(name)
+    return build_model(spec, shape, symbols, trust=trust, trunk=trunk, encoder=encoder, **own)
 
 
 def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:

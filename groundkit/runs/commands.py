@@ -71,6 +71,13 @@ def query(
 
     Raises:
         InputError: The run, the program or the goal is wrong.
+
+    Example:
+        >>> import groundkit
+        >>> goal = "pair('tiny-images/000.png', 'tiny-images/001.png', Z)"
+        >>> answers = groundkit.query("runs/tiny", goal)
+        >>> 0 < answers.best.probability <= 1
+        True
     """
     path = Path(run)
     if is_program(path):
@@ -128,6 +135,11 @@ def explain(
 
     Raises:
         InputError: The run or the goal is wrong.
+
+    Example:
+        >>> import groundkit
+        >>> goal = "pair('tiny-images/000.png', 'tiny-images/001.png', Z)"
+        >>> groundkit.explain("runs/tiny", goal).draw("why.png")
     """
     session = open_run(run, trust=trust, device=device, settings=_picking(pick))
     return explain_in(session, goal, count)
@@ -162,6 +174,12 @@ def evaluate(
 
     Raises:
         InputError: The run is wrong, or its data is gone.
+
+    Example:
+        >>> import groundkit
+        >>> metrics = groundkit.evaluate("runs/tiny", settings=["evaluate.samples=0"])
+        >>> 0 <= metrics["query"]["accuracy"] <= 1
+        True
     """
     session = open_run(run, trust=trust, device=device, settings=settings)
     task, learners = session.task, {name: session.learner(name, seed) for name in session.networks}
@@ -205,6 +223,12 @@ def sample(
 
     Raises:
         CheckpointError: The run has no generative term.
+
+    Example:
+        >>> import groundkit
+        >>> made = groundkit.sample("runs/tiny", 2, steps=2)
+        >>> len(made["net"]["0"])
+        2
     """
     session = open_run(run, trust=trust, device=device)
     return {
@@ -247,6 +271,11 @@ def compare(*runs: Path | str) -> Comparison:
 
     Raises:
         CheckpointError: A folder is not that of a finished run.
+
+    Example:
+        >>> import groundkit
+        >>> "tiny" in groundkit.compare("runs/tiny").to_markdown()
+        True
     """
     if not runs:
         raise CheckpointError("there is no run to compare", remedy="name folders of runs")
@@ -271,5 +300,10 @@ def identify(
     Raises:
         InputError: Program, spec and data do not fit each other.
         LimitError: There are too many combinations to list.
+
+    Example:
+        >>> import groundkit
+        >>> groundkit.identify("tiny.pl").count > 0
+        True
     """
     return identify_task(read_task(program, spec, settings=settings, trust=trust))

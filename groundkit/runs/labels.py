@@ -229,6 +229,10 @@ def suggest(run: Path | str, *, trust: bool = False, device: str = "auto") -> Se
 
     Raises:
         InputError: It is no finished run.
+
+    Example:
+        >>> import groundkit
+        >>> found = groundkit.suggest("runs/tiny")
     """
     return suggested(open_run(run, trust=trust, device=device))
 
@@ -266,6 +270,10 @@ def label(
     Raises:
         DataError: An image or a symbol is wrong, or the labels contradict program or each other.
         CheckpointError: It is no finished run, or its readings are not known.
+
+    Example:
+        >>> import groundkit
+        >>> groundkit.label("runs/tiny", [("tiny-images/000.png", "3")])  # doctest: +SKIP
     """
     return labelled(open_run(run, trust=trust, device=device), labels, network=network)[1]
 

@@ -140,6 +140,11 @@ def plan_program(
     Raises:
         InputError: Program, spec and data do not fit each other.
         LimitError: Grounding or compiling takes too long or too much memory.
+
+    Example:
+        >>> import groundkit
+        >>> "epoch" in str(groundkit.plan_program("tiny.pl"))
+        True
     """
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     if spec is None and not Path(program).with_suffix(".toml").exists():
@@ -194,9 +199,11 @@ def _try(task: Task, name: str, *, trust: bool) -> tuple[float, float]:
     settings, pool = task.spec.network(name), task.pool(name)
     symbols = len(task.domains[name])
     shape = tuple(pool.shape[1:])
-    own = task.spec.network(task.binding.trunk_of(name) or name)
-    encoder = encoder_of(task.binding, name, shape, trust=trust)
-    model = build_model(own, shape, symbols, trust=trust, encoder=encoder)
+    owner = task.binding.trunk_of(name) or name
+    own, encoder = task.binding.own(owner), encoder_of(task.binding, name, shape, trust=trust)
+    model = build_model(
+        task.spec.network(owner), shape, symbols, trust=trust, encoder=encoder, **own
+    )
     if encoder is not None:
         pool = model.encode(pool[:_TRIED_IMAGES])
     model.learn_scale(pool)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -19,9 +19,10 @@ from groundkit.files import write_atomically
 from groundkit.identifiability.factored import FactoredPosterior
 from groundkit.identifiability.identification import Identification
 from groundkit.identifiability.images import factored
+from groundkit.perception.ascent import Factories, OptimiserFactory, SchedulerFactory
 from groundkit.perception.distributed import ProcessGroup
 from groundkit.perception.history import RollbackRow, Row
-from groundkit.perception.in_distribution import measure
+from groundkit.perception.own_modules import Module
 from groundkit.report.html import write_report
 from groundkit.report.verdict import Verdict, judge
 from groundkit.runs.ambiguity import read_examples, weigh_readings
@@ -34,34 +35,17 @@ from groundkit.runs.assess import (
 from groundkit.runs.contradictions import contradicted
 from groundkit.runs.folder import History, Origin, RunFolder, new_path
 from groundkit.runs.identify import identify_task
+from groundkit.runs.keep import save_networks
 from groundkit.runs.labels import predict_with, settled_scores
+from groundkit.runs.progress import Progress, Silent
 from groundkit.runs.results import Outcome, collect_metrics, report_data
 from groundkit.task.anchor import anchored
 from groundkit.task.load import read_task
 from groundkit.task.task import Task
+from groundkit.training.callbacks import Callback, check_callbacks, ending, tell
 from groundkit.training.history import RenameRow, SplitRow
 from groundkit.training.trainer import Trainer
-from groundkit.training.weights import read_manifest, rewrite_facts, save_weights
-
-
-class Progress(Protocol):
-    """How a run tells what it is doing."""
-
-    def say(self, text: str) -> None:
-        """Tells of something that has happened."""
-
-    def step(self, done: int, total: int, what: str) -> None:
-        """Tells how far long work has come."""
-
-
-class Silent:
-    """Tells nothing."""
-
-    def say(self, text: str) -> None:
-        """Tells nothing."""
-
-    def step(self, done: int, total: int, what: str) -> None:
-        """Tells nothing."""
+from groundkit.training.weights import read_manifest, rewrite_facts
 
 
 @dataclass(frozen=True)
@@ -136,6 +120,10 @@ def run(
     device: str = "auto",
     engine: str = "circuit",
     trust: bool = False,
+    networks: Mapping[str, Module] | None = None,
+    optimiser: OptimiserFactory | None = None,
+    scheduler: SchedulerFactory | None = None,
+    callbacks: Sequence[Callback] = (),
     resume: Path | str | None = None,
     progress: Progress | None = None,
     stop: AbstractContextManager[Callable[[], bool]] | None = None,
@@ -153,6 +141,12 @@ def run(
         device: ``auto``, ``cpu`` or ``cuda``.
         engine: ``circuit``, or ``deepproblog`` to train by DeepProbLog's own engine.
         trust: Allow the program and the backbones to run Python code.
+        networks: Network -> a module of one's own, or a class or function that makes it, in place
+            of the backbone that the spec names.
+        optimiser: Makes an optimiser of parameters, in place of AdamW at the spec's rates.
+        scheduler: Makes a scheduler of an optimiser and a phase's steps; without one an own
+            optimiser keeps its rate.
+        callbacks: Told of training and evaluation as they go.
         resume: The folder of a run that was stopped or killed, to go on with it under its own
             spec, seed and engine.
         progress: Where to tell what is being done.
@@ -165,10 +159,19 @@ def run(
     Raises:
         InputError: Program, spec and data do not fit each other.
         RunError: Training failed or was stopped, or a file of the run cannot be written.
+
+    Example:
+        >>> import groundkit
+        >>> quick = ["networks.net.backbone=mlp", "train.cluster_steps=20", "train.min_steps=20"]
+        >>> quick += ["train.epochs=1", "evaluate.ood_count=20", "evaluate.sample_steps=2"]
+        >>> result = groundkit.run("tiny.pl", out="runs/tiny", settings=quick)
+        >>> (result.folder / "report.html").exists()
+        True
     """
     if not 0 <= seed < 2**32:
         raise SpecError(f"the seed {seed}", expected="a whole number from 0 to 4,294,967,295")
     progress, stop = progress or Silent(), stop or nullcontext(lambda: False)
+    check_callbacks(callbacks)
     program = Path(program)
     where = choose_device(device)
     processes = ProcessGroup.join(where)
@@ -194,6 +197,7 @@ def run(
         trust=trust,
         engine=origin.engine,
         on_shape=lambda done, total: progress.step(done, total, "compiling shapes"),
+        modules=networks,
     )
     task.prepare()
     times.lap("ground")
@@ -204,14 +208,27 @@ def run(
     progress.say(f"writing to {folder.path}")
     found = _identify(task, progress)
     times.lap("identify")
-    trainer, history = _train(
-        task, where, folder, found, progress=progress, stop=stop, trust=trust, processes=processes
-    )
-    times.lap("train")
-    times.seconds["train"] = history.seconds
-    result = None
-    if processes.leads:
-        result = _finish(trainer, history, found, folder, times=times, progress=progress)
+    told = callbacks if processes.leads else ()
+    with ending(told):
+        trainer, history = _train(
+            task,
+            where,
+            folder,
+            found,
+            progress=progress,
+            stop=stop,
+            trust=trust,
+            processes=processes,
+            factories=Factories(optimiser, scheduler),
+            callbacks=told,
+        )
+        times.lap("train")
+        times.seconds["train"] = history.seconds
+        result = None
+        if processes.leads:
+            result = _finish(trainer, history, found, folder, times=times, progress=progress)
+            for one in told:
+                one.on_evaluate(result.metrics)
     result = processes.agree(result)
     processes.leave()
     assert result is not None  # the first process has it, and the others have agreed
@@ -225,7 +242,7 @@ def _make_folder(
     path = processes.agree(new_path(out, task.sources.program.stem, origin.seed))
     if not processes.leads:
         return RunFolder(path, origin, processes.rank)
-    spec = anchored(task.spec, task.sources.spec.parent).to_toml()
+    spec = anchored(task.spec, task.sources.spec.parent, task.sources.program.parent).to_toml()
     files = {"spec.toml": spec, "program.pl": task.program.text}
     return RunFolder.make(path, replace(origin, spec=spec), files)
 
@@ -263,6 +280,8 @@ def _train(
     stop: AbstractContextManager[Callable[[], bool]],
     trust: bool,
     processes: ProcessGroup,
+    factories: Factories,
+    callbacks: Sequence[Callback],
 ) -> tuple[Trainer, History]:
     """Trains, from the newest state in the folder if there is one."""
     saved = folder.shared_state(processes)
@@ -274,6 +293,7 @@ def _train(
 
         def keep(row: Row) -> None:
             history.add(row)
+            tell(callbacks, history.rows[-1])
             if isinstance(row, RenameRow | SplitRow | RollbackRow):
                 progress.say(f"step {row.step}: {row.words}")
 
@@ -292,6 +312,7 @@ def _train(
             trust=trust,
             rivals=_rivals(found, task),
             processes=processes,
+            factories=factories,
         )
         for name, learner in trainer.learners.items():
             progress.say(f"augmentation of {name}: {learner.chosen.words}")
@@ -332,24 +353,7 @@ def _finish(
     state = trainer.state_dict()  # as training left it: what follows draws random numbers
     _check_there(folder, trainer, history, trainer.total_steps, state)
     starts = symbol_starts(learners)
-    measured = {
-        name: measure(learner.model, learner.pool, task.pool(name))
-        for name, learner in learners.items()
-    }
-    save_weights(
-        path / "checkpoint",
-        {name: learner.model for name, learner in learners.items()}
-        | {f"{name}.buffer": learner.buffer for name, learner in learners.items()}
-        | {f"{name}.start": start for name, start in starts.items()}
-        | {f"{name}.foreign": score for name, (_, score) in measured.items()}
-        | ({"program": task.binding.learnt} if task.asks else {}),
-        {
-            "program": str(task.sources.program),
-            "seed": origin.seed,
-            "networks": {name: known.to_dict() for name, (known, _) in measured.items()},
-            "declared": sorted(task.binding.declared),
-        },
-    )
+    save_networks(path, task, learners, starts, origin.seed)
     progress.say("evaluating on held-out images")
     times.lap("save")
     assessed = {

@@ -15,7 +15,8 @@ from groundkit.report.compare import Comparison
 from groundkit.runs.commands import compare
 from groundkit.runs.folder import has_ended, new_path
 from groundkit.runs.jobs import run_jobs
-from groundkit.runs.run import Progress, Silent, command_of, run
+from groundkit.runs.progress import Progress, Silent
+from groundkit.runs.run import command_of, run
 
 
 def run_seeds(

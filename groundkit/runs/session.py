@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from html import escape
@@ -30,21 +29,22 @@ from groundkit.perception.inputs import Shape
 from groundkit.perception.langevin import Langevin
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel, energy, log_probs
+from groundkit.perception.own_modules import Module
 from groundkit.perception.symbol_start import SymbolStart
 from groundkit.program.source import load_program
 from groundkit.runs.answers import Answers, ImageReading
 from groundkit.runs.cases import Questions
 from groundkit.runs.doubt import Doubt
+from groundkit.runs.facts import read_facts
 from groundkit.runs.inputs import picture, prepare
 from groundkit.runs.what_if import WhatIf
 from groundkit.task.binding import Binding, Learnt, Sources
 from groundkit.task.networks import build_model, encoder_of
 from groundkit.task.spec import load_spec
 from groundkit.task.task import Task
-from groundkit.training.weights import load_weights, read_manifest, read_tensors
+from groundkit.training.weights import load_weights, read_tensors
 
 _LEARNABLE = "learnable."
-_KINDS = {str: "a text", int: "a whole number", dict: "a table", list: "a list"}
 
 
 def open_run(
@@ -53,6 +53,7 @@ def open_run(
     trust: bool = False,
     device: str = "auto",
     settings: Sequence[str] = (),
+    networks: Mapping[str, Module] | None = None,
 ) -> Session:
     """Opens the folder of a finished run.
 
@@ -62,9 +63,16 @@ def open_run(
             strangers are safe to open without.
         device: ``auto``, ``cpu`` or ``cuda``.
         settings: ``--set`` texts that change the run's spec, for what is measured anew.
+        networks: Network -> the module, or what makes it, that :func:`run` was given for it.
 
     Raises:
         CheckpointError: It is no run's folder, or is damaged.
+
+    Example:
+        >>> import groundkit
+        >>> session = groundkit.open_run("runs/tiny")
+        >>> session.read(["tiny-images/000.png"])[0].symbol in ("0", "1", "2", "3", "4")
+        True
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -73,7 +81,13 @@ def open_run(
             expected="the folder that `groundkit run` wrote",
             remedy=_runs_beside(folder),
         )
-    return Session(folder, trust=trust, device=choose_device(device), settings=settings)
+    return Session(
+        folder,
+        trust=trust,
+        device=choose_device(device),
+        settings=settings,
+        networks=networks or {},
+    )
 
 
 def _runs_beside(folder: Path) -> str:
@@ -86,32 +100,6 @@ def _runs_beside(folder: Path) -> str:
     return f"runs here: {', '.join(found[-5:])}" if found else "groundkit run PROGRAM makes one"
 
 
-def _facts(checkpoint: Path) -> dict[str, Any]:
-    """Reads what a run's manifest says beside its hashes.
-
-    Raises:
-        CheckpointError: Something is of another kind than `groundkit run` writes.
-    """
-    facts: dict[str, Any] = read_manifest(checkpoint)["facts"]
-    kinds: dict[str, type] = {"program": str, "seed": int, "networks": dict, "names": dict}
-    kinds |= {"ambiguity": dict, "labelled": list, "declared": list}
-    for key, kind in kinds.items():
-        if key in facts and type(facts[key]) is not kind:
-            raise CheckpointError(
-                f"'{checkpoint / 'manifest.json'}' is damaged: {key} is "
-                f"{json.dumps(facts[key])[:80]}",
-                expected=_KINDS[kind],
-                remedy="copy the run folder again from where it was made",
-            )
-    for name, one in facts.get("networks", {}).items():
-        if not isinstance(one, dict):
-            raise CheckpointError(
-                f"'{checkpoint / 'manifest.json'}' is damaged: it says nothing of network '{name}'",
-                remedy="copy the run folder again from where it was made",
-            )
-    return facts
-
-
 class Session:
     """A finished run, ready to read images and answer questions; :func:`open_run` makes it.
 
@@ -122,12 +110,18 @@ class Session:
     """
 
     def __init__(
-        self, folder: Path, *, trust: bool, device: torch.device, settings: Sequence[str] = ()
+        self,
+        folder: Path,
+        *,
+        trust: bool,
+        device: torch.device,
+        settings: Sequence[str] = (),
+        networks: Mapping[str, Module] | None = None,
     ) -> None:
         self.folder = folder
         self.device = device
         self._trust, self._settings = trust, settings
-        self._facts = _facts(folder / "checkpoint")
+        self._facts = read_facts(folder / "checkpoint")
         self.program = load_program(folder / "program.pl", trust=trust, within=folder)
         self.spec = load_spec(folder / "spec.toml", settings, within=folder)
         sources = Sources(folder / "program.pl", folder / "spec.toml")
@@ -138,6 +132,7 @@ class Session:
             cache=cache_folder(),
             limits=self.spec.reasoning.limits,
             learnt=self._learnt(),
+            modules=networks or {},
         )
         self.binding.declare(map(str, self._facts.get("declared", ())))
         self._models: dict[str, SymbolModel] = {}
@@ -212,10 +207,9 @@ class Session:
             settings = self.spec.network(network)
             shared = self.binding.trunk_of(network)
             trunk = None if shared is None else self._load(shared, shape).backbone
-            encoder = encoder_of(self.binding, network, shape, trust=self._trust)
-            model = build_model(
-                settings, shape, symbols, trust=self._trust, trunk=trunk, encoder=encoder
-            )
+            own = self.binding.own(network)
+            own["encoder"] = encoder_of(self.binding, network, shape, trust=self._trust)
+            model = build_model(settings, shape, symbols, trust=self._trust, trunk=trunk, **own)
             load_weights(self.folder / "checkpoint", {network: model})
             if (names := self._names(network, symbols)) is not None:
                 model.permute_symbols(names)

@@ -6,15 +6,17 @@ from pathlib import Path
 
 from groundkit.data.sources import CARDS
 from groundkit.files import is_there
+from groundkit.perception.own_modules import NAMED, file_of
 from groundkit.task.spec import Spec
 
 
-def anchored(spec: Spec, base: Path) -> Spec:
+def anchored(spec: Spec, base: Path, beside: Path) -> Spec:
     """Returns a spec whose paths hold from anywhere: those below ``base`` made absolute.
 
     Args:
         spec: A spec whose paths start from ``base``.
         base: Its folder.
+        beside: Folder of the program, in which modules are looked for first.
     """
 
     def anchor(name: str) -> str:
@@ -23,6 +25,10 @@ def anchored(spec: Spec, base: Path) -> Spec:
 
     def optional(name: str | None) -> str | None:
         return None if name is None else anchor(name)
+
+    def module(name: str) -> str:
+        file = file_of(name, beside) if name.startswith(NAMED) else None
+        return name if file is None else f"{NAMED}{file.resolve()}:{name.rpartition(':')[2]}"
 
     def located(file: Path | None) -> Path | None:
         return None if file is None else Path(anchor(str(file)))
@@ -47,6 +53,7 @@ def anchored(spec: Spec, base: Path) -> Spec:
             "networks": {
                 name: network.model_copy(
                     update={
+                        "backbone": module(network.backbone),
                         "data": optional(network.data),
                         "encoder": encoder(network.encoder),
                         "encoder_weights": located(network.encoder_weights),

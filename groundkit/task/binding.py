@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -22,11 +23,13 @@ from groundkit.deepproblog.engine import build_deepproblog_reasoner
 from groundkit.device import processors
 from groundkit.errors import GroundkitError, Location, SpecError, choose_from
 from groundkit.files import read_text
+from groundkit.perception.own_modules import Module
 from groundkit.program.goal import Goal, check_goal, parse_goal
 from groundkit.program.limits import Limits
 from groundkit.program.source import Program
 from groundkit.task.roles import (
     OBSERVED,
+    check_modules,
     check_networks,
     check_variables,
     find_roles,
@@ -127,6 +130,8 @@ class Binding:
         cache: Folder of compiled circuits, or ``None``.
         limits: Limits of grounding and compiling.
         engine: What evaluates the queries: ``circuit``, or ``deepproblog``.
+        learnt: Where the program's learnable probabilities are kept.
+        modules: Network -> the user's own module, or what makes it; its backbone is ``own``.
 
     Raises:
         InputError: Program and spec do not fit each other.
@@ -139,6 +144,7 @@ class Binding:
     limits: Limits | None = None
     engine: str = "circuit"
     learnt: Learnt = field(default_factory=Learnt)
+    modules: Mapping[str, Module] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.engine not in ENGINES:
@@ -148,6 +154,7 @@ class Binding:
         self._compiled: dict[tuple[Template, bool], BoundGoal] = {}
         self.declared: frozenset[str] = frozenset()
         check_networks(self.program, self.spec, self.sources.program, self.at)
+        check_modules(self.modules, self.program)
         for query in self.queries:
             check_goal(self.program, query.goal, self.declared)
             check_variables(query.goal, query.inputs, query.examples.lengths, self._key_at(query))
@@ -214,6 +221,10 @@ class Binding:
     def trunk_of(self, network: str) -> str | None:
         """Returns the network whose backbone a network shares, ``None`` where it has its own."""
         return shared_trunk(self.spec.network(network).backbone)
+
+    def own(self, network: str) -> dict[str, Any]:
+        """Returns where a network's own module comes from, as ``build_model`` takes it."""
+        return {"given": self.modules.get(network), "beside": self.sources.program.parent}
 
     def declare(self, signatures: Iterable[str]) -> None:
         """Says which predicates examples give facts of, before any shape is compiled."""

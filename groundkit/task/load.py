@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from groundkit.circuit.cache import cache_folder
+from groundkit.perception.own_modules import Module
 from groundkit.program.source import load_program
 from groundkit.task.binding import Binding, Sources
+from groundkit.task.roles import own_settings
 from groundkit.task.spec import load_spec
 from groundkit.task.task import Task
 
@@ -21,6 +23,7 @@ def read_task(
     engine: str = "circuit",
     most: int | None = None,
     on_shape: Callable[[int, int], None] = lambda done, total: None,
+    modules: Mapping[str, Module] | None = None,
 ) -> Task:
     """Reads a task as the commands do: with the user's cache and under the spec's limits.
 
@@ -32,6 +35,7 @@ def read_task(
         engine: ``circuit`` or ``deepproblog``.
         most: Examples that are drawn at most; all by default.
         on_shape: Called with the number of shapes compiled, and of all.
+        modules: Network -> the user's own module, or what makes it.
 
     Raises:
         InputError: Something does not fit.
@@ -39,7 +43,8 @@ def read_task(
     program = Path(program)
     file = Path(spec) if spec else program.with_suffix(".toml")
     parsed = load_program(program, trust=trust)
-    read = load_spec(file, settings)
+    modules = modules or {}
+    read = load_spec(file, [*settings, *own_settings(modules)])
     binding = Binding(
         parsed,
         read,
@@ -47,5 +52,6 @@ def read_task(
         cache=cache_folder(),
         limits=read.reasoning.limits,
         engine=engine,
+        modules=modules,
     )
     return Task(binding, most=most, on_shape=on_shape)

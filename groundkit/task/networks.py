@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
@@ -14,6 +15,7 @@ from groundkit.perception.encoders import Encoder
 from groundkit.perception.inputs import Shape, kind_of, scale_for
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel
+from groundkit.perception.own_modules import Module, build_own, is_own
 from groundkit.task.binding import Binding
 from groundkit.task.spec import NetworkSpec
 from groundkit.task.task import Task
@@ -26,6 +28,8 @@ def build_model(
     *,
     trust: bool = False,
     trunk: Backbone | None = None,
+    given: Module | None = None,
+    beside: Path | None = None,
     encoder: Encoder | None = None,
 ) -> SymbolModel:
     """Builds the symbol model that a network's settings describe, untrained.
@@ -36,11 +40,17 @@ def build_model(
         symbols: Number of symbols.
         trust: Allow a backbone from the user's own modules.
         trunk: The backbone of another network, for one that shares it.
+        given: The user's own module, or what makes it, where it was handed over.
+        beside: Folder of the program, in which a named module is looked for first.
         encoder: The frozen encoder of its images.
     """
     shape = tuple(shape) if encoder is None else (encoder.features,)
-    if trunk is None:
-        trunk = build_backbone(spec.backbone, shape, trust=trust, **spec.options)
+    if trunk is None and is_own(spec.backbone):
+        trunk = build_own(
+            spec.backbone, shape, spec.options, given=given, trust=trust, beside=beside
+        )
+    elif trunk is None:
+        trunk = build_backbone(spec.backbone, shape, **spec.options)
     return SymbolModel(
         trunk,
         symbols,
@@ -139,9 +149,9 @@ def _build_learner(
     domain = task.domains[name]
     check_pool(task, name)
     shape = tuple(images.shape[1:])
-    encoder = encoder_of(task.binding, name, shape, trust=trust)
-    model = build_model(spec, shape, len(domain), trust=trust, trunk=trunk, encoder=encoder)
-    model = model.to(device)
+    own = task.binding.own(name)
+    own["encoder"] = encoder_of(task.binding, name, shape, trust=trust)
+    model = build_model(spec, shape, len(domain), trust=trust, trunk=trunk, **own).to(device)
     pool = model.encode(images.to(device))
     model.learn_scale(pool)
     learner = Learner(model, spec.perception, pool, seed=seed, symbols=domain, processes=processes)

@@ -8,6 +8,7 @@ from pathlib import Path
 from groundkit.circuit.reasoner import Reasoner
 from groundkit.data.examples import Roles, input_of, parts_of
 from groundkit.errors import Location, NetworkError, SpecError, choose_from
+from groundkit.perception.own_modules import OWN
 from groundkit.program.goal import Goal
 from groundkit.program.source import Program
 from groundkit.task.spec import Spec
@@ -57,6 +58,29 @@ def check_networks(program: Program, spec: Spec, file: Path, at: Locate) -> None
                 f"{networks[name].location}",
                 at=at("networks", name, "perception", "prior_probabilities"),
             )
+
+
+def check_modules(modules: Mapping[str, object], program: Program) -> None:
+    """Holds modules that are handed over against the program's networks.
+
+    Raises:
+        NetworkError: The program has no such network, or it is no module and makes none.
+    """
+    for name, module in modules.items():
+        if name not in program.networks:
+            raise NetworkError(
+                f"the program has no network '{name}'", remedy=choose_from(name, program.networks)
+            )
+        if not callable(module):
+            raise NetworkError(
+                f"network '{name}' is a {type(module).__name__}",
+                expected="an nn.Module, or a class or function that makes one",
+            )
+
+
+def own_settings(modules: Mapping[str, object]) -> list[str]:
+    """Words that networks have modules of their own, as ``--set`` texts."""
+    return [f'networks.{name}.backbone="{OWN}"' for name in modules]
 
 
 def shared_trunk(backbone: str) -> str | None:

@@ -9,15 +9,23 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from groundkit.errors import Location, SpecError, choose_from
 from groundkit.files import read_text
+from groundkit.perception.own_modules import is_own
 from groundkit.perception.settings import PerceptionSpec
 from groundkit.presets.bounds import (
     Batch,
@@ -25,13 +33,13 @@ from groundkit.presets.bounds import (
     Channels,
     Count,
     CountOrNone,
-    Option,
     Rate,
     Seed,
     Side,
     Steps,
     Temperature,
     Weight,
+    check_option,
 )
 from groundkit.presets.section import Section, refusal, with_preset
 from groundkit.program.limits import Limits, Mode, memory_bytes
@@ -117,7 +125,8 @@ class NetworkSpec(Section):
     preset: str | None = None
     """Settings for a known data set, such as ``mnist5k``, for the keys that are not given here."""
     backbone: str = "convnet"
-    """``mlp``, ``convnet``, ``resnet8``, ``resnet18``, ``module:package.module:Class``, or
+    """``mlp``, ``convnet``, ``resnet8``, ``resnet18``; ``module:NAME:Class`` for one's own, in
+    NAME.py beside the program or where Python finds it; ``own`` for one that Python hands over; or
     ``observed`` for a predicate whose input is an observed symbol rather than an image. For rows of
     features ``mlp`` or ``identity``, for sequences besides ``gru`` or ``transformer``."""
     encoder: Annotated[str, Field(max_length=1000)] | None = None
@@ -126,8 +135,9 @@ class NetworkSpec(Section):
     ``module:package.module:Class``."""
     encoder_weights: Path | None = None
     """The encoder's weights, a local safetensors file; an ONNX file holds its own."""
-    options: dict[str, Option] = Field(default_factory=dict)
-    """The backbone's own options, such as ``width``."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """The backbone's own options, such as ``width``: whole numbers for the built-in ones, keyword
+    arguments of any type for a module of one's own."""
     normalise: bool = False
     """Whether embeddings have unit length, which bounds logits and energy by 1/temperature."""
     temperature: Temperature = 1.0
@@ -152,6 +162,14 @@ class NetworkSpec(Section):
     @classmethod
     def _fill_in(cls, given: Any) -> Any:
         return with_preset(given, "network")
+
+    @field_validator("options")
+    @classmethod
+    def _fit_the_backbone(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if not is_own(info.data.get("backbone", "")):
+            for name, value in options.items():
+                check_option(name, value)
+        return options
 
 
 class TrainSpec(Section):
@@ -297,6 +315,8 @@ class Spec(Section):
     def to_toml(self) -> str:
         """Writes every key, defaults included, as TOML (which has no null: those are left out)."""
         found = self.model_dump(mode="json", exclude_none=True)
+        for name, network in self.networks.items():  # dates and the like stay what they are
+            found["networks"][name]["options"] = network.options
         if len(self.query) < 2:  # one query is a table, none is absent
             queries = found.pop("query")
             found |= {"query": queries[0]} if queries else {}
@@ -428,11 +448,3 @@ def _key(part: str) -> str:
     """Reads a part of a dotted key: without quotes, under the first of its names."""
     bare = part.strip().strip("\"'")
     return _OTHER_NAMES.get(bare, bare)
-
-
-def as_overrides(values: Mapping[str, Any]) -> list[str]:
-    """Words a mapping of dotted keys as ``--set`` texts, for callers in Python."""
-    return [
-        f"{key}={tomli_w.dumps({'v': value}).partition('=')[2].strip()}"
-        for key, value in values.items()
-    ]

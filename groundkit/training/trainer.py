@@ -15,7 +15,7 @@ from torch import Generator
 
 from groundkit.errors import CheckpointError, StoppedError
 from groundkit.naming.relabelling import Relabelling
-from groundkit.perception.ascent import PhaseSettings
+from groundkit.perception.ascent import Factories, PhaseSettings
 from groundkit.perception.distributed import ProcessGroup
 from groundkit.perception.embedding import EmbeddingPhase
 from groundkit.perception.history import ClusterRow, Row
@@ -60,6 +60,7 @@ class Trainer:
         trust: Allow backbones from the user's own modules.
         rivals: Maps of symbols that the program admits beside the identity, to be tried as names.
         processes: The processes that train together.
+        factories: The user's own optimiser and scheduler.
     """
 
     def __init__(
@@ -75,11 +76,13 @@ class Trainer:
         trust: bool = False,
         rivals: Sequence[Mapping[str, Sequence[int]]] = (),
         processes: ProcessGroup | None = None,
+        factories: Factories = Factories(),  # noqa: B008
     ) -> None:
         self.task = task
         self.device = device
         self.processes = processes or ProcessGroup()
         self.clock = Clock()
+        self._factories = factories
         self._on_row, self._on_step, self._on_state, self._stop = on_row, on_step, on_state, stop
         self._rng = np.random.default_rng(seed)
         torch.manual_seed(seed)
@@ -122,7 +125,9 @@ class Trainer:
         train = self.task.spec.train
         return JointPhase(
             self.learners,
-            PhaseSettings(self.joint_steps, train.learning_rate, train.weight_decay),
+            PhaseSettings(
+                self.joint_steps, train.learning_rate, train.weight_decay, self._factories
+            ),
             train.pool_batch,
             self.generator,
             others=self._symbolic.learnt.parameters() if self._symbolic else (),
@@ -216,7 +221,10 @@ class Trainer:
     def _embedding_phase(self, name: str) -> EmbeddingPhase:
         train = self.task.spec.train
         settings = PhaseSettings(
-            train.cluster_steps, train.cluster_learning_rate, train.weight_decay
+            train.cluster_steps,
+            train.cluster_learning_rate,
+            train.weight_decay,
+            self._factories,
         )
         return EmbeddingPhase(self.learners[name], settings, train.cluster_batch, self.generator)
 

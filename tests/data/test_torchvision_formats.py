@@ -91,9 +91,9 @@ def test_the_preset_trains_clusters_scores_and_generates(written):
         cluster_batch=16,
         sampler=SamplerSpec(batch=8, buffer=16, every=1),
     )
-    small.fit(data.train.floats())
+    small.fit(data.train.pixels)
     assert any("generative" in row.terms for row in small.history_ if isinstance(row, StepRow))
-    scores = score_clusters(data.test.labels, small.predict(data.test.floats()))
+    scores = score_clusters(data.test.labels, small.predict(data.test.pixels))
     assert scores.n == TEST and 0 <= scores.nmi <= 1
     noise = sources.load_ood("noise", data.test, TEST, 0)
     inside, outside = (model_scores(small.model_, x.floats()) for x in (data.test, noise))

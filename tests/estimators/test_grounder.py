@@ -10,7 +10,8 @@ from sklearn.datasets import load_digits
 import groundkit
 from groundkit.errors import DataError, SpecError
 from groundkit.estimators.grounder import Grounder
-from groundkit.training.history import RenameRow
+from groundkit.training.callbacks import Callback
+from groundkit.training.history import RenameRow, SplitRow
 
 SMALL = {
     "examples": {"images": ["X", "Y"], "data": "digits8"},
@@ -55,15 +56,63 @@ def test_importing_loads_no_torch_and_verbs_outlive_modules_of_their_name():
         groundkit.quary  # noqa: B018
 
 
-def test_training_is_watched_as_it_goes(finished, pairs, digits5):
-    seen = []
+class Seen(Callback):
+    """Keeps what it is told, and reads images meanwhile."""
+
+    def __init__(self, grounder=None, images=None):
+        self.grounder, self.images = grounder, images
+        self.rows, self.predicted, self.metrics, self.ends = [], [], [], 0
+
+    def on_step(self, row):
+        self.rows.append(row)
+        if self.grounder is not None:
+            self.predicted.append(self.grounder.predict(self.images))
+
+    def on_names(self, row):
+        assert isinstance(row, RenameRow | SplitRow)
+        self.on_step(row)
+
+    def on_evaluate(self, metrics):
+        self.metrics.append(metrics)
+
+    def on_end(self):
+        self.ends += 1
+
+
+def test_training_is_told_as_it_goes(finished, pairs, digits5):
+    images, labels = digits5
     grounder = Grounder(finished.parent / "sum.pl", SMALL, device="cpu")
     assert "not fitted" in repr(grounder)
-    grounder.fit(pairs, watch=lambda row: seen.append((row, grounder.predict(digits5[0][600:]))))
-    assert [row for row, _ in seen] == grounder.history_
-    assert (seen[-1][1] == grounder.predict(digits5[0][600:])).all()
-    assert (seen[0][1] != seen[-1][1]).any()
+    seen, later = Seen(grounder, images[600:]), np.random.default_rng(1).integers(600, 700, (2, 40))
+    held_out = {"X": images[later[0]], "Y": images[later[1]], "Z": labels[later].sum(0)}
+    grounder.fit(pairs, held_out=held_out, callbacks=[seen])
+    assert seen.rows == grounder.history_
+    assert any(isinstance(row, RenameRow) for row in seen.rows)
+    assert (seen.predicted[-1] == grounder.predict(images[600:])).all()
+    assert (seen.predicted[0] != seen.predicted[-1]).any()
+    (metrics,) = seen.metrics
+    assert metrics["query"]["nll"] == pytest.approx(-grounder.score(held_out))
+    answers = np.array(grounder.answers())[grounder.query_proba(held_out).argmax(1), 0]
+    assert metrics["query"]["accuracy"] == (answers == held_out["Z"].astype(str)).mean()
+    assert seen.ends == 1
     assert "fitted on 200 examples; symbols of net: 0 1 2 3 4" in repr(grounder)
+
+
+def test_a_callback_that_raises_ends_training_and_is_told_of_the_end(finished, pairs):
+    class Angry(Seen):
+        def on_step(self, row):
+            raise KeyError("enough")
+
+    angry = Angry()
+    with pytest.raises(KeyError, match="enough"):
+        Grounder(finished.parent / "sum.pl", SMALL, device="cpu").fit(pairs, callbacks=[angry])
+    assert angry.ends == 1
+
+
+@pytest.mark.parametrize("wrong", [print, Seen])
+def test_what_is_no_callback_is_refused(finished, pairs, wrong):
+    with pytest.raises(SpecError, match=r"instance of a subclass of groundkit\.Callback"):
+        Grounder(finished.parent / "sum.pl", SMALL).fit(pairs, callbacks=[wrong])
 
 
 def test_both_engines_make_the_same_steps(finished, pairs):
@@ -117,6 +166,7 @@ def test_bytes_and_floats_are_read_alike(fitted, digits5):
         ({"Z": [1, 2]}, "Z 2"),
         ({"X": np.zeros((200, 8))}, "X has shape"),
         ({"X": np.full((200, 8, 8), 7.0)}, "7.0"),
+        ({"X": np.full((200, 8, 8), -0.5)}, r"give \(images \+ 1\) / 2 if -1 is black"),
     ],
 )
 def test_wrong_examples_are_refused(finished, pairs, change, words):

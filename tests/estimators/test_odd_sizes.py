@@ -15,7 +15,7 @@ QUICK = {"backbone": "mlp", "cluster_steps": 1, "pool_batch": 8, "cluster_batch"
 
 def images(count, height=8, width=8, channels=1, seed=0):
     rng = np.random.default_rng(seed)
-    return (2 * rng.random((count, channels, height, width)) - 1).astype(np.float32)
+    return rng.random((count, channels, height, width)).astype(np.float32)
 
 
 def model(symbols=3, steps=2, **given):

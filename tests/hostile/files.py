@@ -25,7 +25,7 @@ from groundkit.data.files import load_folder, read_image
 from groundkit.data.sources import read_idx
 from groundkit.errors import CheckpointError, DataError, NetworkError, SpecError
 from groundkit.files import read_rows
-from groundkit.perception.backbones import build_backbone
+from groundkit.perception.own_modules import build_own
 from groundkit.report.compare import load_runs
 from groundkit.task.spec import load_spec
 from groundkit.training.weights import load_weights, read_manifest
@@ -218,7 +218,8 @@ SPECS = [
     Case("spec: not UTF-8", lambda folder: load_spec(folder / "a.toml"), SpecError,
          "cannot be read", prepare=_written("a.toml", b"\xff\xfe")),
     Case("backbone: Python without trust",
-         lambda _: build_backbone("module:evil:Net", (1, 8, 8)), NetworkError, "--trust",
+         lambda folder: build_own("module:evil:Net", (1, 8, 8), {}, beside=folder), NetworkError,
+         "--trust",
          prepare=lambda folder: (folder / "evil.py").write_text("open('mark', 'w')")),
 ]  # fmt: skip
 

@@ -1,6 +1,3 @@
-import sys
-import textwrap
-
 import pytest
 import torch
 from torch import nn
@@ -86,56 +83,3 @@ def test_an_unknown_option_gets_the_nearest_one():
         build_backbone("convnet", (1, 28, 28), widht=3)
     with pytest.raises(NetworkError, match="at least 1"):
         build_backbone("convnet", (1, 28, 28), width=0)
-
-
-@pytest.fixture
-def own_module(tmp_path, monkeypatch):
-    (tmp_path / "my_nets_for_test.py").write_text(
-        textwrap.dedent("""
-        from torch import nn
-        class Net(nn.Module):
-            def __init__(self, width=6):
-                super().__init__()
-                self.layer = nn.Linear(16, width)
-            def forward(self, x):
-                return self.layer(x.flatten(1))
-        class Flat(nn.Module):
-            def forward(self, x):
-                return x
-        class Plain:
-            pass
-        """)
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    yield "module:my_nets_for_test"
-    sys.modules.pop("my_nets_for_test", None)
-
-
-def test_a_users_module_is_built_and_measured(own_module):
-    backbone = build_backbone(f"{own_module}:Net", (1, 4, 4), trust=True, width=9)
-    assert backbone.features == 9
-    assert backbone(torch.zeros(2, 1, 4, 4)).shape == (2, 9)
-
-
-def test_a_users_module_is_not_imported_without_trust(own_module):
-    with pytest.raises(NetworkError, match="--trust"):
-        build_backbone(f"{own_module}:Net", (1, 4, 4))
-    assert "my_nets_for_test" not in sys.modules
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("Missing", "cannot be built"),
-        ("Plain", "nn.Module"),
-        ("Flat", r"turns 2 images into \(2, 1, 4, 4\)"),
-    ],
-)
-def test_what_is_no_backbone_is_refused(own_module, name, message):
-    with pytest.raises(NetworkError, match=message):
-        build_backbone(f"{own_module}:{name}", (1, 4, 4), trust=True)
-
-
-def test_a_module_that_fails_on_these_images_is_refused(own_module):
-    with pytest.raises(NetworkError, match="fails on images of shape"):
-        build_backbone(f"{own_module}:Net", (1, 5, 5), trust=True)

@@ -15,14 +15,16 @@ from groundkit.estimators.symbol_perception import (
     SymbolPerception,
 )
 from groundkit.perception.augment import AUGMENTATIONS
-from groundkit.perception.pixels import to_model
 from groundkit.perception.settings import PerceptionSpec, SamplerSpec
 from groundkit.presets import load_preset, preset_names
 from groundkit.task.spec import NetworkSpec, TrainSpec
 from groundkit.training.trainer import Trainer
 from tests.loaded import load_task
 
-OF_DATA = {"preset", "attribute", "data", "image_shape", "labels", "perception"}
+OF_DATA = {"preset", "attribute", "data", "image_shape", "labels", "perception"} | {
+    "encoder",
+    "encoder_weights",
+}
 OF_THE_PROGRAM = {
     "preset",
     "batch",
@@ -41,7 +43,7 @@ OWN_DEFAULTS = {"contrastive", "assignment", "epochs", "min_steps", "pool_batch"
 def test_the_estimator_has_every_key_of_the_spec_that_is_not_of_a_program():
     assert set(NETWORK_KEYS) == set(NetworkSpec.model_fields) - OF_DATA
     assert set(TRAIN_KEYS) == set(TrainSpec.model_fields) - OF_THE_PROGRAM
-    own = {"n_symbols", "trust", "device", "random_state"}
+    own = {"n_symbols", "optimiser", "scheduler", "trust", "device", "random_state"}
     assert set(SymbolPerception().get_params()) == own.union(
         NETWORK_KEYS, PERCEPTION_KEYS, TRAIN_KEYS
     )
@@ -89,7 +91,7 @@ def test_a_preset_is_one_training_by_spec_and_by_estimator(tmp_path):
     trainer = Trainer(task, torch.device("cpu"), 3, on_row=rows.append)
     trainer.train()
     estimator = SymbolPerception.from_preset("digits8", random_state=3, **short)
-    estimator.fit(to_model(task.pool("net")).numpy())
+    estimator.fit(task.pool("net"))
     by_spec, by_estimator = trainer.learners["net"].model, estimator.model_
     for name, value in by_spec.state_dict().items():
         assert torch.equal(value, by_estimator.state_dict()[name]), name

@@ -15,7 +15,8 @@ import torch
 
 from groundkit.errors import CheckpointError, RunError, SpecError, StoppedError
 from groundkit.runs.folder import RunFolder
-from groundkit.runs.run import Silent, run
+from groundkit.runs.progress import Silent
+from groundkit.runs.run import run
 from groundkit.training.states import States
 from tests.small import PROGRAM, left_behind, write_task
 

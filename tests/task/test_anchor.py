@@ -7,12 +7,16 @@ from groundkit.task.spec import parse_spec
 def test_paths_of_a_spec_hold_from_anywhere(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "rows.csv").write_text("X\n")
+    (tmp_path / "nets.py").touch()
     spec = parse_spec(
         '[examples]\ndata = "mine"\nfile = "rows.csv"\n[networks.n]\ndata = "mnist5k"\n'
+        'backbone = "module:nets:Net"\n[networks.o]\nbackbone = "module:elsewhere.nets:Net"\n'
         '[evaluate]\nood = ["noise", "mine"]\n'
     )
-    found = anchored(spec, tmp_path)
+    found = anchored(spec, tmp_path, tmp_path)
     assert found.examples.data == str(tmp_path / "mine")
     assert found.examples.file == tmp_path / "rows.csv"
     assert found.networks["n"].data == "mnist5k"
     assert found.evaluate.ood == ["noise", str(tmp_path / "mine")]
+    assert found.networks["n"].backbone == f"module:{tmp_path / 'nets.py'}:Net"
+    assert found.networks["o"].backbone == "module:elsewhere.nets:Net"

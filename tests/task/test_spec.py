@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from groundkit.errors import SpecError
 from groundkit.perception.settings import PerceptionSpec, SamplerSpec
+from groundkit.task.overrides import as_overrides
 from groundkit.task.spec import (
     EvaluateSpec,
     ExamplesSpec,
@@ -16,7 +17,6 @@ from groundkit.task.spec import (
     NetworkSpec,
     Spec,
     TrainSpec,
-    as_overrides,
     line_of,
     load_spec,
     parse_spec,
@@ -107,11 +107,17 @@ SLIPS = [
     ("train.learning_rate=true", "train.learning_rate = True: a number is asked for"),
     ("query.goal=true", "query.goal = True: a text is asked for, not true or false"),
     ("examples.images=[true]", "examples.images = [True]: a text is asked for"),
-    ("networks.n.options.width=true", "networks.n.options = {'width': True}: a number is asked"),
+    (
+        "networks.n.options.width=true",
+        "networks.n.options = {'width': True}: width must be a whole",
+    ),
     ("networks.n.image_shape=[true, 8, 8]", "networks.n.image_shape = [True, 8, 8]: a number"),
     ("train.batch=99999999999999999999", "train.batch = 99999999999999999999: Input should be"),
     ("train.epochs=99999999999999999999", "train.epochs = 99999999999999999999: Input should"),
-    ("networks.n.options.width=1000000000", "networks.n.options.width = 1000000000: Input"),
+    (
+        "networks.n.options.width=1000000000",
+        "networks.n.options = {'width': 1000000000}: width",
+    ),
     ("networks.n.image_shape=[1, 99999, 8]", "networks.n.image_shape = 99999: Input should"),
     ("networks.n.image_shape=[7, 8, 8]", "networks.n.image_shape = 7: Input should"),
     ("networks.n.image_shape=[1, 0, 8]", "networks.n.image_shape = 0: Input should"),

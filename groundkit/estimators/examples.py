@@ -1,0 +1,214 @@
+"""Examples of a goal in every form that ``Grounder`` takes, brought to columns and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from groundkit.data.tables import RawExample, Value
+from groundkit.errors import DataError, Location, SpecError, choose_from
+from groundkit.estimators.arrays import in_one_range, plain_array
+from groundkit.layer.collate import collate
+from groundkit.task.binding import Binding, BoundGoal, BoundQuery
+from groundkit.task.contents import Contents
+from groundkit.task.gather import Table
+
+Columns: TypeAlias = Mapping[str, Any]
+"""Variable of the goal -> images ``(n, C, H, W)`` or ``(n, H, W)``, or ``n`` observed symbols; for
+a variable that is a list, ``n`` lists of these."""
+
+Given: TypeAlias = Columns | Iterable[Any]
+"""What ``Grounder`` takes as examples: columns, a DataFrame of them, a data set or a sequence of
+single examples, or a loader of batches."""
+
+NO_IMAGES = torch.zeros((0, 1, 1, 1), dtype=torch.uint8)
+"""The images of an empty list."""
+_IMAGE = 3
+"""Most axes of a single image."""
+
+
+def as_columns(examples: Given, query: BoundQuery) -> Columns:
+    """Brings examples to columns.
+
+    Args:
+        examples: A mapping from the goal's variables to columns; a DataFrame of them, whose cells
+            hold images, lists of images, or symbols; a data set or a sequence of examples, each a
+            mapping or a tuple in the order of the goal's variables; or a ``DataLoader`` of batches
+            of either kind.
+        query: The query.
+
+    Raises:
+        DataError: They have none of these forms, or there are none.
+    """
+    variables = query.goal.variables
+    if isinstance(examples, Mapping):
+        return examples
+    if hasattr(examples, "columns") and hasattr(examples, "itertuples"):
+        frame: Any = examples
+        return {str(name): _gathered([[*frame[name]]]) for name in frame.columns}
+    if not isinstance(examples, Iterable) and not hasattr(examples, "__getitem__"):
+        raise DataError(
+            f"the examples are a {type(examples).__name__}",
+            expected="a mapping of columns, a DataFrame, a data set or a DataLoader",
+        )
+    if isinstance(examples, DataLoader):
+        batches = [_named(batch, variables) for batch in examples]
+    else:
+        found = [_named(one, variables) for one in _each(examples)]
+        batches = [collate(found)] if found else []
+    if not batches:
+        raise DataError("there is no example", expected="at least one")
+    return {name: _gathered([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def _each(examples: Any) -> Iterable[Any]:
+    """Goes through a sequence or a data set, which may have no end of its own to tell."""
+    if hasattr(examples, "__len__") and hasattr(examples, "__getitem__"):
+        return (examples[number] for number in range(len(examples)))
+    found: Iterable[Any] = examples
+    return found
+
+
+def _named(one: Any, variables: Sequence[str]) -> Mapping[str, Any]:
+    """Names the parts of an example, or of a batch."""
+    if isinstance(one, Mapping):
+        return one
+    if not isinstance(one, list | tuple) or len(one) != len(variables):
+        shown = f"{len(one)} values" if isinstance(one, list | tuple) else type(one).__name__
+        raise DataError(
+            f"an example has {shown}",
+            expected=f"a mapping, or a tuple ({', '.join(variables)})",
+        )
+    return dict(zip(variables, one, strict=True))
+
+
+def _gathered(parts: Sequence[Any]) -> Any:
+    """Joins the parts of a column; single images of one shape become one array."""
+    values = [value for part in parts for value in part]
+    single = all(isinstance(v, Tensor | np.ndarray) and 1 < v.ndim <= _IMAGE for v in values)
+    if not single or len({tuple(value.shape) for value in values}) > 1:
+        return values
+    tensors = isinstance(values[0], Tensor)
+    return torch.stack(values) if tensors else np.stack([plain_array(value) for value in values])
+
+
+def only_query(binding: Binding) -> BoundQuery:
+    """Returns the query that arrays are examples of.
+
+    Raises:
+        SpecError: There are several.
+    """
+    if len(binding.queries) != 1:
+        raise SpecError(
+            f"the spec has {len(binding.queries)} queries, and arrays are examples of one",
+            remedy="leave the others out, or give examples in files",
+        )
+    return binding.queries[0]
+
+
+def as_table(query: BoundQuery, columns: Columns) -> Table:
+    """Makes examples of the user's arrays; nothing is known of the images' symbols.
+
+    Args:
+        query: The query.
+        columns: Variable -> images ``(n, C, H, W)`` or ``(n, H, W)``; ``n`` lists of images; or
+            ``n`` observed symbols.
+
+    Raises:
+        DataError: A variable is missing or unknown, or lengths differ.
+    """
+    wanted = query.goal.variables
+    for name in columns:
+        if name not in wanted:
+            raise DataError(f"the goal has no variable '{name}'", remedy=choose_from(name, wanted))
+    for name in wanted:
+        if name not in columns:
+            raise DataError(f"the variable '{name}' is missing", expected=", ".join(wanted))
+    counts = {name: len(columns[name]) for name in wanted}
+    if len(set(counts.values())) != 1 or not next(iter(counts.values())):
+        raise DataError(
+            f"the variables have {', '.join(f'{n} {c}' for n, c in counts.items())} examples",
+            expected="one number, above 0",
+        )
+    table = Table(query, Contents("examples"))
+    pixels = {name: _pixels(name, columns[name]) for name in query.inputs}
+    _check_one_shape(pixels)
+    for row in range(next(iter(counts.values()))):
+        values: dict[str, Value] = {}
+        keys: dict[str, list[str]] = {}
+        for name in wanted:
+            if name in pixels:
+                images = pixels[name][row]
+                keys[name] = [table.contents.add_array(image) for image in images]
+                values[name] = tuple(keys[name]) if is_list(columns[name]) else keys[name][0]
+            else:
+                values[name] = _as_value(columns[name][row])
+        table.add(RawExample(values, {}, (), 1.0, Location(None, row + 1)), keys)
+    return table
+
+
+def _pixels(name: str, column: Any) -> list[Tensor]:
+    """Brings a column to bytes: for every example, the images ``(m, C, H, W)`` of its list."""
+    if is_list(column):
+        return [
+            as_bytes(name, np.stack([plain_array(image) for image in images]))
+            if len(images)
+            else NO_IMAGES
+            for images in column
+        ]
+    return list(as_bytes(name, column).unsqueeze(1))
+
+
+def _check_one_shape(pixels: Mapping[str, Sequence[Tensor]]) -> None:
+    shapes = {n: tuple(i.shape[1:]) for n, images in pixels.items() for i in images if len(i)}
+    if len(set(shapes.values())) > 1:
+        words = ", ".join(f"{name}: {shape}" for name, shape in shapes.items())
+        raise DataError(f"the images have several shapes ({words})", expected="one shape")
+
+
+def is_list(column: Any) -> bool:
+    """Whether a column holds a list of images, or of symbols, for every example."""
+    first = column[0]
+    return isinstance(first, list | tuple) or getattr(first, "ndim", 0) > _IMAGE
+
+
+def _as_value(value: Any) -> Value:
+    if isinstance(value, list | tuple):
+        return tuple(_printed(one) for one in value)
+    return _printed(value)
+
+
+def _printed(value: Any) -> str:
+    """Prints a symbol as the program does, without the type that an array gives it."""
+    return str(value.item() if isinstance(value, Tensor | np.generic | np.ndarray) else value)
+
+
+def symbols_of(goal: BoundGoal, name: str, columns: Columns) -> tuple[str, ...]:
+    """Returns an observed symbol of every example, by its flat variable."""
+    variable, place = next((v, n.index(name)) for v, n in goal.names.items() if name in n)
+    column = columns[variable]
+    if variable in goal.query.given and is_list(column):
+        return tuple(_printed(row[place]) for row in column)
+    printed = (_as_value(value) for value in column)
+    return tuple(v if isinstance(v, str) else f"[{','.join(v)}]" for v in printed)
+
+
+def stacked(goal: BoundGoal, call: Sequence[str], columns: Columns) -> NDArray[np.uint8]:
+    """Stacks the images that one call reads along channels: bytes ``(n, C, H, W)``."""
+    parts = []
+    for flat in call:
+        variable, place = next((v, n.index(flat)) for v, n in goal.names.items() if flat in n)
+        images = _pixels(variable, columns[variable])
+        parts.append(torch.stack([one[place] for one in images]))
+    return torch.cat(parts, dim=1).numpy()
+
+
+def as_bytes(name: str, images: ArrayLike) -> Tensor:
+    """Brings images to bytes ``(N, C, H, W)``."""
+    return in_one_range(images, name).pixels()
