@@ -86,6 +86,9 @@ TABLES = (
     Table("faults", "every write of a run fails once", 20),
     Table("distributed", "several processes against one", 20),
     Table("memory", "memory over 20 epochs", 40),
+    Table("rank_kills", "processes of a run killed at random", 30, ("--kills", "10")),
+    Table("joint_identify", "counts of joint maps against brute force", 5, ("500",)),
+    Table("deepproblog_examples", "DeepProbLog's example programs through both engines", 10),
     Table("canary", "programs that try to load", 15, ("--programs", "10000")),
     Table("fuzz", "readers of strange files", 30, ("--inputs", "5000"), needs="atheris"),
 )

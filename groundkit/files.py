@@ -170,9 +170,9 @@ def read_text(
 
 
 def is_there(path: Path) -> bool:
-    """Whether something has this path; a text that can be no path is not there."""
+    """Whether something has this path, a link that leads nowhere too; a text may be no path."""
     try:
-        return path.exists()
+        return path.is_symlink() or path.exists()
     except (OSError, ValueError):
         return False
 

@@ -41,6 +41,7 @@ SLOW = (
 # Files that look at plots; in all others runs write them blank, which halves a small run's time.
 DRAWN = (
     "report/",
+    "cli/test_finished.py",
     "demo/test_browser.py",
     "runs/test_explain.py",
     "runs/test_other_inputs.py",

@@ -44,7 +44,9 @@ def find_standing(path: Path) -> Place | None:
             if stream.seek(0, 2) <= stored.MOST_IN_MEMORY:
                 return None
             return _standing(stream)
-    except (FileNotFoundError, zipfile.BadZipFile, ValueError, struct.error):
+    except DataError:
+        raise
+    except Exception:  # zipfile and struct have many ways to say "cut short"
         return None
 
 

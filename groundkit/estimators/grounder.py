@@ -70,10 +70,11 @@ class Grounder(ProgramReader):
 
     Example:
         >>> import groundkit
-        >>> grounder = groundkit.Grounder("tiny.pl", train__epochs=1, train__min_steps=20)
-        >>> images = groundkit.load_data("digits8").test.pixels
+        >>> short = {"train__epochs": 1, "train__min_steps": 20, "train__cluster_steps": 20}
+        >>> grounder = groundkit.Grounder("tiny.pl", **short)
+        >>> images = groundkit.load_data("mnist5k").test.pixels[:100]
         >>> grounder.fit().predict(images).shape
-        (359,)
+        (100,)
     """
 
     def __init__(

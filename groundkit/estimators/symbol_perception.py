@@ -30,7 +30,8 @@ from groundkit.perception.generate import sample_images
 from groundkit.perception.history import ClusterRow, Row
 from groundkit.perception.langevin import Langevin
 from groundkit.perception.learner import Learner
-from groundkit.perception.own_modules import OWN, Module
+from groundkit.perception.own_modules import Module
+from groundkit.perception.own_names import OWN
 from groundkit.perception.phases import JointPhase
 from groundkit.perception.settings import PerceptionSpec, SamplerSpec
 from groundkit.presets import load_preset

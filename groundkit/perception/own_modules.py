@@ -19,20 +19,12 @@ from torch import Tensor, nn
 
 from groundkit.errors import NetworkError
 from groundkit.perception.backbones import Backbone
+from groundkit.perception.own_names import NAMED, OWN
 
-NAMED = "module:"
-"""What a backbone begins with that is named by its module."""
-OWN = "own"
-"""The backbone of a network whose module is handed over in Python."""
 FORM = "module:NAME:Class, NAME.py beside the program or a module that can be imported"
 
 Module: TypeAlias = nn.Module | Callable[..., nn.Module]
 """A module, or a class or function that makes one."""
-
-
-def is_own(backbone: str) -> bool:
-    """Whether a backbone is the user's own module."""
-    return backbone == OWN or backbone.startswith(NAMED)
 
 
 def build_own(

@@ -139,7 +139,8 @@ def explain(
     Example:
         >>> import groundkit
         >>> goal = "pair('tiny-images/000.png', 'tiny-images/001.png', Z)"
-        >>> groundkit.explain("runs/tiny", goal).draw("why.png")
+        >>> groundkit.explain("runs/tiny", goal).draw("why.png").name
+        'why.png'
     """
     session = open_run(run, trust=trust, device=device, settings=_picking(pick))
     return explain_in(session, goal, count)

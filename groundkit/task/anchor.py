@@ -6,7 +6,8 @@ from pathlib import Path
 
 from groundkit.data.sources import CARDS
 from groundkit.files import is_there
-from groundkit.perception.own_modules import NAMED, file_of
+from groundkit.perception.own_modules import file_of
+from groundkit.perception.own_names import NAMED
 from groundkit.task.spec import Spec
 
 

@@ -15,7 +15,8 @@ from groundkit.perception.encoders import Encoder
 from groundkit.perception.inputs import Shape, kind_of, scale_for
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel
-from groundkit.perception.own_modules import Module, build_own, is_own
+from groundkit.perception.own_modules import Module, build_own
+from groundkit.perception.own_names import is_own
 from groundkit.task.binding import Binding
 from groundkit.task.spec import NetworkSpec
 from groundkit.task.task import Task

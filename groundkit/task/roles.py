@@ -8,7 +8,7 @@ from pathlib import Path
 from groundkit.circuit.reasoner import Reasoner
 from groundkit.data.examples import Roles, input_of, parts_of
 from groundkit.errors import Location, NetworkError, SpecError, choose_from
-from groundkit.perception.own_modules import OWN
+from groundkit.perception.own_names import OWN
 from groundkit.program.goal import Goal
 from groundkit.program.source import Program
 from groundkit.task.spec import Spec

@@ -25,7 +25,7 @@ from pydantic import (
 
 from groundkit.errors import Location, SpecError, choose_from
 from groundkit.files import read_text
-from groundkit.perception.own_modules import is_own
+from groundkit.perception.own_names import is_own
 from groundkit.perception.settings import PerceptionSpec
 from groundkit.presets.bounds import (
     Batch,

@@ -208,6 +208,7 @@ def test_a_picture_from_a_file_is_read_as_query_reads_it(browser, url, session, 
     with opened(browser, url) as page:
         for name, digit in (("X", 1), ("Y", 3)):
             page.get_by_label(f"Picture for {name}").set_input_files(digits / f"{digit}.png")
+            settle(page)
         page.get_by_text("Most probable proof").wait_for()
         found = session.query("sum('1.png', '3.png', Z)")
         assert bars(page, "Symbols of X") == shares(dict(found.images["1.png"].ranked()))

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from tests.fuzz.readers import edit, only_own_errors, readers
 
 NAMES = (
-    "goal", "question", "spec", "settings", "examples", "image", "npz", "rows", "npy",
-    "features", "idx", "manifest",
+    "goal", "question", "spec", "settings", "examples", "image", "npz",
+    "npz on disk", "kept images", "rows", "npy", "features", "idx", "manifest",
     "weights", "state", "run.json", "cache", "cache body", "history", "metrics", "program",
 )  # fmt: skip
 # What Pillow and ProbLog say about odd files is no concern here.

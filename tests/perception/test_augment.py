@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundkit.perception.augment import AUGMENTATIONS, Augmentation, _Draws, change_thickness
+from groundkit.perception.augment import AUGMENTATIONS, Augmentation, Draws, change_thickness
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -135,7 +135,7 @@ def test_a_rotation_alone_keeps_distances_from_the_middle():
     turn = Augmentation(rotation=60, scale=0, shear=0, translate=0, elastic=0, thickness=0)
     x = torch.zeros(20, 1, 9, 9)
     generator = torch.Generator().manual_seed(0)
-    turned = turn._grid(x, _Draws(x, generator, None))
+    turned = turn._grid(x, Draws(x, generator, None))
     still = torch.nn.functional.affine_grid(torch.eye(2, 3).repeat(20, 1, 1), [20, 1, 9, 9], False)
     assert torch.allclose(turned.norm(dim=-1), still.norm(dim=-1), atol=1e-5)
     assert not torch.allclose(turned, still, atol=0.1)

@@ -15,6 +15,7 @@ from groundkit.estimators.symbol_perception import (
     SymbolPerception,
 )
 from groundkit.perception.augment import AUGMENTATIONS
+from groundkit.perception.augment_rows import ROW_AUGMENTATIONS, SEQUENCE_AUGMENTATIONS
 from groundkit.perception.settings import PerceptionSpec, SamplerSpec
 from groundkit.presets import load_preset, preset_names
 from groundkit.task.spec import NetworkSpec, TrainSpec
@@ -66,7 +67,8 @@ def test_the_estimator_s_defaults_are_the_spec_s_but_for_those_of_clustering_alo
 
 def test_the_spec_names_the_augmentations_there_are():
     named = get_args(PerceptionSpec.model_fields["augmentation"].annotation)
-    assert set(named) == {*AUGMENTATIONS, "auto"}
+    known = {*AUGMENTATIONS, *ROW_AUGMENTATIONS, *SEQUENCE_AUGMENTATIONS}
+    assert set(named) == {*known, "auto"}
 
 
 @pytest.mark.parametrize("name", preset_names())
