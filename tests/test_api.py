@@ -9,6 +9,7 @@ import pytest
 
 import groundkit
 from groundkit.cli.starters import write_starter
+from groundkit.data import sources
 
 ROOT = Path(__file__).parent.parent
 FIRST = ["write_starter", "run"]
@@ -27,6 +28,7 @@ def place(tmp_path_factory):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_example_runs(name, place, monkeypatch):
     monkeypatch.chdir(place)
+    monkeypatch.setattr(sources, "CARDS", dict(sources.CARDS))  # an example registers one
     value = getattr(groundkit, name)
     (found,) = doctest.DocTestFinder(recurse=False).find(value, name, globs={})
     assert found.examples, f"{name} has no example"
