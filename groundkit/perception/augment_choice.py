@@ -78,7 +78,6 @@ class Look:
         colourful: Whether the channels of an image differ.
         free_colour: Whether ink or paper has any colour, or any brightness, rather than one of a
             few.
-        dark_ink: Share of the images whose ink is darker than their paper.
         thinned: Share of the ink that is lost when a pixel goes from either side of it.
         two_colours: Share of what differs from paper that one ink explains.
         equal: Whether all images are the same.
@@ -87,7 +86,6 @@ class Look:
     shape: tuple[int, int, int]
     colourful: bool
     free_colour: bool
-    dark_ink: float
     thinned: float
     two_colours: float
     equal: bool
@@ -178,7 +176,6 @@ def look_at(pool: Tensor) -> Look:
         shape=(channels, height, width),
         colourful=channels > 1 and float((images.amax(1) - images.amin(1)).mean()) > _GREY,
         free_colour=len(images) >= FEWEST and max(_unlike(paper), _unlike(ink[drawn])) > FREE,
-        dark_ink=float((ink.mean(1) < paper.mean(1))[drawn].double().mean()) if drawn.any() else 0,
         thinned=1 - float((core.sum() / inked.sum().clamp_min(1)).item()),
         two_colours=1 - float((rest / away.clamp_min(1e-6)).item()),
         equal=len(images) > 1 and bool((images == images[:1]).all()),
