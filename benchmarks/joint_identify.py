@@ -13,8 +13,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, assume, given, seed, settings
+from hypothesis import assume
 
+from benchmarks.draws import draw_group
 from benchmarks.machine import circumstances, commit
 from tests.identifiability.test_images import cases, counts
 
@@ -26,16 +27,7 @@ def run_group(number: int, version: str) -> dict[str, Any]:
     """Draws and counts one group of goals; returns its row."""
     equal, most, different = 0, 0, []
 
-    @seed(number)
-    @settings(
-        max_examples=GROUP,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-        phases=(Phase.generate,),
-    )
-    @given(cases())
-    def draw(case: Any) -> None:
+    def look(case: Any) -> None:
         nonlocal equal, most
         both = counts(case)
         assume(both is not None)
@@ -47,7 +39,7 @@ def run_group(number: int, version: str) -> dict[str, Any]:
             different.append(f"{both}: {case}")
 
     start = time.process_time()
-    draw()
+    draw_group(number, GROUP, cases(), look)
     return {
         "seed": number,
         "equal": equal,

@@ -22,8 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
-
+from benchmarks.draws import draw_group
 from benchmarks.machine import circumstances, commit
 from groundkit.circuit.approximate import reasoner_of
 from groundkit.circuit.attempts import COMPILERS
@@ -149,20 +148,9 @@ def run_group(kind: str, number: int, version: str) -> dict[str, Any]:
     """Draws and compares one group of programs; returns its row."""
     group = Group(kind, number)
 
-    @seed(number)
-    @settings(
-        max_examples=GROUP,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-        phases=(Phase.generate,),
-    )
-    @given(programs() if kind == "propositional" else term_programs())
-    def draw(program: RandomProgram | TermProgram) -> None:
-        group.compare(program)
-
+    strategy = programs() if kind == "propositional" else term_programs()
     start = time.process_time()
-    draw()
+    draw_group(number, GROUP, strategy, group.compare)
     return group.row(time.process_time() - start, version)
 
 
