@@ -95,8 +95,18 @@ def held_out_images(task: Task, network: str) -> ImageSet:
     return ImageSet(bank.name, pixels, known, task.domains[network])
 
 
-def assess_network(task: Task, name: str, learner: Learner, *, seed: int) -> NetworkAssessment:
-    """Scores one network's symbols, and its energy on every out-of-distribution set."""
+def assess_network(
+    task: Task, name: str, learner: Learner, score: ForeignScore, *, seed: int
+) -> NetworkAssessment:
+    """Scores one network's symbols, and its detectors on every out-of-distribution set.
+
+    Args:
+        task: The task.
+        name: The network.
+        learner: What was trained.
+        score: How foreign an image is, fitted to the network's training images.
+        seed: Seed of the sets that are drawn.
+    """
     images = held_out_images(task, name)
     probs, energies = read(learner, images.pixels)
     truth = None if images.labels is None or (images.labels == UNKNOWN).all() else images.labels
@@ -112,7 +122,6 @@ def assess_network(task: Task, name: str, learner: Learner, *, seed: int) -> Net
         else embedding_accuracy(embedded.numpy(), truth[:MOST_IMAGES]),
         "prior": task.spec.network(name).perception.given_shares,
     }
-    score, _ = ForeignScore.fit(learner.model, learner.pool)
     inside = detector_scores(learner, images.pixels, score)
     settings = task.spec.evaluate
     for foreign in settings.ood:

@@ -13,6 +13,7 @@ from groundkit.circuit.tasks import TaskResult
 from groundkit.errors import CheckpointError, InputError, SpecError
 from groundkit.files import make_folder, write_atomically
 from groundkit.identifiability.identification import Identification
+from groundkit.perception.foreign import ForeignScore
 from groundkit.report import plots
 from groundkit.report.compare import Comparison, load_runs
 from groundkit.report.compare import compare as compare_runs
@@ -187,7 +188,8 @@ def evaluate(
     starts = symbol_starts(learners) if task.spec.evaluate.samples else {}
     networks = {}
     for name, learner in learners.items():
-        found = assess_network(task, name, learner, seed=seed)
+        score, _ = ForeignScore.fit(learner.model, learner.pool)
+        found = assess_network(task, name, learner, score, seed=seed)
         assess_generation(task, name, learner, starts.get(name), found)
         networks[name] = found.to_dict()
     shapes = read_examples(task, session.predict) if task.asks else None

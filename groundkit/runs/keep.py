@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from groundkit.perception.foreign import ForeignScore
 from groundkit.perception.in_distribution import measure
 from groundkit.perception.learner import Learner
 from groundkit.perception.symbol_start import SymbolStart
@@ -18,7 +19,7 @@ def save_networks(
     learners: Mapping[str, Learner],
     starts: Mapping[str, SymbolStart],
     seed: int,
-) -> None:
+) -> dict[str, ForeignScore]:
     """Writes the checkpoint from which :func:`~groundkit.runs.session.open_run` opens a folder.
 
     Args:
@@ -27,6 +28,9 @@ def save_networks(
         learners: Its trained networks.
         starts: Network -> where chains of its samples start.
         seed: Seed of training.
+
+    Returns:
+        Network -> its score of how foreign an image is, fitted to its training images.
 
     Raises:
         RunError: A file cannot be written.
@@ -49,3 +53,4 @@ def save_networks(
             "declared": sorted(task.binding.declared),
         },
     )
+    return {name: score for name, (_, score) in measured.items()}

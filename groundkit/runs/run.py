@@ -353,11 +353,11 @@ def _finish(
     state = trainer.state_dict()  # as training left it: what follows draws random numbers
     _check_there(folder, trainer, history, trainer.total_steps, state)
     starts = symbol_starts(learners)
-    save_networks(path, task, learners, starts, origin.seed)
+    scores = save_networks(path, task, learners, starts, origin.seed)
     progress.say("evaluating on held-out images")
     times.lap("save")
     assessed = {
-        name: assess_network(task, name, learner, seed=origin.seed)
+        name: assess_network(task, name, learner, scores[name], seed=origin.seed)
         for name, learner in learners.items()
     }
     queries = assess_queries(task, learners, task.held_out) if task.asks else None

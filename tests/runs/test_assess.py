@@ -9,6 +9,7 @@ from PIL import Image
 
 from groundkit.data import sources
 from groundkit.evaluate import generation
+from groundkit.perception.foreign import ForeignScore
 from groundkit.perception.pixels import to_model
 from groundkit.perception.settings import PerceptionSpec
 from groundkit.runs.assess import (
@@ -71,10 +72,14 @@ class Perfect:
         return self.read(pixels).log_softmax(-1)
 
 
+def fitted(learner):
+    return ForeignScore.fit(learner.model, learner.pool)[0]
+
+
 def test_a_perfect_network_scores_one(small):
     task = small()
     learner = Perfect(task.banks(1)["net"])
-    found = assess_network(task, "net", learner, seed=0)
+    found = assess_network(task, "net", learner, fitted(learner), seed=0)
     assert found.scores.accuracy == 1
     queries = assess_queries(task, {"net": learner}, task.held_out)
     assert queries["accuracy"] == 1
@@ -84,7 +89,7 @@ def test_a_perfect_network_scores_one(small):
 def test_wrong_names_show_in_accuracy_and_learnt_map_not_in_matching(small):
     task = small()
     learner = Perfect(task.banks(1)["net"], shift=1)
-    found = assess_network(task, "net", learner, seed=0)
+    found = assess_network(task, "net", learner, fitted(learner), seed=0)
     assert (found.scores.accuracy, found.scores.accuracy_matched) == (0, 1)
     assert assess_queries(task, {"net": learner}, task.held_out)["accuracy"] < 0.5
     named = learnt(task, identify_task(task), {"net": found})
@@ -146,7 +151,8 @@ def test_own_images_with_truth_are_scored(small, own_images):
     images = held_out_images(task, "net")
     assert set(images.labels) <= set(range(5))
     trainer = Trainer(task, CPU, 0)
-    found = assess_network(task, "net", trainer.learners["net"], seed=0)
+    learner = trainer.learners["net"]
+    found = assess_network(task, "net", learner, fitted(learner), seed=0)
     assert found.scores.accuracy is not None
     assert found.scores.n == len(images)
 
@@ -164,7 +170,7 @@ def test_the_judge_of_samples_is_trained_on_training_images_and_scored_on_held_o
 ):
     task = small()
     learner = Sampler(task.banks(1)["net"])
-    found = assess_network(task, "net", learner, seed=0)
+    found = assess_network(task, "net", learner, fitted(learner), seed=0)
     seen = {}
 
     def train(images, labels, seed):
