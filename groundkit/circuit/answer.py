@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from groundkit.circuit.compile import Compiled
 from groundkit.circuit.evaluate import evaluate
@@ -126,11 +125,10 @@ def _at_once(found: GroundProgram, compiled: Compiled) -> list[float] | None:
     if not compiled.exact or len(weights) < len(found.choices):
         return None
     values = evaluate(compiled.circuit, weights)
-    answers, evidence = np.split(values, [len(found.answers)])
-    if not np.isfinite(evidence).all() or not np.isfinite(answers).any():
+    answers, told = values[: len(found.answers)], values[len(found.answers) :]
+    if -math.inf in told or all(answer == -math.inf for answer in answers):
         return None
-    probabilities: list[float] = np.exp(answers - evidence.sum()).tolist()
-    return probabilities
+    return [math.exp(answer - sum(told)) for answer in answers]
 
 
 def _shape_of_queries(program: Program) -> Shape:

@@ -17,8 +17,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import IO, Any, Protocol
 
-import numpy as np
-
 from groundkit.circuit import d4
 from groundkit.circuit.ir import Circuit, CircuitBuilder
 from groundkit.circuit.sdd import compile_references
@@ -139,7 +137,7 @@ def _circuit(answer: bytes) -> Circuit:
         raise GaveUpError("its process is gone") from None
     if "failed" in found:
         raise GaveUpError(found["failed"])
-    return Circuit(**{name: np.array(values, np.int64) for name, values in found.items()})
+    return Circuit.of(found)
 
 
 def _attempt(job: bytes, watched: int | None) -> bytes:
@@ -220,7 +218,7 @@ def _work(job: dict[str, Any], out: IO[bytes]) -> None:
     answer: dict[str, Any]
     try:
         roots = COMPILERS[job["compiler"]](program, job["references"], builder)
-        answer = {n: a.tolist() for n, a in builder.finish(roots).arrays().items()}
+        answer = builder.finish(roots).lists()
     except MemoryError:
         answer = {"failed": "ran out of memory"}
     except Exception as error:

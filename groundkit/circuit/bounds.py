@@ -117,7 +117,7 @@ def parts_of(roots: Any, answers: int) -> Parts[Any]:
 def _gap(circuit: Circuit, weights: Sequence[Sequence[float]], answers: int) -> float:
     """Returns the widest gap between the bounds of an answer under the evidence."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        roots = evaluate(circuit, weights)
+        roots = np.array(evaluate(circuit, weights))
         if len(roots) > 2 * answers:
             lower, upper = np.exp(conditional(np, parts_of(roots, answers)))
         else:

@@ -6,10 +6,9 @@ No pickle: reading it cannot run code.
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from groundkit import errors
 from groundkit.circuit.compile import Compiled
@@ -47,7 +46,7 @@ def encode(program: GroundProgram, compiled: Compiled) -> dict[str, Any]:
         "evidence_parts": program.evidence_parts,
         "seconds": program.seconds,
         "shared": program.shared,
-        "circuit": {name: array.tolist() for name, array in compiled.circuit.arrays().items()},
+        "circuit": compiled.circuit.lists(),
         "compiled": [compiled.stage, compiled.reason, compiled.seconds],
     }
 
@@ -84,8 +83,7 @@ def _decode(data: dict[str, Any]) -> tuple[GroundProgram, Compiled]:
         seconds=data["seconds"],
         shared=tuple(data.get("shared", ())),
     )
-    arrays = {name: np.array(values, np.int64) for name, values in data["circuit"].items()}
-    return program, Compiled(Circuit(**arrays), *data["compiled"])
+    return program, Compiled(Circuit.of(data["circuit"]), *data["compiled"])
 
 
 def _source(kind: str, fields: dict[str, Any]) -> NeuralSource | FixedSource | LearnedSource:
@@ -118,22 +116,24 @@ def _check_program(program: GroundProgram) -> None:
 
 def _check_circuit(program: GroundProgram, circuit: Circuit) -> None:
     """Raises a ValueError unless children stand before their parents and leaves have choices."""
-    count, lengths = len(circuit.kinds), np.diff(circuit.offsets)
-    _require(all(array.ndim == 1 for array in circuit.arrays().values()))
-    _require(len(lengths) == count >= 2 and bool((lengths >= 0).all()))
-    _require(circuit.offsets[0] == 0 and circuit.offsets[-1] == len(circuit.items))
-    _require(((circuit.kinds >= 0) & (circuit.kinds < len(KINDS))).all())
+    count, offsets = len(circuit.kinds), circuit.offsets
+    _require(len(offsets) == count + 1 >= 3)
+    _require(offsets[0] == 0 and offsets[-1] == len(circuit.items))
+    _require(all(low <= high for low, high in pairwise(offsets)))
+    _require(all(0 <= kind < len(KINDS) for kind in circuit.kinds))
     _require(len(circuit.roots) >= len(program.roots))
-    _require(((circuit.roots >= 0) & (circuit.roots < count)).all())
-    owner = np.repeat(np.arange(count), lengths)
-    inner = circuit.kinds[owner] >= KINDS.index("and")
-    _require(((circuit.items >= 0) & ((circuit.items < owner) | ~inner)).all())
-    for index in np.flatnonzero(circuit.kinds == KINDS.index("leaf")):
-        choice, *outcomes = circuit.node(int(index))[1]
-        _require(all(outcome < program.choices[choice].size for outcome in outcomes))
+    _require(all(0 <= root < count for root in circuit.roots))
+    sizes = [choice.size for choice in program.choices]
+    for index in range(count):
+        kind, items = circuit.node(index)
+        if kind == "leaf":
+            _require(len(items) > 1 and 0 <= items[0] < len(sizes))
+            _require(all(0 <= outcome < sizes[items[0]] for outcome in items[1:]))
+        elif kind in ("and", "or"):
+            _require(len(items) > 0 and min(items) >= 0 and max(items) < index)
 
 
-def _require(holds: bool | np.bool_) -> None:
+def _require(holds: bool) -> None:
     if not holds:
         raise ValueError("a ground program or circuit refers to what is not there")
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from groundkit.circuit.ir import Circuit
 
 
-def evaluate(circuit: Circuit, weights: Sequence[Sequence[float]]) -> NDArray[np.float64]:
-    """Returns the ``(R,)`` log-probabilities of a circuit's roots.
+def evaluate(circuit: Circuit, weights: Sequence[Sequence[float]]) -> list[float]:
+    """Returns the log-probabilities of a circuit's roots.
 
     Args:
         circuit: The circuit.
@@ -30,7 +27,7 @@ def evaluate(circuit: Circuit, weights: Sequence[Sequence[float]]) -> NDArray[np
             value.append(math.log(total) if total > 0.0 else -math.inf)
         else:
             value.append(0.0 if kind == "true" else -math.inf)
-    return np.array([value[root] for root in circuit.roots], dtype=np.float64)
+    return [value[root] for root in circuit.roots]
 
 
 def _log_sum(logs: Sequence[float]) -> float:

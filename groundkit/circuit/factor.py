@@ -36,7 +36,7 @@ def factor(circuit: Circuit) -> Circuit:
         else:
             terms = [_expand(builder, new[item]) for item in items]
             new[index] = _sum(builder, [term for term in terms if FALSE not in term])
-    found = builder.finish([new[int(root)] for root in circuit.roots])
+    found = builder.finish([new[root] for root in circuit.roots])
     return found if found.edges < circuit.edges else circuit
 
 

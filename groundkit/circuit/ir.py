@@ -8,12 +8,11 @@ disjunctions add because their children exclude each other.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from itertools import accumulate, chain
+from typing import Any, Literal
 
 Kind = Literal["true", "false", "leaf", "and", "or"]
 KINDS: tuple[Kind, ...] = ("true", "false", "leaf", "and", "or")
@@ -21,12 +20,15 @@ KINDS: tuple[Kind, ...] = ("true", "false", "leaf", "and", "or")
 TRUE = 0
 FALSE = 1
 
-IntArray = NDArray[np.int64]
+_WIDE = "q"
+"""64 bits a number, as numpy and torch take them without a copy."""
 
 
 @dataclass(frozen=True)
 class Circuit:
     """A multi-rooted circuit; children stand before their parents.
+
+    The arrays are Python's own: what compiles and answers a plain program loads no numpy.
 
     Attributes:
         kinds: ``(N,)`` indices into :data:`KINDS`; nodes 0 and 1 are true and false.
@@ -36,10 +38,20 @@ class Circuit:
         roots: ``(R,)`` nodes.
     """
 
-    kinds: IntArray
-    offsets: IntArray
-    items: IntArray
-    roots: IntArray
+    kinds: array[int]
+    offsets: array[int]
+    items: array[int]
+    roots: array[int]
+
+    @classmethod
+    def of(cls, lists: dict[str, Any]) -> Circuit:
+        """Makes a circuit of what :meth:`lists` returned.
+
+        Raises:
+            TypeError: Something is no number, or an array is missing.
+            OverflowError: A number has more than 64 bits.
+        """
+        return cls(**{name: array(_WIDE, values) for name, values in lists.items()})
 
     def __len__(self) -> int:
         return len(self.kinds)
@@ -47,17 +59,20 @@ class Circuit:
     @property
     def edges(self) -> int:
         """Number of edges between nodes."""
-        inner = self.kinds >= KINDS.index("and")
-        return int(np.diff(self.offsets)[inner].sum())
+        least, offsets = KINDS.index("and"), self.offsets
+        return sum(offsets[i + 1] - offsets[i] for i, kind in enumerate(self.kinds) if kind >= least)
 
     def node(self, index: int) -> tuple[Kind, tuple[int, ...]]:
         """Returns kind and items of a node."""
         low, high = self.offsets[index], self.offsets[index + 1]
-        return KINDS[self.kinds[index]], tuple(int(i) for i in self.items[low:high])
+        return KINDS[self.kinds[index]], tuple(self.items[low:high])
 
-    def arrays(self) -> dict[str, IntArray]:
+    def lists(self) -> dict[str, list[int]]:
         """Returns the arrays by name, for storage."""
-        return {name: getattr(self, name) for name in ("kinds", "offsets", "items", "roots")}
+        return {name: getattr(self, name).tolist() for name in _ARRAYS}
+
+
+_ARRAYS = ("kinds", "offsets", "items", "roots")
 
 
 @dataclass
@@ -111,10 +126,10 @@ class CircuitBuilder:
             tuple(new[item] for item in items) if kind in ("and", "or") else items
             for kind, items in kept
         ]
-        offsets = np.cumsum([0, *(len(part) for part in parts)])
+        number = {kind: place for place, kind in enumerate(KINDS)}
         return Circuit(
-            kinds=np.array([KINDS.index(kind) for kind, _ in kept], dtype=np.int64),
-            offsets=offsets.astype(np.int64),
-            items=np.array([item for part in parts for item in part], dtype=np.int64),
-            roots=np.array([new[root] for root in roots], dtype=np.int64),
+            kinds=array(_WIDE, [number[kind] for kind, _ in kept]),
+            offsets=array(_WIDE, accumulate(map(len, parts), initial=0)),
+            items=array(_WIDE, chain.from_iterable(parts)),
+            roots=array(_WIDE, [new[root] for root in roots]),
         )

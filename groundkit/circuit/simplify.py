@@ -13,7 +13,7 @@ def simplify(circuit: Circuit) -> Circuit:
     A nested node is merged into its only parent. Leaves on one choice under a deterministic
     disjunction have disjoint outcomes, so their union weighs their sum.
     """
-    parents: Counter[int] = Counter(int(root) for root in circuit.roots)
+    parents: Counter[int] = Counter(circuit.roots)
     for index in range(len(circuit)):
         kind, items = circuit.node(index)
         if kind in ("and", "or"):
@@ -34,7 +34,7 @@ def simplify(circuit: Circuit) -> Circuit:
             new[index] = builder.conjoin(children)
         else:
             new[index] = builder.disjoin(_merge_leaves(builder, children))
-    return builder.finish([new[int(root)] for root in circuit.roots])
+    return builder.finish([new[root] for root in circuit.roots])
 
 
 def _merge_leaves(builder: CircuitBuilder, children: list[int]) -> list[int]:

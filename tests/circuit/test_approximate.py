@@ -104,7 +104,7 @@ def test_bounds_contain_the_truth_whatever_the_probabilities(
 def bounds_of(
     program: GroundProgram, circuit: Circuit, weights: list[list[float]]
 ) -> tuple[np.ndarray, np.ndarray]:
-    found = evaluate(circuit, weights)
+    found = np.array(evaluate(circuit, weights))
     count = len(program.roots)
     if program.evidence == TRUE:
         return np.exp(found[:count]), 1 - np.exp(found[count:])
@@ -284,7 +284,7 @@ def test_rare_evidence_does_not_widen_the_bounds() -> None:
     assert lower[0] - 1e-9 <= truth <= upper[0] + 1e-9
     assert gap == pytest.approx(upper[0] - lower[0]) and gap <= 0.5
     # What the proofs leave out is compared with the evidence, not with 1.
-    parts = parts_of(evaluate(circuit, weights), 1)
+    parts = parts_of(np.array(evaluate(circuit, weights)), 1)
     assert np.exp(parts.known) == pytest.approx(0.0003)
 
 

@@ -7,7 +7,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from groundkit.circuit import cache
@@ -31,8 +30,7 @@ def test_an_entry_is_read_back_as_it_was(tmp_path: Path) -> None:
     again = cache.load(tmp_path, shape_of())
     assert again is not None
     assert again[0] == program
-    for name, array in compiled.circuit.arrays().items():
-        assert np.array_equal(array, again[1].circuit.arrays()[name])
+    assert again[1].circuit == compiled.circuit
     assert again[1].stage == compiled.stage
 
 
