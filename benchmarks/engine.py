@@ -1,13 +1,15 @@
-"""The engine on programs that are hard for different reasons, beside the ``problog`` command.
+"""The engine on programs that are hard for different reasons, beside ``problog`` and DeepLog.
 
-``python -m benchmarks.engine [NAME ...] [--seconds 60]`` measures each program cold, in processes
-of their own, and writes ``results/engine.json`` (the raw rows; those of other names are kept) and
-``results/engine.md``.
+``python -m benchmarks.engine [NAME ...] [--seconds 60] [--engines groundkit problog]`` measures
+each program cold, in processes of their own, and writes ``results/engine.json`` (the raw rows;
+those of other names and engines are kept) and ``results/engine.md``. ``--deeplog PYTHON`` names an
+interpreter in which pydeeplog 5 is installed; it asks for a klaycircuits that groundkit does not.
 """
 
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import os
 import re
@@ -23,22 +25,22 @@ from benchmarks.engine_programs import PROGRAMS
 from benchmarks.machine import circumstances, commit
 
 RESULTS = Path(__file__).parent / "results"
-_BUSY = 8
-"""Wall seconds that a second of CPU may take on a busy machine."""
+ENGINES = ("groundkit", "problog", "deeplog")
 
 
-def measure(name: str, seconds: float, peers: Sequence[str]) -> dict[str, Any]:
-    """Measures one program with this engine and with peers."""
+def measure(name: str, seconds: float, engines: Sequence[str], deeplog: str) -> dict[str, Any]:
+    """Measures one program with some engines; ``deeplog`` is the interpreter of the last."""
     row: dict[str, Any] = {"name": name}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "program.pl"
         file.write_text(PROGRAMS[name]())
-        mine = [sys.executable, "-m", "benchmarks.engine", "--one", str(file)]
+        theirs = str(Path(__file__).parent / "engine_deeplog.py")
         commands = {
-            "groundkit": [*mine, "--seconds", str(seconds)],
+            "groundkit": [sys.executable, "-m", "benchmarks.engine_one", str(file), str(seconds)],
             "problog": [str(Path(sys.executable).parent / "problog"), str(file)],
+            "deeplog": [deeplog, theirs, name],
         }
-        for engine in ("groundkit", *peers):
+        for engine in engines:
             row[engine] = {
                 **_run(commands[engine], seconds),
                 "limit_s": seconds,
@@ -56,6 +58,7 @@ def _run(command: list[str], seconds: float) -> dict[str, Any]:
     """
     limit = int(seconds)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         ["/bin/sh", "-c", f'ulimit -t {limit}; exec "$@"', "sh", *command],
@@ -68,7 +71,7 @@ def _run(command: list[str], seconds: float) -> dict[str, Any]:
     cpu = round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 2)
     if cpu >= 0.95 * limit and done.returncode:
         return {"cpu_s": cpu, "failed": f"over {limit} s"}
-    if command[0] == sys.executable:
+    if not command[0].endswith("problog"):
         lines = done.stdout.splitlines()
         return {"cpu_s": cpu, **(json.loads(lines[-1]) if lines else {"failed": "crashed"})}
     answers = {
@@ -85,27 +88,6 @@ def _difference(ours: dict[str, float], theirs: dict[str, float]) -> float:
     return max(
         abs(ours.get(name, 0.0) - theirs.get(name, 0.0)) for name in ours.keys() | theirs.keys()
     )
-
-
-def one(file: Path, seconds: float) -> dict[str, Any]:
-    """Answers a program's queries, cold and within a limit; what this process prints."""
-    from groundkit.circuit.answer import ask_queries
-    from groundkit.errors import GroundkitError
-    from groundkit.program.limits import Limits
-    from groundkit.program.source import load_program
-
-    try:
-        # The limit here is of wall time: on a busy machine that of CPU time comes first.
-        found = ask_queries(load_program(file), limits=Limits(_BUSY * seconds))
-    except GroundkitError as error:
-        return {"failed": error.found}
-    return {
-        "ground_s": round(found.ground_seconds, 2),
-        "compile_s": round(found.compile_seconds, 2),
-        "nodes": found.nodes,
-        "reason": found.reason,
-        "answers": found.probabilities,
-    }
 
 
 def render(rows: dict[str, Any]) -> str:
@@ -157,22 +139,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(PROGRAMS))
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--no-problog", action="store_true")
-    parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=["groundkit", "problog"])
+    parser.add_argument("--deeplog", default=sys.executable, metavar="PYTHON")
     options = parser.parse_args()
-    if options.one is not None:
-        print(json.dumps(one(options.one, options.seconds)))
-        return
+    compileall.compile_dir(Path(__file__).parents[1] / "groundkit", quiet=2)
     file = RESULTS / "engine.json"
-    rows = json.loads(file.read_text()) if file.exists() else {}
-    peers = [] if options.no_problog else ["problog"]
     for name in options.names or PROGRAMS:
-        row = rows.get(name, {}) | measure(name, options.seconds, peers)
-        answers = [row.get(engine, {}).pop("answers", None) for engine in ("groundkit", "problog")]
-        if all(answers):
-            row["differ"] = _difference(*answers)
-        rows[name] = row
-        print(json.dumps(row), flush=True)
+        found = measure(name, options.seconds, options.engines, options.deeplog)
+        # Read again for every row: another process may measure another engine.
+        rows = json.loads(file.read_text()) if file.exists() else {}
+        row = rows[name] = rows.get(name, {}) | found
+        if all("answers" in row.get(engine, {}) for engine in ("groundkit", "problog")):
+            row["differ"] = _difference(row["groundkit"]["answers"], row["problog"]["answers"])
+        print(json.dumps(found), flush=True)
         file.write_text(json.dumps(rows, indent=1) + "\n")
         (RESULTS / "engine.md").write_text(render(rows))
 

@@ -15,7 +15,6 @@ import io
 import json
 import os
 import re
-import secrets
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -253,7 +252,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
         RunError: As :func:`write_atomically`. The old file is untouched, as it is where the block
             ends in another error.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
     with _telling(path):
         try:
             with temporary.open("xb") as stream:

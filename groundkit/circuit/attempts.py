@@ -15,21 +15,32 @@ import signal
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from groundkit.circuit import d4
 from groundkit.circuit.ir import Circuit, CircuitBuilder
-from groundkit.circuit.sdd import compile_references
 from groundkit.program.ground import Choice, FixedSource, GroundProgram, Node
+
+if TYPE_CHECKING:
+    from groundkit.circuit.sdd import Shape
 
 _Compile = Callable[[GroundProgram, Sequence[int], CircuitBuilder], list[int]]
 
 COMPILERS: dict[str, _Compile] = {
     "D4": d4.compile_references,
-    "PySDD": lambda p, r, b: compile_references(p, r, b, "right"),
-    "PySDD, balanced": lambda p, r, b: compile_references(p, r, b, "balanced"),
+    "PySDD": lambda p, r, b: _sdd(p, r, b, "right"),
+    "PySDD, balanced": lambda p, r, b: _sdd(p, r, b, "balanced"),
 }
 """By the names that plans and messages use."""
+
+
+def _sdd(
+    program: GroundProgram, references: Sequence[int], builder: CircuitBuilder, shape: Shape
+) -> list[int]:
+    """Runs PySDD, which is loaded only where it is tried."""
+    from groundkit.circuit.sdd import compile_references
+
+    return compile_references(program, references, builder, shape)
 
 
 class GaveUpError(Exception):
@@ -163,8 +174,8 @@ def _attempt(job: bytes, watched: int | None) -> bytes:
     seconds = json.loads(job)["seconds"]
     with os.fdopen(inside, "rb") as pipe:
         try:
-            answer = _read(pipe, watched, None if seconds is None else start + seconds)
-        except _LateError:
+            answer = read_all(pipe, None if seconds is None else start + seconds, watched)
+        except LateError:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             return json.dumps({"failed": f"took more than {seconds:.1f} s"}).encode()
@@ -176,19 +187,31 @@ def _attempt(job: bytes, watched: int | None) -> bytes:
     return answer or json.dumps({"failed": _cause(status)}).encode()
 
 
-class _LateError(Exception):
-    """Raised when a compiler's time is over."""
+class LateError(Exception):
+    """Raised when the time of a process is over."""
 
 
-def _read(pipe: IO[bytes], watched: int | None, deadline: float | None) -> bytes:
-    """Reads all that comes through a pipe, unless it comes too late or nobody wants it any more."""
+def read_all(pipe: IO[bytes], deadline: float | None, watched: int | None = None) -> bytes:
+    """Reads a pipe to its end.
+
+    Args:
+        pipe: The pipe.
+        deadline: When to stop waiting, by the monotonic clock.
+        watched: A descriptor that becomes readable when nobody waits for it any more.
+
+    Raises:
+        LateError: It did not end in time.
+        GaveUpError: Nobody waits for it any more.
+    """
     parts: list[bytes] = []
-    waiting = [pipe.fileno()] if watched is None else [pipe.fileno(), watched]
+    waiting = select.poll()
+    for descriptor in (pipe.fileno(), *(() if watched is None else (watched,))):
+        waiting.register(descriptor, select.POLLIN)
     while True:
-        left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
-        ready, _, _ = select.select(waiting, [], [], left)
+        left = None if deadline is None else 1000 * max(deadline - time.monotonic(), 0.0)
+        ready = [descriptor for descriptor, _ in waiting.poll(left)]
         if not ready:
-            raise _LateError
+            raise LateError
         if pipe.fileno() not in ready:
             raise GaveUpError("nobody waits for it")
         part = os.read(pipe.fileno(), 1 << 16)

@@ -13,7 +13,6 @@ import os
 import warnings
 import zlib
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 
 from groundkit.circuit import d4
@@ -36,6 +35,8 @@ def cache_folder() -> Path:
 
 def key_of(shape: Shape) -> str:
     """Names a shape by everything that its circuit depends on."""
+    from importlib.metadata import version
+
     parts = {
         "program": shape.program.text,
         "goal": shape.goal.text,

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 
 from groundkit.circuit.analyse import Analysis
 from groundkit.circuit.attempts import Attempts, Here
-from groundkit.circuit.bounds import compile_bounds
 from groundkit.circuit.choose import compile_parts
 from groundkit.circuit.factor import factor
 from groundkit.circuit.ir import FALSE, TRUE, Circuit, CircuitBuilder
@@ -210,6 +209,8 @@ def compile_within(
                 raise
             reasons.append(f"no exact circuit ({error.found})")
     if mode in ("bounds", "auto"):
+        from groundkit.circuit.bounds import compile_bounds
+
         left = None if seconds is None else 0.8 * (seconds - (time.perf_counter() - start))
         try:
             circuit, words, gap = compile_bounds(program, attempts, left)

@@ -44,6 +44,8 @@ _REFUSED_KINDS = frozenset(
     }
 )
 """Audit events, by name and by their part before the dot."""
+_PACKAGES = ("groundkit", "numpy", "problog", "py_d4", "pyparsing", "pysdd")
+"""A process that was forked may have loaded others, which are none of a program's business."""
 
 
 def die_with_parent(parent: int, pipe: int) -> None:
@@ -74,7 +76,8 @@ def limit(seconds: float | None, memory: int | None, grace: float) -> None:
     if memory is not None:
         _lower(resource.RLIMIT_AS, memory)
     if seconds is not None:
-        _lower(resource.RLIMIT_CPU, int(seconds + grace) + 5)
+        # One second apart: at the first the signal says what for, at the second there is no appeal.
+        _lower(resource.RLIMIT_CPU, int(seconds + grace) + 5, spare=1)
     _lower(resource.RLIMIT_CORE, 0)
 
 
@@ -119,11 +122,10 @@ def _hook(readable: tuple[str, ...]) -> Any:
 
 
 def _readable() -> list[str]:
-    """Lists the folders of Python's library and of the packages that are loaded."""
+    """Lists the folders of Python's library and of the packages that a worker loads."""
     folders = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
-    for name, module in list(sys.modules.items()):
-        if "." not in name and getattr(module, "__path__", None):
-            folders.update(str(folder) for folder in module.__path__)
+    for name in _PACKAGES:
+        folders.update(str(folder) for folder in getattr(sys.modules.get(name), "__path__", ()))
     return sorted({str(Path(folder).resolve()) for folder in folders if Path(folder).is_dir()})
 
 
@@ -132,10 +134,17 @@ def _prctl(option: int, value: int) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
-def _lower(kind: int, value: int) -> None:
-    """Lowers a limit of this process, for good; one that is lower already stays."""
+def _lower(kind: int, value: int, spare: int = 0) -> None:
+    """Lowers a limit of this process, for good; one that is lower already stays.
+
+    Args:
+        kind: Of what.
+        value: The limit that a process is warned at, if a warning is what the kind has.
+        spare: How much above it the end is.
+    """
     _soft, hard = resource.getrlimit(kind)
+    end = value + spare
     if hard != resource.RLIM_INFINITY:
-        value = min(value, hard)
+        end = min(end, hard)
     with suppress(ValueError, OSError):
-        resource.setrlimit(kind, (value, value))
+        resource.setrlimit(kind, (min(value, end), end))

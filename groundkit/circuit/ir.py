@@ -60,7 +60,9 @@ class Circuit:
     def edges(self) -> int:
         """Number of edges between nodes."""
         least, offsets = KINDS.index("and"), self.offsets
-        return sum(offsets[i + 1] - offsets[i] for i, kind in enumerate(self.kinds) if kind >= least)
+        return sum(
+            offsets[i + 1] - offsets[i] for i, kind in enumerate(self.kinds) if kind >= least
+        )
 
     def node(self, index: int) -> tuple[Kind, tuple[int, ...]]:
         """Returns kind and items of a node."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-from contextlib import suppress
+import signal
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
-from groundkit.circuit import cache as disk
+from groundkit.circuit.attempts import LateError
 from groundkit.circuit.codec import decode, decode_error, encode_location
 from groundkit.circuit.compile import Compiled, compile_program
+from groundkit.circuit.start import Worker, inherited_seconds, start_worker
 from groundkit.errors import LimitError, RunError
 from groundkit.program.engine import Shape, ground
 from groundkit.program.ground import GroundProgram
@@ -20,9 +19,6 @@ from groundkit.program.limits import RAISE_MEMORY, RAISE_SECONDS, Limits
 
 _GRACE = 5.0
 """Seconds that the child may take beyond its limit to say which clause is at fault."""
-
-_KEPT = ("PATH", "PYTHON", "LD_", "DYLD_", "LANG", "LC_", "TZ", "OMP_", "SYSTEMROOT")
-"""How the names of variables begin that a worker needs."""
 
 
 def prepare(
@@ -37,15 +33,20 @@ def prepare(
         cache: Folder of entries, or ``None``.
         limits: Limits of a child process, or ``None`` to work here without limits.
     """
-    keep = cache is not None and not shape.program.trust
-    if keep and cache is not None:
-        found = disk.load(cache, shape)
-        if found is not None:
-            return found  # exact, whatever the mode
-    found = _here(shape) if limits is None else _in_child(shape, limits)
-    if keep and cache is not None and found[1].exact:
-        disk.store(cache, shape, *found)
+    if cache is None or shape.program.trust:
+        return _made(shape, limits)
+    from groundkit.circuit import cache as disk  # hashing and unpacking are for those who keep
+
+    found = disk.load(cache, shape)
+    if found is None:  # what is kept is exact, whatever the mode
+        found = _made(shape, limits)
+        if found[1].exact:
+            disk.store(cache, shape, *found)
     return found
+
+
+def _made(shape: Shape, limits: Limits | None) -> tuple[GroundProgram, Compiled]:
+    return _here(shape) if limits is None else _in_child(shape, limits)
 
 
 def _here(shape: Shape) -> tuple[GroundProgram, Compiled]:
@@ -69,71 +70,26 @@ def _in_child(shape: Shape, limits: Limits) -> tuple[GroundProgram, Compiled]:
         "mode": limits.mode,
         "parent": os.getpid(),
     }
-    worker = subprocess.Popen(
-        # -P: modules that lie in the user's folder beside a program are not imported.
-        [sys.executable, "-P", "-m", "groundkit.circuit.worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=_environment(shape.program.trust),
-    )
-    # The pipe to the worker stays open until it has answered: it ends when the pipe closes.
-    told, worker.stdin = cast(IO[bytes], worker.stdin), None
-    with worker:
-        try:
-            _tell(told, request)
-            output, _ = worker.communicate(
-                timeout=None if limits.seconds is None else limits.seconds + _GRACE
-            )
-        except subprocess.TimeoutExpired:
-            worker.kill()
-            raise LimitError(
-                f"grounding and compiling '{shape.goal.text}' took more than {limits.seconds:g} s",
-                remedy=f"try a smaller shape of the goal with `groundkit plan`, or {RAISE_SECONDS}",
-                at=shape.goal.at,
-            ) from None
-        except BaseException:
-            worker.kill()
-            raise
-        finally:
-            with suppress(BrokenPipeError):
-                told.close()
-    return _result(shape, limits, output, worker.returncode)
-
-
-def _tell(pipe: IO[bytes], request: dict[str, Any]) -> None:
-    """Writes a request, one line; of a worker that has died, :func:`_result` says so."""
-    with suppress(BrokenPipeError):
-        pipe.write(json.dumps(request).encode() + b"\n")
-        pipe.flush()
-
-
-def _environment(trust: bool) -> dict[str, str]:
-    """What the worker's process is told of ours: where Python finds its modules, and its language.
-
-    A trusted program may need everything.
-    """
-    kept = dict(os.environ)
-    if not trust:
-        kept = {name: value for name, value in kept.items() if name.startswith(_KEPT)}
-    kept["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    kept["OPENBLAS_NUM_THREADS"] = "1"
-    return kept
+    worker = start_worker(shape, request)
+    try:
+        output = worker.answer(None if limits.seconds is None else limits.seconds + _GRACE)
+    except LateError:
+        raise LimitError(
+            f"grounding and compiling '{shape.goal.text}' took more than {limits.seconds:g} s",
+            remedy=f"try a smaller shape of the goal with `groundkit plan`, or {RAISE_SECONDS}",
+            at=shape.goal.at,
+        ) from None
+    return _result(shape, limits, output, worker)
 
 
 def _result(
-    shape: Shape, limits: Limits, output: bytes, status: int
+    shape: Shape, limits: Limits, output: bytes, worker: Worker
 ) -> tuple[GroundProgram, Compiled]:
-    """Reads the child's answer; a child that died without one ran out of memory or stack."""
+    """Reads the child's answer."""
     try:
         answer: dict[str, Any] = json.loads(output)
     except ValueError:
-        limit = f" of {limits.memory >> 20} MiB" if limits.memory is not None else ""
-        raise LimitError(
-            f"grounding '{shape.goal.text}' ended the process (status {status}); it "
-            f"probably ran out of its memory{limit}",
-            remedy=f"look for a recursion without end, or {RAISE_MEMORY}",
-            at=shape.goal.at,
-        ) from None
+        raise _cause_of_death(shape, limits, worker) from None
     if "error" in answer:
         raise decode_error(answer["error"])
     if "unforeseen" in answer:
@@ -143,3 +99,30 @@ def _result(
             remedy="check the use of built-in predicates, or report it with what --debug shows",
         ) from RuntimeError(trace)
     return decode(answer["found"])
+
+
+def _cause_of_death(shape: Shape, limits: Limits, worker: Worker) -> LimitError:
+    """Words why a child ended without an answer: its processor time was over, or its memory."""
+    allowed = inherited_seconds()
+    if worker.status in (-signal.SIGXCPU, -signal.SIGKILL) and worker.used > 0.9 * allowed:
+        return LimitError(
+            f"grounding '{shape.goal.text}' took all of the {allowed:g} s of processor time that "
+            "the system allows a process here",
+            remedy="raise `ulimit -t` of the shell, or set a --limit-seconds below it to learn "
+            "which clause takes so long",
+            at=shape.goal.at,
+        )
+    if worker.status == -signal.SIGXCPU:
+        return LimitError(
+            f"grounding '{shape.goal.text}' took {worker.used:.0f} s of processor time, more than "
+            f"its limit of {limits.seconds or 0.0:g} s allows",
+            remedy=RAISE_SECONDS,
+            at=shape.goal.at,
+        )
+    limit = f" of {limits.memory >> 20} MiB" if limits.memory is not None else ""
+    return LimitError(
+        f"grounding '{shape.goal.text}' ended the process (status {worker.status}); it "
+        f"probably ran out of its memory{limit}",
+        remedy=f"look for a recursion without end, or {RAISE_MEMORY}",
+        at=shape.goal.at,
+    )

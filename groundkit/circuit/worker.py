@@ -1,8 +1,9 @@
-"""The child process that grounds and compiles under limits: a request on stdin, one answer out.
+"""The child process that grounds and compiles under limits, and answers once.
 
-Both are a line of JSON; the answer holds the ground program and its circuit, an error, or the
-traceback of an error nobody foresaw. The parent holds stdin open as long as it waits. Whatever a
-program prints goes to stderr.
+A new interpreter reads its request from stdin, a line of JSON; a forked process knows it. The
+answer, JSON too, holds the ground program and its circuit, an error, or the traceback of an error
+nobody foresaw. The parent holds stdin open as long as it waits. Whatever a program prints goes to
+stderr. :mod:`groundkit.circuit.start` is the other end.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from groundkit.circuit.attempts import Attempts, Helper
 from groundkit.circuit.codec import decode_location, encode, encode_error
@@ -43,10 +44,12 @@ _NEARLY = 0.85
 """Share of the memory after which grounding is stopped with a message."""
 
 
-def answer(request: dict[str, Any], attempts: Attempts, end: float) -> dict[str, Any]:
-    """Grounds and compiles a request until an end; errors are returned, not raised."""
+def answer(
+    request: dict[str, Any], shape: Callable[[], Shape], attempts: Attempts, end: float
+) -> dict[str, Any]:
+    """Grounds and compiles a shape until an end; errors are returned, not raised."""
     try:
-        found = ground(_shape(request))
+        found = ground(shape())
         # What is left is the compilers' time, less what writing the answer takes.
         left = None if end == math.inf else 0.95 * (end - time.monotonic())
         return {"found": encode(found, compile_within(found, left, attempts, request["mode"]))}
@@ -126,15 +129,17 @@ def _widen_stack() -> None:
             resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
 
 
-def main() -> None:
-    """Reads the request, sets the limits, gives up what is not needed, answers."""
-    line = sys.stdin.buffer.readline()
-    if not line.endswith(b"\n"):
-        return  # the parent is gone
-    request = json.loads(line)
-    die_with_parent(request["parent"], sys.stdin.fileno())
-    out = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+def work(request: dict[str, Any], shape: Callable[[], Shape], told: int, answers: int) -> NoReturn:
+    """Sets the limits, gives up what is not needed, answers and ends this process.
+
+    Args:
+        request: What is asked, in plain values.
+        shape: Makes the shape that is asked for, once this process is confined.
+        told: The pipe that the parent holds open.
+        answers: Where the answer is written to.
+    """
+    die_with_parent(request["parent"], told)
+    out = os.fdopen(answers, "w")
     end = math.inf if request["seconds"] is None else time.monotonic() + request["seconds"]
     limit(request["seconds"], request["memory"], GRACE)
     watch(end, request["memory"])
@@ -142,15 +147,28 @@ def main() -> None:
     sys.setrecursionlimit(_RECURSION)
     # Grounding makes many objects and few cycles: collecting rarely saves a sixth of its time.
     gc.set_threshold(100_000, 50, 50)
-    helper = Helper(close=(out.fileno(),))  # compilers run beside, begun while that is allowed
+    if request["mode"] != "exact":
+        import groundkit.circuit.bounds  # noqa: F401 # a confined process does not look for numpy
+    helper = Helper(close=(answers,))  # compilers run beside, begun while that is allowed
     if not request["trust"]:
         confine()
-    result = answer(request, helper, end)
+    result = answer(request, shape, helper, end)
     signal.setitimer(signal.ITIMER_REAL, 0)
     json.dump(result, out)
     out.close()
     helper.close()
     os._exit(0)  # taking down what grounding built may take as long as building it
+
+
+def main() -> None:
+    """Reads the request and works on it."""
+    line = sys.stdin.buffer.readline()
+    if not line.endswith(b"\n"):
+        return  # the parent is gone
+    request = json.loads(line)
+    answers = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    work(request, lambda: _shape(request), sys.stdin.fileno(), answers)
 
 
 if __name__ == "__main__":

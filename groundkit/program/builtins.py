@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,22 @@ def _empty_database() -> Any:
 
 _LIBRARIES = ("apply", "aggregate", "string", "collect", "control", "cut")
 _FOLDER = Path(problog.__file__).parent / "library"
+
+
+@lru_cache(maxsize=1)
+def _names_of_lists() -> frozenset[str]:
+    """Reads what ProbLog's list library exports, from its head: parsing it all takes a while."""
+    head = (_FOLDER / "lists.pl").read_text("utf-8").partition("]).")[0]
+    return frozenset(re.findall(r"(\w+)/\d", head)) | {"lists"}
+
+
+def may_use_lists(text: str) -> bool:
+    """Tells whether a program or goal could call a predicate of ProbLog's list library.
+
+    It can if it names one, be it as data. Names that are put together come from other libraries.
+    """
+    words = set(re.findall(r"\w+", text))
+    return "library" in words or not words.isdisjoint(_names_of_lists())
 
 
 @lru_cache(maxsize=32)

@@ -26,6 +26,7 @@ from groundkit.program.blame import (
     explain_oddity,
     explain_unbound,
 )
+from groundkit.program.builtins import may_use_lists
 from groundkit.program.constraints import CONSTRAINT
 from groundkit.program.convert import Converter, Grounding, placeholder
 from groundkit.program.goal import Binding, Goal, check_goal
@@ -187,7 +188,7 @@ def _run(
     bound: dict[str, Any] = {name: Term(placeholder(name)) for name in placeholders}
     bound.update(values)
     head = Term(_GOAL, *(bound.get(name, Var(name)) for name in free))
-    database = _database(engine, program, Clause(head, goal.term.apply(Binding(bound))))
+    database = _database(engine, shape, Clause(head, goal.term.apply(Binding(bound))))
     grounding = Grounding(LogicFormula() if formula is None else formula, [])
     try:
         if shape.facts:
@@ -207,11 +208,13 @@ def _run(
     return grounding
 
 
-def _database(engine: _Engine, program: Program, goal_clause: Clause) -> Any:
-    """Loads the program, ProbLog's list library and the goal's clause."""
-    lists = Clause(Term("_directive"), Term("use_module", Term("library", Term("lists"))))
-    statements = _Statements(program, [lists, goal_clause])
-    return engine.prepare(statements)
+def _database(engine: _Engine, shape: Shape, goal_clause: Clause) -> Any:
+    """Loads the program, the goal's clause, and ProbLog's list library where it may be called."""
+    program, extra = shape.program, [goal_clause]
+    if program.trust or any(map(may_use_lists, (program.text, shape.goal.text))):
+        lists = Term("use_module", Term("library", Term("lists")))
+        extra.insert(0, Clause(Term("_directive"), lists))
+    return engine.prepare(_Statements(program, extra))
 
 
 def _ground_facts(engine: _Engine, database: Any, grounding: Grounding) -> None:

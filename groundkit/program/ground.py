@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 TRUE = 0
 """Reference to the constant true; ``~TRUE`` is false."""
@@ -67,9 +67,8 @@ class Choice:
         return (1 << len(self.outcomes)) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One node of the graph.
+class Node(NamedTuple):
+    """One node of the graph; a tuple, for it is looked up more often than anything else.
 
     Attributes:
         kind: Leaf, conjunction or disjunction; node 0 is the only ``true``.

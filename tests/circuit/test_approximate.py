@@ -231,7 +231,7 @@ def test_auto_goes_on_where_exact_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not compiled.exact
     with pytest.raises(LimitError):
         compile_within(found, 30, Here(), "exact")
-    monkeypatch.setattr("groundkit.circuit.compile.compile_bounds", fail)
+    monkeypatch.setattr("groundkit.circuit.bounds.compile_bounds", fail)
     assert compile_within(found, 30, Here(), "auto").stage == "sample"
 
 
