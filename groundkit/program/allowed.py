@@ -72,6 +72,15 @@ EXTERNS = _listed(
 EVALUATORS = frozenset({"sdd", "sddx", "bdd", "fsdd", "fbdd"})
 """Evaluators of subquery/5 and subquery_in_scope/6; the others start a compiler and write files."""
 
+OF_APPLY: dict[str, tuple[int, ...]] = {
+    **{f"{name}/{n}": (0,) for name in ("maplist", "foldl", "scanl") for n in range(2, 8)},
+    **{f"{name}/3": (0,) for name in ("include", "exclude", "convlist", "foldl_noinit")},
+    **{f"partition/{n}": (0,) for n in (4, 5)},
+}
+"""The part of :data:`GOAL_ARGUMENTS` that is library(apply)'s. That library is a module: what the
+program defines by the same name and arity takes its place. Clauses of a library that is no module
+would join the program's own, and a built-in predicate cannot be defined."""
+
 GOAL_ARGUMENTS: dict[str, tuple[int, ...]] = {
     "findall/3": (1,),
     "all/3": (1,),
@@ -99,8 +108,6 @@ GOAL_ARGUMENTS: dict[str, tuple[int, ...]] = {
     "subquery_in_scope/6": (1, 3),
     **{f"{name}/{n}": (0,) for name in ("call", "call_nc", "try_call") for n in range(1, 10)},
     **{f"call_in_scope/{n}": (1,) for n in range(2, 11)},
-    **{f"{name}/{n}": (0,) for name in ("maplist", "foldl", "scanl") for n in range(2, 8)},
-    **{f"{name}/3": (0,) for name in ("include", "exclude", "convlist", "foldl_noinit")},
-    **{f"partition/{n}": (0,) for n in (4, 5)},
+    **OF_APPLY,
 }
 """Which arguments of a predicate are goals, or lists of goals, counted from 0."""

@@ -24,7 +24,14 @@ from problog.logic import And, AnnotatedDisjunction, Clause, Constant, Not, Or, 
 from problog.program import PrologFile
 
 from groundkit.errors import Location, ProgramError
-from groundkit.program.allowed import BUILTINS, EVALUATORS, EXTERNS, GOAL_ARGUMENTS, LIBRARIES
+from groundkit.program.allowed import (
+    BUILTINS,
+    EVALUATORS,
+    EXTERNS,
+    GOAL_ARGUMENTS,
+    LIBRARIES,
+    OF_APPLY,
+)
 from groundkit.program.terms import Places, text_of, walk
 
 REMEDY = "remove it, or pass --trust when you trust this program"
@@ -73,7 +80,12 @@ def refuse_untrusted_goal(goal: Any, own: Collection[str], at: Location | None) 
 
 
 def _reached_for(statement: Any, own: Collection[str]) -> tuple[str, str | None] | None:
-    """Says what in a statement would load code or touch files, and what is expected instead."""
+    """Says what in a statement would load code or touch files, and what is expected instead.
+
+    Args:
+        statement: The statement.
+        own: Names and arities that the program defines.
+    """
     for term in walk(statement):
         name, signature = text_of(term.functor), _signature(term)
         if name in _IMPORTS:
@@ -82,7 +94,7 @@ def _reached_for(statement: Any, own: Collection[str]) -> tuple[str, str | None]
                 return f"'{term}' would load code from a file", expected
         elif name in _LOADERS or (signature in _FOREIGN and signature not in own):
             return f"'{name}' can load code or touch files, and the program is not trusted", None
-    for goal in _goals(statement):
+    for goal in _goals(statement, own):
         signature = _signature(goal)
         if signature == "./2":
             return f"'{goal}' as a goal would load code from a file", None
@@ -111,8 +123,12 @@ def _heads(statement: Any) -> list[Any]:
     return list(statement.to_list()) if isinstance(statement, Or) else [statement]
 
 
-def _goals(statement: Any) -> Iterator[Term]:
-    """Yields all goals of a statement: those of its body, and what these call in turn."""
+def _goals(statement: Any, own: Collection[str]) -> Iterator[Term]:
+    """Yields all goals of a statement: those of its body, and what these call in turn.
+
+    What the program defines in place of library(apply) calls what its own clauses say, which are
+    statements too.
+    """
     waiting = list(_heads(statement))
     if isinstance(statement, Clause | AnnotatedDisjunction):
         waiting.append(statement.body)
@@ -127,7 +143,10 @@ def _goals(statement: Any) -> Iterator[Term]:
             waiting.append(goal.child)
             continue
         yield goal
-        for index in GOAL_ARGUMENTS.get(_signature(goal), ()):
+        signature = _signature(goal)
+        if signature in OF_APPLY and signature in own:
+            continue
+        for index in GOAL_ARGUMENTS.get(signature, ()):
             inner = goal.args[index]
             # A list of goals, such as the evidence of subquery/3, stands for its elements.
             listed = index > 1 and isinstance(inner, Term) and inner.functor == "."

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import problog
 import pytest
 
 from groundkit.circuit.build import build_reasoner
 from groundkit.errors import GroundkitError, LimitError, Location, ProgramError
+from groundkit.program.allowed import OF_APPLY
 from groundkit.program.goal import parse_goal
 from groundkit.program.limits import Limits
 from groundkit.program.source import parse_program
@@ -66,10 +69,73 @@ def test_names_and_goals_are_found_wherever_they_stand(text: str) -> None:
         "q :- member(X, [open, see, shell, system, include]), X = see.",
         ":- use_module(library(lists)). q :- findall(X, member(X, [['a.pl']]), L).",
         "q :- r(['a.pl']). r(_).",
+        "q :- partition([1], 2, L, H). partition([X], Y, [X], []) :- X < Y.",
+        ":- use_module(library(apply)). 0.5::include([a], 1, b). q :- include([a], 1, b).",
     ],
 )
 def test_words_of_ones_own_are_legal(text: str) -> None:
     assert build_reasoner(parse_program(text), parse_goal("q"), [])({}).exp().item() > 0
+
+
+OWN = {
+    "a library's predicate": ":- use_module(library(apply)). q :- {call}.",
+    "a library's beside one's own of another arity": (
+        ":- use_module(library(apply)). partition(a, b). q :- {call}."
+    ),
+    "one's own that calls what it is given": "{own} :- call(P). q :- {call}.",
+    "one's own that hands it on": (
+        ":- use_module(library(apply)). {own} :- maplist(P, [1]). q :- {call}."
+    ),
+    "one's own in one of several heads": "0.5::{own}; 0.5::other :- call(P). q :- {call}.",
+    "one's own beside an import of its name": (
+        ":- use_module(library(apply), [partition/4]). {own} :- call(P). q :- {call}."
+    ),
+}
+
+
+@pytest.mark.parametrize("program", OWN.values(), ids=OWN)
+@pytest.mark.parametrize("what", ["['{file}']", "consult('{file}')", "use_module('{file}')"])
+def test_a_name_of_a_librarys_opens_no_way(tmp_path: Path, program: str, what: str) -> None:
+    """A program may define partition/4 itself; what its clauses call is refused as ever."""
+    mark = tmp_path / "mark"
+    evil = tmp_path / "evil.py"
+    evil.write_text(f"open({str(mark)!r}, 'w').write('loaded')\n")
+    call = f"partition({what.format(file=evil)}, [1], L, R)"
+    text = program.format(own="partition(P, _, _, _)", call=call)
+    with pytest.raises(GroundkitError, match=r"load|refused|no clause defines"):
+        build_reasoner(parse_program(text), parse_goal("q"), [])
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # Built-in predicates cannot be defined, and these libraries are no modules.
+        "once(_). q :- once(['evil.pl']).",
+        ":- use_module(library(control)). on_fail(a, b). q :- on_fail(['evil.pl'], r).",
+        ":- use_module(library(control)). cut(a, b). q :- cut(['evil.pl'], r).",
+        "query(r). query(['evil.pl']).",
+    ],
+)
+def test_what_ones_own_clauses_cannot_replace_is_judged_as_the_librarys(text: str) -> None:
+    with pytest.raises(ProgramError, match="load"):
+        parse_program("r.\n" + text)
+
+
+@pytest.mark.parametrize("load", ["", ":- use_module(library(apply)).\n"])
+def test_ones_own_clauses_take_the_place_of_a_librarys(load: str) -> None:
+    """ProbLog keeps to the program's clauses alone: this is why they alone are judged."""
+    text = f"{load}partition([], _, [], []). partition([X|T], P, [X|L], H) :- "
+    text += "X < P, partition(T, P, L, H).\npartition([X|T], P, L, [X|H]) :- X >= P, "
+    text += "partition(T, P, L, H).\nq(L, H) :- partition([3,1,2], 2, L, H)."
+    found = build_reasoner(parse_program(text), parse_goal("q(L, H)"), [])
+    assert found.answers == (("[1]", "[3, 2]"),)
+
+
+def test_what_the_apply_library_exports_is_known() -> None:
+    head = (Path(problog.__file__).parent / "library" / "apply.pl").read_text().partition("]).")[0]
+    exported = set(re.findall(r"\w+/\d", head))
+    assert exported <= set(OF_APPLY)
 
 
 @pytest.mark.parametrize("goal", ["q, consult('evil.pl')", "findall(X, ['evil.pl'], L)"])
