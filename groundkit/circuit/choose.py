@@ -25,7 +25,8 @@ _FEW_ENTRIES = 20_000
 """Table entries that elimination may make for a node of the program, and for all programs."""
 _MANY_ENTRIES = 1_500_000
 _SMALL = 50_000
-"""Nodes of a circuit that is small enough to look no further."""
+_SMALL_A_NODE = 8
+"""Nodes of a circuit, in all or for a node of the program, that make looking further idle."""
 _SECONDS_FOR_SMALLER = 10.0
 """Time that a search for something smaller may take."""
 
@@ -65,7 +66,7 @@ def compile_parts(
             continue
         if best is None or circuit.edges < best[0].edges:
             best = circuit, name
-        if len(circuit) <= _SMALL:
+        if len(circuit) <= max(_SMALL, _SMALL_A_NODE * len(program.nodes)):
             break
     if best is None:
         raise LimitError(
