@@ -34,11 +34,10 @@ def measure(name: str, seconds: float, engines: Sequence[str], deeplog: str) -> 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "program.pl"
         file.write_text(PROGRAMS[name]())
-        theirs = str(Path(__file__).parent / "engine_deeplog.py")
         commands = {
             "groundkit": [sys.executable, "-m", "benchmarks.engine_one", str(file), str(seconds)],
             "problog": [str(Path(sys.executable).parent / "problog"), str(file)],
-            "deeplog": [deeplog, theirs, name],
+            "deeplog": [deeplog, "-m", "benchmarks.engine_deeplog", name],
         }
         for engine in engines:
             row[engine] = {
@@ -98,31 +97,43 @@ def render(rows: dict[str, Any]) -> str:
         "Cold, each in processes of its own: CPU seconds of the whole command with what it starts, "
         "wall seconds of grounding and of compiling (of a busy machine: they say where time goes, "
         "not how much), nodes of the circuit. `python -m benchmarks.engine` makes this table from "
-        "`engine.json`, where every row has its commit, date, load and limit; `differ` is the "
-        "largest difference between the answers of the two. A limit (`over N s`) is CPU time of a "
-        "process.",
+        "`engine.json`, where every row has its commit, date, load and limit; `ratio` is against "
+        "the faster of the others, `differ` the largest difference from their answers. A limit "
+        "(`over N s`) is CPU time of a process. An empty cell was not measured.",
         "",
-        "| program | CPU s | problog CPU s | ratio | nodes | compiled | ground s | compile s | "
-        "differ |",
-        "|---|--:|--:|--:|--:|---|--:|--:|--:|",
+        "| program | CPU s | problog CPU s | DeepLog CPU s | ratio | nodes | compiled | ground s | "
+        "compile s | differ |",
+        "|---|--:|--:|--:|--:|--:|---|--:|--:|--:|",
     ]
     known = [name for name in PROGRAMS if name in rows]
     lines += [f"| {' | '.join(_cells(name, rows[name]))} |" for name in known]
+    said = [f"- {name}: {row['deeplog']['failed']}" for name, row in rows.items() if _says_no(row)]
+    if said:
+        lines += ["", "What DeepLog says where it has no answer (`no`):", "", *said]
     where = next(iter(rows.values()))["groundkit"]["where"] if rows else ""
     return "\n".join([*lines, "", f"Measured {where}.", ""])
 
 
+def _says_no(row: dict[str, Any]) -> bool:
+    """Tells whether DeepLog ended without an answer, and not for lack of time."""
+    failed = row.get("deeplog", {}).get("failed", "")
+    return bool(failed) and not failed.startswith("over")
+
+
 def _cells(name: str, row: dict[str, Any]) -> list[str]:
     """Words a row of the table."""
-    ours, theirs = row["groundkit"], row.get("problog", {})
-    other = str(theirs.get("failed") or theirs.get("cpu_s", ""))
-    if ours["cpu_s"] >= ours["limit_s"]:
-        return [name, f"over {ours['limit_s']:g} s", other, "", "", "", "", "", ""]
-    if "failed" in ours:
-        return [name, ours["failed"].replace("|", "/"), other, "", "", "", "", "", ""]
-    ratio = f"{ours['cpu_s'] / theirs['cpu_s']:.1f}" if "failed" not in theirs and theirs else ""
+    ours, peers = row.get("groundkit", {}), [row.get(engine, {}) for engine in ENGINES[1:]]
+    others = [str(peer.get("failed") or peer.get("cpu_s", "")) for peer in peers]
+    if _says_no(row):
+        others[1] = "no"
+    if not ours or "failed" in ours:
+        over = ours and ours["cpu_s"] >= ours["limit_s"]
+        words = f"over {ours['limit_s']:g} s" if over else ours.get("failed", "")
+        return [name, words.replace("|", "/"), *others, *[""] * 6]
+    times = [peer["cpu_s"] for peer in peers if peer and "failed" not in peer]
+    ratio = f"{ours['cpu_s'] / min(times):.1f}" if times else ""
     return [
-        *(name, str(ours["cpu_s"]), other, ratio, f"{ours['nodes']:,}", _by(ours["reason"])),
+        *(name, str(ours["cpu_s"]), *others, ratio, f"{ours['nodes']:,}", _by(ours["reason"])),
         *(str(ours["ground_s"]), str(ours["compile_s"])),
         f"{row['differ']:.0e}" if "differ" in row else "",
     ]
@@ -149,8 +160,10 @@ def main() -> None:
         # Read again for every row: another process may measure another engine.
         rows = json.loads(file.read_text()) if file.exists() else {}
         row = rows[name] = rows.get(name, {}) | found
-        if all("answers" in row.get(engine, {}) for engine in ("groundkit", "problog")):
-            row["differ"] = _difference(row["groundkit"]["answers"], row["problog"]["answers"])
+        ours = row.get("groundkit", {}).get("answers")
+        others = [row.get(engine, {}).get("answers") for engine in ENGINES[1:]]
+        if ours and any(others):
+            row["differ"] = max(_difference(ours, theirs) for theirs in others if theirs)
         print(json.dumps(found), flush=True)
         file.write_text(json.dumps(rows, indent=1) + "\n")
         (RESULTS / "engine.md").write_text(render(rows))
