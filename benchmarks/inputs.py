@@ -23,7 +23,6 @@ import importlib.util
 import json
 import shlex
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -33,13 +32,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn import functional
 
-from benchmarks.machine import circumstances
-from groundkit.perception.augment_choice import choose
+from benchmarks.machine import circumstances, commit
+from benchmarks.supervised import ceiling
 from groundkit.runs.run import run
 from groundkit.task.load import read_task
-from groundkit.task.networks import build_model
 
 RESULTS = Path(__file__).parent / "results" / "inputs.json"
 PROGRAM = """nn(net, [X], Y, [{symbols}]) :: symbol(X, Y).
@@ -171,37 +168,11 @@ def without_labels(program: Path, seed: int) -> dict[str, float | None]:
 def supervised(program: Path, seed: int) -> dict[str, float | None]:
     """Trains the same network on the labels of the same training inputs."""
     task = read_task(program)
-    bank, held_out = task.banks(0)["net"], task.banks(1)["net"]
-    torch.manual_seed(seed)
-    generator = torch.Generator().manual_seed(seed)
-    spec = task.spec.network("net")
-    model = build_model(spec, bank.shape, len(task.domains["net"]))
-    model.learn_scale(bank.pixels)
-    inputs, labels = model.take(bank.pixels), torch.from_numpy(bank.labels)
-    augmentation = choose("auto", bank.pixels).augmentation
-    optimiser = torch.optim.AdamW(model.parameters(), 2e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, SUPERVISED_STEPS)
-    for _ in range(SUPERVISED_STEPS):
-        chosen = torch.randint(len(labels), (SUPERVISED_BATCH,), generator=generator)
-        logits = model(augmentation(inputs[chosen], generator))
-        optimiser.zero_grad()
-        functional.cross_entropy(logits, labels[chosen]).backward()
-        optimiser.step()
-        schedule.step()
-    with torch.no_grad():
-        given = model.eval()(model.take(held_out.pixels)).argmax(-1).numpy()
-    return {"accuracy": float((given == held_out.labels).mean())}
+    found = ceiling(task, "net", seed, steps=SUPERVISED_STEPS, batch=SUPERVISED_BATCH)
+    return {"accuracy": found}
 
 
 METHODS = {"without labels": without_labels, "supervised": supervised}
-
-
-def commit() -> str:
-    """Names the commit that is measured."""
-    done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()
 
 
 def add(row: dict[str, object]) -> None:
