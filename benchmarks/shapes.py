@@ -66,11 +66,14 @@ def mixed(net: nn.Module, name: str) -> dict[str, Any]:
         (-found.mean()).backward()
 
     apart = [list(range(k * EACH, (k + 1) * EACH)) for k in range(len(LENGTHS))]
+
+    def one_by_one() -> None:
+        for rows in apart:
+            step(rows)
+
     ratios = []
     for _ in range(REPEATS):
-        together, alone = alternate(
-            lambda: step(order), lambda: [step(rows) for rows in apart], rounds=5
-        )
+        together, alone = alternate(lambda: step(order), one_by_one, rounds=5)
         ratios.append(together / alone)
     ratios.sort()
     return {

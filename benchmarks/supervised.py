@@ -6,12 +6,13 @@ import torch
 from torch.nn import functional
 
 from groundkit.perception.augment_choice import choose
+from groundkit.runs.assess import held_out_images
 from groundkit.task.networks import build_model
 from groundkit.task.task import Task
 
 
 def ceiling(task: Task, network: str, seed: int, *, steps: int, batch: int) -> float:
-    """Trains a network on labels with the augmentation that its data ask for.
+    """Trains a network on labels, with the augmentation that it has without them.
 
     Args:
         task: A task whose inputs have labels.
@@ -23,7 +24,7 @@ def ceiling(task: Task, network: str, seed: int, *, steps: int, batch: int) -> f
     Returns:
         The share of held-out inputs whose symbol is right.
     """
-    bank, held_out = task.banks(0)[network], task.banks(1)[network]
+    bank, held_out = task.banks(0)[network], held_out_images(task, network)
     assert bank.labels is not None and held_out.labels is not None
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
@@ -31,12 +32,13 @@ def ceiling(task: Task, network: str, seed: int, *, steps: int, batch: int) -> f
     model.learn_scale(bank.pixels)
     inputs, labels = model.take(bank.pixels), torch.from_numpy(bank.labels)
     known = torch.nonzero(labels >= 0).flatten()
-    augmentation = choose("auto", bank.pixels).augmentation
+    seen, domain = task.spec.network(network).perception, task.domains[network]
+    chosen_for = choose(seen.augmentation, bank.pixels, seen.invariant, domain)
     optimiser = torch.optim.AdamW(model.parameters(), 2e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, steps)
     for _ in range(steps):
         chosen = known[torch.randint(len(known), (batch,), generator=generator)]
-        logits = model(augmentation(inputs[chosen], generator))
+        logits = model(chosen_for.augmentation(inputs[chosen], generator))
         optimiser.zero_grad()
         functional.cross_entropy(logits, labels[chosen]).backward()
         optimiser.step()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 
@@ -14,7 +15,7 @@ from groundkit.cli.terminal import Terminal
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock that tests move, and lines at every step."""
     now = [0.0]
-    monkeypatch.setattr(terminal.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(terminal, "PLAIN_EVERY_S", 0.0)
     return now
 
