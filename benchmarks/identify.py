@@ -65,7 +65,10 @@ def program_rows() -> str:
         start = time.perf_counter()
         try:
             task = read_task(path.with_suffix(".pl"))
-            task.goals[0].reasoner.support()
+            if not task.asks:
+                continue
+            for goal in task.goals:
+                goal.reasoner.support()
             before = time.perf_counter() - start
             found = identify_task(task)
         except GroundkitError as error:
