@@ -85,7 +85,7 @@ def measure(program: str, seed: int, quick: bool, folder: Path) -> dict[str, Any
     networks = {}
     for name, network in metrics["networks"].items():
         scores = network["grounding"]
-        top = ceiling(task, name, seed, steps=steps, batch=task.spec.train.pool_batch)
+        top = ceiling(task, name, seed, steps=steps, batch=task.spec.train.cluster_batch)
         networks[name] = {key: scores[key] for key in ("accuracy", "accuracy_matched")}
         networks[name]["ceiling"] = round(top, 4)
         print(f"{program} {seed} {name}", networks[name], flush=True)
