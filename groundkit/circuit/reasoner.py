@@ -14,7 +14,13 @@ from groundkit.circuit.compile import Compiled, compile_conjunction
 from groundkit.circuit.explore import Explorer, Support, Worlds
 from groundkit.circuit.layer import CircuitLayer
 from groundkit.circuit.learnable import LearnableGroups, log, name_of
-from groundkit.errors import DataError, NetworkError, ProgramError, choose_from
+from groundkit.errors import (
+    DataError,
+    NetworkError,
+    NoSolutionError,
+    ProgramError,
+    choose_from,
+)
 from groundkit.program.goal import Goal
 from groundkit.program.ground import FixedSource, GroundProgram, LearnedSource, NeuralSource
 from groundkit.program.source import Program
@@ -274,9 +280,10 @@ class Reasoner(nn.Module):
             raise self._contradiction()
         if not only_evidence and float(roots[: len(self.answers)].max()) == -math.inf:
             given = " under the evidence" if self._has_evidence else ""
-            raise ProgramError(
+            among = " or what the evidence rules out" if self._has_evidence else ""
+            raise NoSolutionError(
                 f"the goal '{self.goal.text}' has no solution of positive probability{given}",
-                remedy="look for facts of probability 0 among its clauses",
+                remedy=f"look for facts of probability 0{among} among its clauses",
                 at=self.goal.at,
             )
 

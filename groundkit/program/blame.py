@@ -13,7 +13,7 @@ from problog.eval_nodes import NegativeCycle
 from problog.logic import ArithmeticError as ProbLogArithmeticError
 from problog.logic import Clause, InstantiationError
 
-from groundkit.errors import LimitError, Location, ProgramError, nearest
+from groundkit.errors import LimitError, Location, NoSolutionError, ProgramError, nearest
 from groundkit.program.builtins import library_of
 from groundkit.program.constraints import Constraint
 from groundkit.program.goal import Goal
@@ -25,7 +25,7 @@ from groundkit.program.trust import REMEDY, UntrustedError
 def explain_failure(program: Program, goal: Goal, error: Exception | None) -> ProgramError:
     """Turns a ProbLog error, or the lack of any answer, into a located error with a remedy."""
     if error is None:
-        return ProgramError(
+        return NoSolutionError(
             f"the goal '{goal.text}' has no solution",
             remedy="call its clauses one by one with `groundkit query` to see which one fails",
             at=_head_place(program, goal),

@@ -18,7 +18,7 @@ from problog.logic import ArithmeticError as ProbLogArithmeticError
 from problog.logic import Clause, Constant, InstantiationError, Term, Var, is_ground, term2list
 from problog.program import LogicProgram, PrologString
 
-from groundkit.errors import ProgramError
+from groundkit.errors import ProgramError, UnreadError
 from groundkit.program.blame import (
     explain_constraint,
     explain_failure,
@@ -27,7 +27,7 @@ from groundkit.program.blame import (
     explain_unbound,
 )
 from groundkit.program.constraints import CONSTRAINT
-from groundkit.program.convert import Converter, Grounding, placeholder
+from groundkit.program.convert import Converter, Formula, Grounding, placeholder
 from groundkit.program.goal import Binding, Goal, check_goal
 from groundkit.program.ground import FALSE, GroundProgram
 from groundkit.program.limits import OutOfTimeError
@@ -188,7 +188,7 @@ def _run(
     bound.update(values)
     head = Term(_GOAL, *(bound.get(name, Var(name)) for name in free))
     database = _database(engine, program, Clause(head, goal.term.apply(Binding(bound))))
-    grounding = Grounding(LogicFormula() if formula is None else formula, [])
+    grounding = Grounding(Formula() if formula is None else formula, [])
     try:
         if shape.facts:
             _ground_facts(engine, database, grounding)
@@ -295,7 +295,7 @@ def _run_each(shape: Shape, placeholders: Mapping[str, None]) -> Grounding:
             remedy=f"list them in the spec: [query.answers] {missing[0]} = [...]",
             at=goal.at,
         )
-    grounding = Grounding(LogicFormula(), [])
+    grounding = Grounding(Formula(), [])
     for values in itertools.product(*(listed[name] for name in free)):
         terms = {name: term_of(str(v)) for name, v in zip(free, values, strict=True)}
         one = _run(shape, placeholders, terms, grounding.formula)
@@ -334,7 +334,7 @@ def _check_result(shape: Shape, found: GroundProgram) -> None:
     read = {name for calls in found.slots.values() for call in calls for name in call}
     for name in images:
         if name not in read:
-            raise ProgramError(
+            raise UnreadError(
                 f"no network looks at the image {name} of the goal '{goal.text}'",
                 remedy=f"leave {name} out of [examples] images, or pass it to a neural predicate",
                 at=goal.at,
