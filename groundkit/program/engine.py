@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -222,14 +223,35 @@ def _ground_facts(engine: _Engine, database: Any, grounding: Grounding) -> None:
             raise GroundingError(f"the query '{query}' is not a goal")
         engine.ground(database, query, formula, label=formula.LABEL_QUERY)
     for name, node in formula.queries():
-        grounding.results.append(((name.apply(_Unbound()),), node))
+        grounding.results.append(((name.apply(_Unbound(name)),), node))
 
 
 class _Unbound:
-    """Shows what a certain answer leaves unbound as ``_``; elsewhere ProbLog refuses it."""
+    """Names what a certain answer leaves unbound; elsewhere ProbLog refuses it.
+
+    Args:
+        answer: A variable that occurs once in it is shown as ``_``.
+    """
+
+    def __init__(self, answer: Any) -> None:
+        self._times = Counter(map(str, _variables(answer)))
+        self._names: dict[str, str] = {}
 
     def __getitem__(self, name: Any) -> Any:
-        return Var("_")
+        if self._times[str(name)] < 2:
+            return Var("_")
+        return Var(self._names.setdefault(str(name), f"X{len(self._names) + 1}"))
+
+
+def _variables(term: Any) -> Iterator[Any]:
+    """Yields the variables of a term of ProbLog's engine, where they are numbers."""
+    stack = [term]
+    while stack:
+        inner = stack.pop()
+        if isinstance(inner, Term) and not isinstance(inner, Var | Constant):
+            stack.extend(inner.args)
+        elif inner is None or isinstance(inner, int | Var):
+            yield inner
 
 
 def _ground_evidence(engine: _Engine, database: Any, grounding: Grounding) -> None:

@@ -213,6 +213,10 @@ class Places:
             if character == "\n":
                 self._starts.append(index + 1)
 
+    def start(self, line: int) -> int:
+        """Returns the position at which a line, counted from 1, begins."""
+        return self._starts[min(line, len(self._starts)) - 1]
+
     def at(self, position: int | None) -> Location:
         """Returns the location of the character at ``position`` (from 0)."""
         if position is None:

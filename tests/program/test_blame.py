@@ -56,3 +56,23 @@ def test_what_is_refused_while_grounding_says_how_to_go_on() -> None:
         answers(text)
     assert info.value.at is not None and info.value.at.line == 2
     assert "--trust" in str(info.value.remedy)
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "remedy"),
+    [
+        ("q(X) :- X is 1/0.", "Division by zero", "correct the arguments"),
+        ("q(X) :- X is foo+1.", "Unknown function 'foo'", "correct the arguments"),
+        ("q(X) :- X = 1, X < a.", "Unknown function 'a'", "correct the arguments"),
+        ("q(X) :- X = 1, call(X).", "expected: (callable)", "correct the arguments"),
+        ("q(X) :- X is Y+1.", "expected: (any, ground)", "bind the variables"),
+        ("q(X) :- X < 1.", "expected: (ground, ground)", "bind the variables"),
+        ("q(X) :- X = f(X).", "a term that it is part of", "another variable"),
+        ("0.3::\\+r. q(1) :- r.", "r has nothing but negated heads", "makes r true"),
+    ],
+)
+def test_the_remedy_is_that_of_the_fault(text: str, found: str, remedy: str) -> None:
+    with pytest.raises(ProgramError) as info:
+        answers(text)
+    assert found in info.value.found
+    assert info.value.remedy is not None and remedy in info.value.remedy
