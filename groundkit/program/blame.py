@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from problog.engine import NonGroundProbabilisticClause, UnknownClause
@@ -17,21 +17,37 @@ from problog.logic import Clause, InstantiationError
 
 from groundkit.errors import LimitError, Location, NoSolutionError, ProgramError, nearest
 from groundkit.program.builtins import library_of
-from groundkit.program.constraints import Constraint
+from groundkit.program.constraints import Constraint, unread
 from groundkit.program.goal import Goal
 from groundkit.program.limits import RAISE_MEMORY, RAISE_SECONDS, OutOfTimeError
 from groundkit.program.source import Program
 from groundkit.program.trust import REMEDY, UntrustedError
 
 
-def explain_failure(program: Program, goal: Goal, error: Exception | None) -> ProgramError:
-    """Turns a ProbLog error, or the lack of any answer, into a located error with a remedy."""
-    if error is None:
-        return NoSolutionError(
-            f"the goal '{goal.text}' has no solution",
-            remedy="call its clauses one by one with `groundkit query` to see which one fails",
-            at=_head_place(program, goal),
+def explain_nothing(program: Program, goal: Goal, inputs: Sequence[str]) -> NoSolutionError:
+    """Words that nothing makes a goal true.
+
+    Args:
+        program: The program.
+        goal: The goal.
+        inputs: Its variables that are inputs of networks.
+    """
+    remedy = "call its clauses one by one with `groundkit query` to see which one fails"
+    if program.neural:
+        remedy = "look for a value or a comparison in its clauses that no symbols satisfy"
+    lost = unread(goal.term, inputs, program.statements, program.neural)
+    if lost:
+        remedy = (
+            f"no network reads {' or '.join(lost)} as it stands: leave it out of the inputs if its "
+            "values are observed, or give a list where the goal takes one"
         )
+    return NoSolutionError(
+        f"the goal '{goal.text}' has no solution", remedy=remedy, at=_head_place(program, goal)
+    )
+
+
+def explain_failure(program: Program, goal: Goal, error: Exception) -> ProgramError:
+    """Turns a ProbLog error into a located error with a remedy."""
     message = str(getattr(error, "base_message", error)).rstrip(".")
     found, remedy = f"{message}, for {_asked(goal)}", None
     for kinds, words in _REMEDIES:

@@ -24,6 +24,7 @@ from groundkit.program.blame import (
     explain_constraint,
     explain_failure,
     explain_limit,
+    explain_nothing,
     explain_oddity,
     explain_unbound,
 )
@@ -352,7 +353,7 @@ def _check_result(shape: Shape, found: GroundProgram) -> None:
     """Refuses goals without a solution and images that nothing reads."""
     program, goal, images = shape.program, shape.goal, shape.images
     if not found.roots or all(root == FALSE for root in found.roots):
-        raise explain_failure(program, goal, None)
+        raise explain_nothing(program, goal, images)
     read = {name for calls in found.slots.values() for call in calls for name in call}
     for name in images:
         if name not in read:

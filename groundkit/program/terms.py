@@ -190,6 +190,8 @@ def walk(term: Any) -> Iterator[Term]:
     stack = [term]
     while stack:
         current = stack.pop()
+        if isinstance(current, list):  # the heads of an annotated disjunction
+            stack.extend(current)
         if not isinstance(current, Term):
             continue
         yield current

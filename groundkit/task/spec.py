@@ -353,6 +353,8 @@ def parse_spec(text: str, file: Path | None = None, overrides: Sequence[str] = (
     except tomllib.TOMLDecodeError as error:
         place = re.search(r"at line (\d+), column (\d+)", str(error))
         line, column = (int(place[1]), int(place[2])) if place else (None, None)
+        if "at end of document" in str(error):
+            line = text.rstrip().count("\n") + 1
         message = str(error).split(" (at ")[0]
         raise SpecError(
             f"not valid TOML: {message}",

@@ -20,6 +20,7 @@ from groundkit.errors import (
     NoSolutionError,
     ProgramError,
     SpecError,
+    UnreadError,
 )
 from groundkit.program.source import Program
 from groundkit.task.banks import Gathered, Group, Split
@@ -187,14 +188,15 @@ class Task:
         """Compiles the shape of an example in a file; says which one where it has no solution."""
         try:
             return self.binding.compiled(template)
-        except NoSolutionError as error:
-            if not template.words() and not self.binding.declared:
-                raise
-            facts = f"its facts ({', '.join(template.facts) or 'none'})"
-            parts = facts if self.binding.declared else "the lengths of its lists"
-            raise NoSolutionError(
-                error.found, remedy=f"correct {parts}, or the clause at {error.at}", at=at
-            ) from None
+        except (NoSolutionError, UnreadError) as error:
+            remedy = error.remedy
+            if template.lengths:
+                name = template.lengths[0][0]
+                remedy = f'correct its lists; a single input is no list: "{name}": "a.png"'
+            elif self.binding.declared:
+                facts = ", ".join(template.facts) or "none"
+                remedy = f"correct its facts ({facts}), or the clause at {error.at}"
+            raise type(error)(error.found, remedy=remedy, at=at) from None
 
     def _possible(self, templates: Iterable[Template]) -> Iterable[BoundGoal]:
         """Compiles the shapes to draw in; of several lengths some may not go together."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from groundkit.errors import ProgramError
+from groundkit.errors import NoSolutionError, ProgramError
 from groundkit.program.engine import Shape, ground
 from groundkit.program.goal import parse_goal
 from groundkit.program.source import parse_program
@@ -56,6 +56,13 @@ def test_what_is_refused_while_grounding_says_how_to_go_on() -> None:
         answers(text)
     assert info.value.at is not None and info.value.at.line == 2
     assert "--trust" in str(info.value.remedy)
+
+
+def test_an_input_that_no_network_reads_is_named_where_nothing_holds() -> None:
+    text = "nn(n,[X],Y,[0,1])::d(X,Y). s(X,Y,Z) :- d(X,A), d(Y,B), Z is A+B."
+    with pytest.raises(NoSolutionError) as info:
+        ground(Shape(parse_program(text), parse_goal("s(X,Y,Z)"), ("X", "Y", "Z")))
+    assert info.value.remedy is not None and "no network reads Z as it stands" in info.value.remedy
 
 
 @pytest.mark.parametrize(
