@@ -261,7 +261,7 @@ def label(
 
     Args:
         run: The run's folder.
-        labels: Image files with their symbols.
+        labels: Image files with their symbols, as texts or numbers.
         network: The network whose symbols they are; several networks that read one image have
             joint symbols, such as ``"red, no obstacle"``.
         trust: Allow the program to run Python code.
@@ -294,7 +294,8 @@ def labelled(
         )
     readings = session.doubt.readings
     noted: list[dict[str, str]] = list(session.facts().get("labelled") or [])
-    for image, symbol in labels:
+    for image, given in labels:
+        symbol = str(given)
         group, known = _known(session, readings, network, symbol)
         predicted = _predicted(session, group, image)
         try:
