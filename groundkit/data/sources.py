@@ -101,9 +101,14 @@ def read_idx(path: Path) -> np.ndarray:
     return body.reshape(shape)
 
 
-def _fashion() -> DataSource:
+def _fashion_folder() -> Path | None:
+    """The folder that has the garments' files."""
     folders = (DEBIAN_FASHION, data_root() / "FashionMNIST" / "raw")
-    folder = next((f for f in folders if (f / "train-images-idx3-ubyte.gz").exists()), None)
+    return next((f for f in folders if (f / "train-images-idx3-ubyte.gz").exists()), None)
+
+
+def _fashion() -> DataSource:
+    folder = _fashion_folder()
     if folder is None:
         raise MissingDataError(
             "fashion-mnist is not on this machine", remedy=CARDS["fashion-mnist"].get
@@ -115,6 +120,15 @@ def _fashion() -> DataSource:
         return ImageSet("fashion-mnist", torch.from_numpy(pixels), labels, GARMENTS)
 
     return DataSource("fashion-mnist", part("train"), part("t10k"))
+
+
+# What torchvision's sets unpack to, below the data folder.
+_UNPACKED = {
+    "mnist": ("MNIST/raw/train-images-idx3-ubyte", "MNIST/raw/t10k-images-idx3-ubyte"),
+    "svhn": ("SVHN/train_32x32.mat", "SVHN/test_32x32.mat"),
+    "cifar10": ("cifar-10-batches-py/data_batch_1", "cifar-10-batches-py/test_batch"),
+    "cifar100": ("cifar-100-python/train", "cifar-100-python/test"),
+}
 
 
 def _torchvision(name: str) -> DataSource:
@@ -167,6 +181,7 @@ def _torchvision_card(
         licence=licence,
         split="that of its makers",
         checksums={file: f"md5:{number}" for file, number in md5.items()},
+        there=lambda: all((data_root() / file).is_file() for file in _UNPACKED[name]),
     )
 
 
@@ -210,7 +225,6 @@ CARDS: dict[str, Card] = {
             _symbols,
             licence="that of groundkit, Apache-2.0; the fonts' licences come with matplotlib",
             split=_MADE,
-            always=True,
         ),
         Card(
             "fashion-mnist",
@@ -218,6 +232,7 @@ CARDS: dict[str, Card] = {
             "Fashion-MNIST by Zalando Research (MIT)",
             "apt-get install dataset-fashion-mnist, or groundkit datasets --get fashion-mnist",
             _fashion,
+            there=lambda: _fashion_folder() is not None,
             licence="MIT",
             split="that of its makers",
             checksums={
@@ -244,7 +259,6 @@ CARDS: dict[str, Card] = {
             lambda: _points("moons"),
             licence="BSD-3-Clause, as scikit-learn",
             split=_MADE,
-            always=True,
         ),
         Card(
             "circles",
@@ -254,7 +268,6 @@ CARDS: dict[str, Card] = {
             lambda: _points("circles"),
             licence="BSD-3-Clause, as scikit-learn",
             split=_MADE,
-            always=True,
         ),
         _torchvision_card(
             "mnist",
@@ -292,7 +305,10 @@ CARDS: dict[str, Card] = {
             "none stated by its makers",
             {"cifar-100-python.tar.gz": "eb9058c3a382ffc7106e4002c42a8d85"},
         ),
-        *drawn_cards(lambda name: load_data(name)),  # noqa: PLW0108 - load_data is defined below
+        *drawn_cards(
+            lambda name: load_data(name),  # noqa: PLW0108 - load_data is defined below
+            lambda name: CARDS[name].there(),
+        ),
     )
 }
 _BUILT_IN = frozenset(CARDS)
