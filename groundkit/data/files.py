@@ -21,8 +21,9 @@ from torch import Tensor
 
 from groundkit.data import stored
 from groundkit.data.images import DataSource, ImageSet, split
-from groundkit.data.kept import Decoded, Extents, KeptImages, Named, assumed_of
+from groundkit.data.kept import ByKind, Decoded, Extents, KeptImages, Named, assumed_of
 from groundkit.data.levels import extent
+from groundkit.data.parquet import is_parquet, read_texts
 from groundkit.errors import DataError, Location
 from groundkit.files import DATA_LIMIT, read_bytes, read_text, shown
 
@@ -46,7 +47,8 @@ def read_images(
     named: Sequence[Named],
     shape: Shape | Callable[[], Shape],
     within: Path | None = None,
-) -> tuple[Tensor, tuple[str, ...]]:
+    known: ByKind | None = None,
+) -> tuple[Tensor, ByKind]:
     """Reads image files of one set, whose levels of black and white are decided together.
 
     Those of a large set are decoded once, into the user's cache, and stay on disk.
@@ -55,9 +57,10 @@ def read_images(
         named: The files, and where each was named.
         shape: The wanted ``(C, H, W)``, or what finds it for files that are not in the cache yet.
         within: A folder that the files must lie in.
+        known: Which values are black and white in the set that they are to be held against.
 
     Returns:
-        Bytes ``(N, C, H, W)``, and what was taken for granted, in words.
+        Bytes ``(N, C, H, W)``, and which values of the files were black and white.
 
     Raises:
         DataError: A file is missing, is no image, or is too large to be one symbol.
@@ -72,13 +75,13 @@ def read_images(
         shape = shape()
     frame = shape
     if len(named) * math.prod(frame) <= stored.MOST_IN_MEMORY:
-        return _levelled([_decode(path, frame, at, within=within) for path, at in named])
-    kept = kept or KeptImages(named, f"{frame}")
+        return _levelled([_decode(path, frame, at, within=within) for path, at in named], known)
+    kept = kept or KeptImages(named, f"{frame} {sorted((known or {}).items(), key=str)}")
 
     def decode(one: Named) -> Decoded:
         return _decode(one[0], frame, one[1], within=within)
 
-    return kept.find() or kept.make(frame, decode)
+    return kept.find() or kept.make(frame, decode, known)
 
 
 def read_image(
@@ -108,20 +111,29 @@ def read_one(
     shape: tuple[int, ...],
     at: Location | None = None,
     content: bytes | None = None,
+    known: ByKind | None = None,
 ) -> tuple[Tensor, tuple[str, ...]]:
-    """Reads an image file as :func:`read_image` does, and says what it took for granted."""
-    pixels, assumed = _levelled([_decode(path, shape, at, content)])
-    return pixels[0], assumed
+    """Reads an image file as :func:`read_image` does, and says what it took for granted.
+
+    Args:
+        path: As there; so are the next three.
+        shape: The wanted ``(C, H, W)``.
+        at: Where the path was named.
+        content: The file's content.
+        known: Which values are black and white in the set that it is to be held against.
+    """
+    pixels, levels = _levelled([_decode(path, shape, at, content)], known)
+    return pixels[0], assumed_of(levels)
 
 
-def _levelled(decoded: Sequence[Decoded]) -> tuple[Tensor, tuple[str, ...]]:
+def _levelled(decoded: Sequence[Decoded], known: ByKind | None = None) -> tuple[Tensor, ByKind]:
     """Scales pictures to bytes; files of one type share their levels."""
     extents = Extents()
     for one in decoded:
         extents.add(one)
-    levels = extents.levels()
-    pixels = [torch.from_numpy(levels[one.kind].to_bytes(one.values)) for one in decoded]
-    return torch.stack(pixels), assumed_of(levels.values())
+    levels = extents.levels(known)
+    pixels = [torch.from_numpy(levels[str(one.kind)].to_bytes(one.values)) for one in decoded]
+    return torch.stack(pixels), levels
 
 
 def _decode(
@@ -269,11 +281,13 @@ def load_folder(folder: Path, seed: int = 0) -> DataSource:
                 expected="images that lie in the folder",
                 remedy="put a copy of the image in the link's place",
             )
-    pixels, taken = read_images(
+    pixels, levels = read_images(
         [(file, None) for file, _ in files],
         lambda: _common_shape([read_image_size(file) for file, _ in files]),
     )
-    return split(ImageSet(str(folder), pixels, labels, classes, assumed=(*assumed, *taken)), seed)
+    taken = (*assumed, *assumed_of(levels))
+    found = ImageSet(str(folder), pixels, labels, classes, assumed=taken, levels=levels)
+    return split(found, seed)
 
 
 def _shelves(folder: Path) -> tuple[dict[str, list[Path]], tuple[str, ...]]:
@@ -337,7 +351,7 @@ def read_probability(text: str) -> float | None:
 
 
 def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Reads a CSV with a header line.
+    """Reads a CSV with a header line, or a Parquet table.
 
     Returns:
         The column names and a dictionary per row.
@@ -346,6 +360,8 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         DataError: The file is missing, empty, or has a row of another length.
     """
     try:
+        if is_parquet(path):
+            return read_texts(path)
         text = read_text(
             path,
             error=DataError,

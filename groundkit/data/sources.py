@@ -20,6 +20,7 @@ from groundkit.data.cards import Card, MissingDataError
 from groundkit.data.drawn.catalogue import drawn_cards
 from groundkit.data.features import load_path
 from groundkit.data.images import DataSource, ImageSet, match_shape, split
+from groundkit.data.torchvision_sets import is_unpacked, load_torchvision
 from groundkit.errors import DataError, Location, choose_from
 from groundkit.files import WEIGHTS_LIMIT, is_there, read_bytes, shown
 from groundkit.perception.inputs import kind_of
@@ -122,50 +123,6 @@ def _fashion() -> DataSource:
     return DataSource("fashion-mnist", part("train"), part("t10k"))
 
 
-# What torchvision's sets unpack to, below the data folder.
-_UNPACKED = {
-    "mnist": ("MNIST/raw/train-images-idx3-ubyte", "MNIST/raw/t10k-images-idx3-ubyte"),
-    "svhn": ("SVHN/train_32x32.mat", "SVHN/test_32x32.mat"),
-    "cifar10": ("cifar-10-batches-py/data_batch_1", "cifar-10-batches-py/test_batch"),
-    "cifar100": ("cifar-100-python/train", "cifar-100-python/test"),
-}
-
-
-def _torchvision(name: str) -> DataSource:
-    """Reads one of torchvision's data sets from the data folder; nothing is downloaded here."""
-    from torchvision import datasets
-
-    root = data_root()
-    by_split: dict[str, Callable[[bool], object]] = {
-        "mnist": lambda train: datasets.MNIST(root, train),
-        "svhn": lambda train: datasets.SVHN(root / "SVHN", "train" if train else "test"),
-        "cifar10": lambda train: datasets.CIFAR10(root, train),
-        "cifar100": lambda train: datasets.CIFAR100(root, train),
-    }
-    try:
-        train, test = by_split[name](True), by_split[name](False)
-    except RuntimeError as error:
-        raise MissingDataError(
-            f"{name} is not in '{root}' ({str(error).splitlines()[0]})", remedy=CARDS[name].get
-        ) from None
-    return DataSource(name, _from_torchvision(name, train), _from_torchvision(name, test))
-
-
-def _from_torchvision(name: str, data: object) -> ImageSet:
-    """Takes the arrays out of a torchvision data set."""
-    raw = getattr(data, "data")  # noqa: B009 - torchvision's data sets share no typed base
-    pixels = raw if isinstance(raw, torch.Tensor) else torch.from_numpy(np.ascontiguousarray(raw))
-    if pixels.ndim == 3:
-        pixels = pixels[:, None]
-    elif pixels.shape[-1] == 3:
-        pixels = pixels.permute(0, 3, 1, 2).contiguous()
-    labels = getattr(data, "targets", None)
-    if labels is None:
-        labels = getattr(data, "labels")  # noqa: B009
-    classes = tuple(str(c).split(" - ")[0] for c in getattr(data, "classes", DIGITS))
-    return ImageSet(name, pixels, np.asarray(labels, dtype=np.int64), classes)
-
-
 def _torchvision_card(
     name: str, summary: str, origin: str, licence: str, md5: dict[str, str]
 ) -> Card:
@@ -177,11 +134,11 @@ def _torchvision_card(
         summary,
         origin,
         get,
-        lambda: _torchvision(name),
+        lambda: load_torchvision(name, data_root(), get),
         licence=licence,
         split="that of its makers",
         checksums={file: f"md5:{number}" for file, number in md5.items()},
-        there=lambda: all((data_root() / file).is_file() for file in _UNPACKED[name]),
+        there=lambda: is_unpacked(name, data_root()),
     )
 
 
@@ -366,7 +323,7 @@ def _load_named(name: str) -> DataSource:
 
 
 def load_data(name: str, base: Path | None = None, at: Location | None = None) -> DataSource:
-    """Loads a data set by name, or a folder, ``.npz``, ``.npy`` or ``.csv`` file by path.
+    """Loads a data set by name, or a folder, ``.npz``, ``.npy``, ``.csv`` or ``.parquet`` by path.
 
     Args:
         name: A name of ``groundkit datasets``, or a path.
@@ -395,7 +352,8 @@ def load_data(name: str, base: Path | None = None, at: Location | None = None) -
         return found
     raise DataError(
         f"unknown data set '{shown(name)}'",
-        expected="a name from `groundkit datasets`, a folder of images, an .npz, .npy or .csv file",
+        expected="a name from `groundkit datasets`, a folder of images, an .npz, .npy, .csv or "
+        ".parquet file",
         remedy=f"there is no '{shown(path)}' either; {choose_from(name, CARDS)}",
         at=at,
     )

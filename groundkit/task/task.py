@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -254,15 +254,22 @@ class Task:
         if later is None:
             train, test = _part(shaped, query.examples.seed)
         else:
-            train, (test, images) = shaped, self._read(later)
+            train, (test, images) = shaped, self._read(later, images)
             for group, sets in images.items():
                 gathered[1].add(group, later.contents.name, sets)
         gathered[0].examples += [(table.contents.name, part) for part in train]
         name = (later or table).contents.name
         gathered[1].examples += [(name, part) for part in test]
 
-    def _read(self, table: Table) -> tuple[list[ShapedExamples], dict[Group, dict[str, ImageSet]]]:
-        """Binds a table's examples and reads its images, each once for a group of networks."""
+    def _read(
+        self, table: Table, like: Mapping[Group, Mapping[str, ImageSet]] | None = None
+    ) -> tuple[list[ShapedExamples], dict[Group, dict[str, ImageSet]]]:
+        """Binds a table's examples and reads its images, each once for a group of networks.
+
+        Args:
+            table: The table.
+            like: Images whose levels of black and white hold for these as well.
+        """
         places: dict[Group, dict[tuple[str, ...], int]] = {}
 
         def place(readers: tuple[str, ...], keys: tuple[str, ...]) -> int:
@@ -275,7 +282,9 @@ class Task:
             _ = part.answers, part.observed
         images: dict[Group, dict[str, ImageSet]] = {}
         for group, keys in places.items():
-            bank = table.contents.read(list(keys), self._shape(group, table))
+            known = (like or {}).get(group, {}).get(group[0])
+            levels = None if known is None else known.levels
+            bank = table.contents.read(list(keys), self._shape(group, table), levels)
             images[group] = dict.fromkeys(group, bank)
         return shaped, images
 
@@ -360,7 +369,7 @@ class Task:
         images = self.banks(_TRAIN)[network]
         if wanted.file is not None:
             file = self.sources.spec.parent / wanted.file
-            return read_labelled(file, self.domains[network], images.shape)
+            return read_labelled(file, self.domains[network], images.shape, images.levels)
         if not wanted.per_symbol:
             return None
         if images.labels is None:
