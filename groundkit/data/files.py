@@ -9,6 +9,7 @@ import math
 import os
 import re
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from groundkit.data.levels import extent
 from groundkit.data.parquet import is_parquet, read_texts
 from groundkit.errors import DataError, Location
 from groundkit.files import DATA_LIMIT, read_bytes, read_text, shown
+from groundkit.report.words import counted, listing
 
 # More pixels than this in one file is a decompression bomb or a mistake, not a symbol.
 MAX_PIXELS, MAX_SIDE = 40_000_000, 16_384
@@ -35,7 +37,9 @@ SUFFIXES = frozenset(
 )
 # What Pillow may take a file for. Its other formats run programs (EPS) or are no pictures.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
+_PARTS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation"})
 FOLDER_SIZE, MOST_FOLDER_SIZE = 28, 64
+_ORIENTATION, _ON_ITS_SIDE = 274, (5, 6, 7, 8)  # as a camera notes how it was held
 _PNG_END = b"IEND\xaeB`\x82"
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
@@ -169,13 +173,22 @@ def _decode(
             at=at,
         ) from None
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, MemoryError) as error:
-        reason = "it is none" if isinstance(error, UnidentifiedImageError) else str(error)
-        raise DataError(
-            f"'{shown(path)}' cannot be read as an image: {reason}",
-            expected=f"one of the formats {', '.join(FORMATS)}, whole",
-            at=at,
-        ) from None
+        raise _unreadable(path, content, error, at) from None
     return Decoded(fitted, kind, low, high, path, at)
+
+
+def _unreadable(
+    path: Path, content: bytes, error: BaseException, at: Location | None = None
+) -> DataError:
+    """Words why a file is no image."""
+    reason = str(error)
+    if isinstance(error, UnidentifiedImageError):
+        reason = "it is none" if content else "it is empty"
+    return DataError(
+        f"'{shown(path)}' cannot be read as an image: {reason}",
+        expected=f"one of the formats {', '.join(FORMATS)}, whole",
+        at=at,
+    )
 
 
 def _content(path: Path, content: bytes | None, at: Location | None, within: Path | None) -> bytes:
@@ -210,10 +223,11 @@ def _refuse_odd(opened: Image.Image, content: bytes) -> None:
 
 
 def _wide(opened: Image.Image) -> Image.Image | None:
-    """A picture of more than 8 bits as floats of the same values; ``None`` for others."""
+    """An upright picture of more than 8 bits as floats of its values; ``None`` for others."""
     if not opened.mode.startswith(("I", "F")):
         return None
-    return Image.fromarray(np.asarray(opened, dtype=np.float32))
+    upright = ImageOps.exif_transpose(opened)
+    return Image.fromarray(np.asarray(upright, dtype=np.float32))
 
 
 def _flat(opened: Image.Image, channels: int) -> Image.Image:
@@ -266,9 +280,15 @@ def load_folder(folder: Path, seed: int = 0) -> DataSource:
     held = shelves or {"": loose}
     files = [(file, name) for name in sorted(held) for file in held[name]]
     if len(files) < 2:
+        others = Counter(path.suffix.lower() for path in folder.rglob("*") if path.is_file())
+        for suffix in SUFFIXES:
+            others.pop(suffix, None)
+        seen = [f"{count:,} {suffix or 'without an ending'}" for suffix, count in others.items()]
         raise DataError(
-            f"the folder '{folder}' holds {len(files)} images",
+            f"the folder '{folder}' holds {counted(len(files), 'image')}"
+            f"{f'; other files: {listing(seen)}' if seen else ''}",
             expected="at least two image files, in sub-folders named by class if labels are known",
+            remedy=f"save them with one of the endings {', '.join(sorted(SUFFIXES))}",
         )
     classes = tuple(sorted(shelves))
     labels = np.array([classes.index(name) for _, name in files], np.int64) if classes else None
@@ -306,9 +326,12 @@ def _shelves(folder: Path) -> tuple[dict[str, list[Path]], tuple[str, ...]]:
             found[path.name] = images
         else:
             odd.append(path.name)
-    if not odd:
-        return found, ()
-    return found, (f"not taken for classes, hidden or without images: {', '.join(odd)}",)
+    words = []
+    if odd:
+        words.append(f"not taken for classes, hidden or without images: {listing(odd)}")
+    if found and set(map(str.casefold, found)) <= _PARTS:
+        words.append(f"the folders {listing(list(found))} are classes, not parts of the data set")
+    return found, tuple(words)
 
 
 def _images_in(folder: Path, *, deep: bool) -> list[Path]:
@@ -334,9 +357,11 @@ def read_image_size(path: Path, content: bytes | None = None) -> tuple[int, int,
     try:
         with _quiet(), Image.open(io.BytesIO(content), formats=FORMATS) as opened:
             grey = opened.mode in {"1", "L", "LA"} or opened.mode.startswith(("I", "F"))
-            return (1 if grey else 3, opened.height, opened.width)
+            turned = opened.getexif().get(_ORIENTATION) in _ON_ITS_SIDE
+            size = (opened.width, opened.height) if turned else (opened.height, opened.width)
+            return (1 if grey else 3, *size)
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        raise DataError(f"'{shown(path)}' cannot be read as an image: {error}") from None
+        raise _unreadable(path, content, error) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"the image '{shown(path)}' is too large: {error}") from None
 

@@ -140,6 +140,8 @@ class ProgramReader(BaseEstimator):  # type: ignore[misc]
 
     def _answered(self, examples: Columns) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Returns P(answer) ``(n, R)`` of examples, and which answer ``(n,)`` is theirs."""
+        query = only_query(self._binding)
+        check_columns(examples, query.goal.variables, query)
         goal = self._goal(examples)
         columns = [symbols_of(goal, name, examples) for name in goal.reasoner.observed]
         likelihood = self._likelihood(examples)

@@ -57,6 +57,7 @@ def save_networks(
             "seed": seed,
             "networks": {name: known.to_dict() for name, known in facts.items()},
             "declared": sorted(task.binding.declared),
+            "handed_over": task.handed_over,
         },
     )
     return {name: score for name, (_, score) in measured.items()}

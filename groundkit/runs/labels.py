@@ -243,6 +243,8 @@ def suggested(session: Session) -> Settled:
     """Does what :func:`suggest` does, for a run that is open."""
     if session.doubt is None:
         reason = (_metrics(session.folder).get("ambiguity") or {}).get("reason")
+        if not reason and session.spec.query:
+            reason = "what the symbols may mean was not worked out when it was trained"
         return Settled(session.folder, None, reason=reason or "the run has no program")
     readings = session.doubt.readings
     asked: tuple[Asked, ...] = ()

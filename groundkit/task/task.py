@@ -16,7 +16,7 @@ from groundkit.data.sources import check_ood
 from groundkit.errors import DataError, Location, NetworkError, ProgramError, SpecError
 from groundkit.program.source import Program
 from groundkit.task.banks import Gathered, Group, Split
-from groundkit.task.binding import Binding, BoundGoal, BoundQuery, Sources
+from groundkit.task.binding import Binding, BoundGoal, BoundQuery, Sources, tell_nobody
 from groundkit.task.gather import (
     Table,
     bind_table,
@@ -49,7 +49,7 @@ class Task:
         binding: Binding,
         *,
         most: int | None = None,
-        on_shape: Callable[[int, int], None] = lambda done, total: None,
+        on_shape: Callable[[int, int], None] = tell_nobody,
     ) -> None:
         self.binding = binding
         self.program: Program = binding.program
@@ -280,6 +280,8 @@ class Task:
         for part in shaped:
             # Rows that are held out are looked at after training: their mistakes are told before.
             _ = part.answers, part.observed
+            if self.binding.engine == "circuit" and self.spec.reasoning.mode == "exact":
+                part.check_possible()
         images: dict[Group, dict[str, ImageSet]] = {}
         for group, keys in places.items():
             known = (like or {}).get(group, {}).get(group[0])
@@ -339,12 +341,26 @@ class Task:
             {name: self.spec.network(name).attribute for name in group},
         )
 
+    @property
+    def handed_over(self) -> bool:
+        """Whether examples were given as arrays, so that no file has them."""
+        return bool(self._given)
+
     def pool(self, network: str) -> Tensor:
         """Returns the unlabelled training images of a network, ``(N, C, H, W)`` bytes.
 
         Without ``examples.pool`` these are the images of the examples alone.
+
+        Raises:
+            DataError: No example has an input for the network.
         """
         split = self._splits[_TRAIN]
+        if network not in split.banks:
+            raise DataError(
+                f"no example has an input for network '{network}'",
+                expected="an input, or a list that is not empty",
+                at=self.at("examples"),
+            )
         pixels = split.banks[network].pixels
         kept = split.pooled.get(network)
         return pixels if kept is None else pixels[kept]
