@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
+from groundkit.data.cards import MissingDataError
 from groundkit.data.images import ImageSet
-from groundkit.data.sources import MissingDataError, load, load_ood
+from groundkit.data.sources import load_data, load_ood
 from groundkit.evaluate.baselines import CLUSTERERS, DETECTORS, SEEDLESS
 from groundkit.evaluate.clustering import score_clusters
 from groundkit.evaluate.ood import score_ood
@@ -36,7 +37,7 @@ def pixels(images: ImageSet, limit: int | None = None) -> np.ndarray:
 
 def clustering_runs(name: str, seeds: list[int], limit: int) -> list[RunResult]:
     """A run for every clusterer and seed."""
-    data = load(name)
+    data = load_data(name)
     train, test = pixels(data.train, limit), pixels(data.test)
     runs: list[RunResult] = []
     for method, cluster in CLUSTERERS.items():
@@ -53,7 +54,7 @@ def clustering_runs(name: str, seeds: list[int], limit: int) -> list[RunResult]:
 
 def detection_runs(name: str, seeds: list[int], limit: int) -> list[RunResult]:
     """A run for every detector and seed, on every foreign set that is at hand."""
-    data = load(name)
+    data = load_data(name)
     train, inside = pixels(data.train, limit), pixels(data.test)
     runs: list[RunResult] = []
     for method, detector in DETECTORS.items():

@@ -13,11 +13,12 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmarks.grounding import ROOT, Case, run_case
 from benchmarks.machine import circumstances
+from groundkit.report.compare import RunResult
 from groundkit.task.overrides import as_overrides
 
 IMAGES = 4000
@@ -49,7 +50,7 @@ def case(digits: int, settings: tuple[str, ...] = ()) -> Case:
     return Case(f"{digits} digits", "carry", (*as_overrides(own), *settings))
 
 
-def row(digits: int, runs: list[dict[str, Any]]) -> list[str]:
+def row(digits: int, runs: Sequence[RunResult]) -> list[str]:
     """Words one length: the median over seeds, what symbols of that accuracy give, and peers."""
     symbols = _median(runs, "grounding", "accuracy")
     return [
@@ -65,7 +66,7 @@ def row(digits: int, runs: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _median(runs: list[dict[str, Any]], table: str, key: str) -> float:
+def _median(runs: Sequence[RunResult], table: str, key: str) -> float:
     return statistics.median(float(run["metrics"][table][key]) for run in runs)
 
 
@@ -108,7 +109,7 @@ def main() -> None:
         one = case(digits, tuple(wanted.settings))
         folders = [wanted.out / f"{digits}-{seed}" for seed in range(wanted.seeds)]
         runs = [run_case(one, seed, folder) for seed, folder in enumerate(folders)]
-        done: list[dict[str, Any]] = [run for run in runs if run is not None]
+        done = [run for run in runs if run is not None]
         if done:
             rows.append(row(digits, done))
     text = page(rows)

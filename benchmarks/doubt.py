@@ -20,8 +20,6 @@ import itertools
 import json
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +34,7 @@ from torch import Tensor
 
 from benchmarks import ensemble
 from benchmarks.grounding import ROOT
-from benchmarks.machine import circumstances
+from benchmarks.rows import RESULTS, circumstances_of, keep, made, read, spread, table
 from groundkit.evaluate.calibration import reliability
 from groundkit.evaluate.symbols import collapse
 from groundkit.identifiability.factored import FactoredPosterior
@@ -50,7 +48,6 @@ from groundkit.runs.session import Session, open_run
 from groundkit.task.load import read_task
 from groundkit.task.task import Task
 
-RESULTS = ROOT / "benchmarks" / "results"
 ROWS = RESULTS / "doubt.json"
 MEMBERS = 5
 MOST_READINGS = 2000
@@ -279,44 +276,9 @@ def _shown(task: Task, group: str, file: Path) -> str:
     return joint_domain(members(group), task.domains)[int(np.ravel_multi_index(symbols, shape))]
 
 
-def commit() -> str:
-    """Names the commit that is measured."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def keep(row: dict[str, Any], file: Path, *key: str) -> None:
-    """Adds a row to a file, in place of one of the same key."""
-    rows = json.loads(file.read_text()) if file.exists() else []
-    kept = [one for one in rows if any(one[name] != row[name] for name in key)]
-    kept.append(row)
-    file.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-
-
-def made() -> dict[str, str]:
-    """Says by what and where a row is made."""
-    return {
-        "command": " ".join(
-            ["python", "-m", f"benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]]
-        ),
-        "commit": commit(),
-        "where": circumstances("torch", "problog"),
-    }
-
-
 def _range(rows: Sequence[Mapping[str, Any]], kind: str, key: str, digits: int = 3) -> str:
     """Words the median over seeds, and the range where there are several values."""
-    values = sorted(round(one[kind][key], digits) for one in rows)
-    middle = f"{statistics.median(values):.{digits}f}"
-    if len(values) == 1 or values[0] == values[-1]:
-        return middle
-    return f"{middle} ({values[0]:.{digits}f} to {values[-1]:.{digits}f})"
-
-
-def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Words lines as a table."""
-    cells = [head, ["---"] * len(head), *lines]
-    return "\n".join("| " + " | ".join(one) + " |" for one in cells) + "\n"
+    return spread([one[kind][key] for one in rows], digits)
 
 
 def page(rows: Sequence[dict[str, Any]]) -> str:
@@ -427,14 +389,6 @@ def _numbers(values: Any) -> str:
     return ", ".join(str(one) for one in sorted({one for one in values if one is not None}))
 
 
-def circumstances_of(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Words the commands and commits of the rows, each with where its first row was made."""
-    places: dict[tuple[str, str], str] = {}
-    for one in rows:
-        places.setdefault((one["command"], one["commit"]), one["where"])
-    return "\n".join(f"- `{c}` at {commit}; {where}" for (c, commit), where in places.items())
-
-
 def main() -> None:
     """Measures what is missing and writes the page."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -443,8 +397,7 @@ def main() -> None:
     wanted = parser.parse_args()
     torch.set_num_threads(1)
     for seed, name in itertools.product(wanted.seeds, wanted.programs):
-        there = json.loads(ROWS.read_text()) if ROWS.exists() else []
-        if any((one["program"], one["seed"]) == (name, seed) for one in there):
+        if any((one["program"], one["seed"]) == (name, seed) for one in read(ROWS)):
             continue
         folder = Path(tempfile.mkdtemp())
         try:
@@ -453,7 +406,7 @@ def main() -> None:
             shutil.rmtree(folder)
         keep(row, ROWS, "program", "seed")
         print(name, seed, row["labelled"]["identity"], row["average"], flush=True)
-    (RESULTS / "doubt.md").write_text(page(json.loads(ROWS.read_text())), encoding="utf-8")
+    (RESULTS / "doubt.md").write_text(page(read(ROWS)), encoding="utf-8")
 
 
 if __name__ == "__main__":

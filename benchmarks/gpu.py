@@ -16,20 +16,21 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import torch
 
+from benchmarks.carry import CARRY, by_reasoner, carry_goal, draw
 from benchmarks.machine import circumstances
 from benchmarks.perception_speed import Speed
-from benchmarks.reasoning import CARRY, by_reasoner, carry_goal, draw, forward_backward
+from benchmarks.reasoning import forward_backward
 from groundkit import run
 from groundkit.circuit.prepare import prepare
 from groundkit.circuit.reasoner import Reasoner
 from groundkit.program.engine import Shape
 from groundkit.program.source import load_program
-from groundkit.runs.run import Silent
+from groundkit.runs.progress import Silent
 
 HERE = Path(__file__).parent
 CIRCUIT_BATCH, DIGITS, ROUNDS = 4096, 4, 5
@@ -78,7 +79,7 @@ class Steps(Silent):
 
     def __init__(self, device: torch.device) -> None:
         self.device, self.steps, self.found = device, 0, 0
-        self._counting = None
+        self._counting: tuple[AbstractContextManager[list[str]], list[str]] | None = None
 
     def step(self, done: int, total: int, what: str) -> None:
         """Opens a count before a step, and closes it after."""

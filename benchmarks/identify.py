@@ -19,10 +19,10 @@ import numpy as np
 
 from groundkit.errors import GroundkitError
 from groundkit.identifiability.identification import Identification
-from groundkit.identifiability.identify import identify
+from groundkit.identifiability.identify import Observable, identify
 from groundkit.identifiability.relations import Relation
-from groundkit.runs.check import read_task
 from groundkit.runs.identify import identify_task
+from groundkit.task.load import read_task
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE.parent / "programs"
@@ -34,7 +34,9 @@ HEAD = (
 
 def relation(size: int, calls: int, answer: Callable[..., object]) -> Relation:
     """All combinations of one network's symbols; ``None`` means that there is no proof."""
-    rows, answers, known = [], [], {}
+    rows: list[tuple[int, ...]] = []
+    answers: list[int] = []
+    known: dict[object, int] = {}
     for row in itertools.product(range(size), repeat=calls):
         result = answer(*row)
         if result is not None:
@@ -63,7 +65,10 @@ def program_rows() -> str:
         start = time.perf_counter()
         try:
             task = read_task(path.with_suffix(".pl"))
-            task.goals[0].reasoner.support()
+            if not task.asks:
+                continue
+            for goal in task.goals:
+                goal.reasoner.support()
             before = time.perf_counter() - start
             found = identify_task(task)
         except GroundkitError as error:
@@ -94,11 +99,11 @@ def hard_rows() -> str:
     }
     text = ""
     for name, (whole, sizes) in cases.items():
-        text += line(f"{name}: all", identify(whole), 0.0)
+        text += line(f"{name}: all", identify([Observable(whole)]), 0.0)
         for size in sizes:
             rng = np.random.default_rng(size)
             few = whole.select(rng.choice(len(whole), min(size, len(whole)), replace=False))
-            found = identify(whole, examples=few).examples
+            found = identify([Observable(whole, few)]).examples
             assert found is not None
             text += line(f"{name}: {size} drawn", found, 0.0)
             print(name, size, found.count, flush=True)

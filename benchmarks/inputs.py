@@ -13,35 +13,30 @@ In each a program sees the sum of the numbers of two symbols, and no label of ei
 is the same network trained on the labels of the same training inputs. Settings are groundkit's
 defaults but for the sizes in ``SPEC`` and in a case, which a busy machine allows; none was chosen
 by a test score. Each row goes to ``benchmarks/results/inputs.json`` as soon as it is there, and the
-table of all rows to ``inputs.md`` beside it.
+table of all rows to ``inputs.md`` beside it; rows that are there are kept.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
-import shlex
-import statistics
-import subprocess
-import sys
+import itertools
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional
 
-from benchmarks.machine import circumstances
-from groundkit.perception.augment_choice import choose
+from benchmarks.rows import RESULTS, circumstances_of, keep, made, read, spread, table
+from benchmarks.supervised import ceiling
 from groundkit.runs.run import run
 from groundkit.task.load import read_task
-from groundkit.task.networks import build_model
 
-RESULTS = Path(__file__).parent / "results" / "inputs.json"
+ROWS = RESULTS / "inputs.json"
 PROGRAM = """nn(net, [X], Y, [{symbols}]) :: symbol(X, Y).
 sum(X, Y, Z) :- symbol(X, A), symbol(Y, B), Z is A+B.
 """
@@ -123,6 +118,7 @@ def _encoded(folder: Path) -> None:
     _images(folder)
     # Only its file is wanted: importing the package would ask for OpenCV.
     package = importlib.util.find_spec("rapidocr_onnxruntime")
+    assert package is not None and package.submodule_search_locations
     models = Path(package.submodule_search_locations[0]) / "models"
     content = next(models.glob("*rec_infer.onnx")).read_bytes()
     (folder / "recogniser.onnx").write_bytes(content)
@@ -155,7 +151,7 @@ def write(case: Case, folder: Path) -> Path:
     return program
 
 
-def without_labels(program: Path, seed: int) -> dict[str, float | None]:
+def without_labels(program: Path, seed: int) -> dict[str, Any]:
     """Trains on sums alone."""
     found = run(program, out=program.parent / f"run-{seed}", seed=seed, device="cpu")
     scores = found.metrics["grounding"]
@@ -168,94 +164,53 @@ def without_labels(program: Path, seed: int) -> dict[str, float | None]:
     }
 
 
-def supervised(program: Path, seed: int) -> dict[str, float | None]:
+def supervised(program: Path, seed: int) -> dict[str, Any]:
     """Trains the same network on the labels of the same training inputs."""
     task = read_task(program)
-    bank, held_out = task.banks(0)["net"], task.banks(1)["net"]
-    torch.manual_seed(seed)
-    generator = torch.Generator().manual_seed(seed)
-    spec = task.spec.network("net")
-    model = build_model(spec, bank.shape, len(task.domains["net"]))
-    model.learn_scale(bank.pixels)
-    inputs, labels = model.take(bank.pixels), torch.from_numpy(bank.labels)
-    augmentation = choose("auto", bank.pixels).augmentation
-    optimiser = torch.optim.AdamW(model.parameters(), 2e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, SUPERVISED_STEPS)
-    for _ in range(SUPERVISED_STEPS):
-        chosen = torch.randint(len(labels), (SUPERVISED_BATCH,), generator=generator)
-        logits = model(augmentation(inputs[chosen], generator))
-        optimiser.zero_grad()
-        functional.cross_entropy(logits, labels[chosen]).backward()
-        optimiser.step()
-        schedule.step()
-    with torch.no_grad():
-        given = model.eval()(model.take(held_out.pixels)).argmax(-1).numpy()
-    return {"accuracy": float((given == held_out.labels).mean())}
+    found = ceiling(task, "net", seed, steps=SUPERVISED_STEPS, batch=SUPERVISED_BATCH)
+    return {"accuracy": found}
 
 
 METHODS = {"without labels": without_labels, "supervised": supervised}
 
 
-def commit() -> str:
-    """Names the commit that is measured."""
-    done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()
-
-
-def add(row: dict[str, object]) -> None:
-    """Puts a row in place of an earlier one of the same case, method and seed."""
-    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
-    same = ("case", "method", "seed")
-    kept = [one for one in kept if any(one[key] != row[key] for key in same)]
-    RESULTS.write_text(json.dumps([*kept, row], indent=1) + "\n")
-    RESULTS.with_suffix(".md").write_text(table([*kept, row]))
-
-
-def table(rows: list[dict[str, object]]) -> str:
-    """Renders the median accuracies, and where each row was measured."""
-    lines = ["# Other inputs", "", "Share of held-out inputs whose symbol is right, median.", ""]
-    lines += ["| case | without labels | supervised | seeds |", "|---|---|---|---|"]
+def page(rows: Sequence[dict[str, Any]]) -> str:
+    """Words the median accuracies, and where each row was measured."""
+    lines = []
     for name in CASES:
         own = [row for row in rows if row["case"] == name]
-        found = []
-        for method in METHODS:
-            scores = [row["accuracy"] for row in own if row["method"] == method]
-            found.append(f"{statistics.median(scores):.3f}" if scores else "not measured")
-        seeds = sorted({row["seed"] for row in own})
+        scores = [[row["accuracy"] for row in own if row["method"] == one] for one in METHODS]
+        seeds = ", ".join(str(seed) for seed in sorted({row["seed"] for row in own}))
         if own:
-            lines.append(f"| {name} | {found[0]} | {found[1]} | {', '.join(map(str, seeds))} |")
-    made = dict.fromkeys(
-        f"- `{row['command']}` at {row['commit']}: {row['machine']}" for row in rows
+            lines.append([name, *(spread(one) if one else "not measured" for one in scores), seeds])
+    return (
+        "# Other inputs\n\n"
+        "Share of held-out inputs whose symbol is right: median over seeds (least to most).\n\n"
+        f"{table(('case', *METHODS, 'seeds'), lines)}\n{circumstances_of(rows)}\n"
     )
-    return "\n".join([*lines, "", *made]) + "\n"
 
 
 def main() -> None:
-    """Measures and prints."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Measures what is missing and writes the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    options = parser.parse_args()
+    wanted = parser.parse_args()
     torch.set_num_threads(1)
-    command = shlex.join(["python", "-m", "benchmarks.inputs", *sys.argv[1:]])
-    for name in options.cases:
+    for name in wanted.cases:
         with tempfile.TemporaryDirectory() as folder:
             program = write(CASES[name], Path(folder))
-            for method, measure in METHODS.items():
-                scores = []
-                for seed in options.seeds:
-                    start = time.perf_counter()
-                    found = measure(program, seed)
-                    row = {"case": name, "method": method, "seed": seed, **found}
-                    row["seconds"] = round(time.perf_counter() - start, 1)
-                    row |= {"command": command, "commit": commit()}
-                    row["machine"] = circumstances("torch", "numpy", "scikit-learn")
-                    add(row)
-                    scores.append(found["accuracy"])
-                    print(name, method, seed, found, flush=True)
-                print(f"{name}, {method}: median {statistics.median(scores):.3f}", flush=True)
+            for (method, measure), seed in itertools.product(METHODS.items(), wanted.seeds):
+                key = (name, method, seed)
+                if any((one["case"], one["method"], one["seed"]) == key for one in read(ROWS)):
+                    continue
+                start = time.perf_counter()
+                row = {"case": name, "method": method, "seed": seed} | measure(program, seed)
+                row["seconds"] = round(time.perf_counter() - start, 1)
+                keep(row | made(), ROWS, "case", "method", "seed")
+                (RESULTS / "inputs.md").write_text(page(read(ROWS)), encoding="utf-8")
+                print(row, flush=True)
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def main():
         optimizer.step()
 
     step()
-    times = []
+    times: list[float] = []
     while sum(times) < 1.0 or len(times) < 3:
         start = time.process_time()
         step()

@@ -36,9 +36,11 @@ from benchmarks.machine import circumstances
 
 ROOT = Path(__file__).parent.parent
 LIST = Path(__file__).parent / "mutants.toml"
-LOADED = ("torch", "torchvision", "scipy.stats", "sklearn.metrics", "sklearn.cluster", "pydantic")
-LOADED += ("sklearn.mixture", "problog.engine", "pysdd.sdd", "matplotlib.pyplot", "pytest", "rich")
-LOADED += ("torch.utils.data", "torch.distributed", "networkx", "hypothesis", "typer", "PIL.Image")
+LOADED = (
+    *("torch", "torchvision", "scipy.stats", "sklearn.metrics", "sklearn.cluster", "pydantic"),
+    *("sklearn.mixture", "problog.engine", "pysdd.sdd", "matplotlib.pyplot", "pytest", "rich"),
+    *("torch.utils.data", "torch.distributed", "networkx", "hypothesis", "typer", "PIL.Image"),
+)
 LEFT_OUT = shutil.ignore_patterns(".git", "*.egg-info", "__pycache__", ".hypothesis", ".*_cache")
 MOST_SECONDS = 240
 NOTHING_RAN = (2, 3, 4, 5)

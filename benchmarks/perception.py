@@ -27,14 +27,16 @@ import numpy as np
 import torch
 
 from benchmarks.clustering_baselines import clustering_runs, detection_runs
+from groundkit.data.cards import MissingDataError
 from groundkit.data.images import ImageSet
-from groundkit.data.sources import MissingDataError, load, load_ood
+from groundkit.data.sources import load_data, load_ood
 from groundkit.estimators.symbol_perception import SymbolPerception
 from groundkit.evaluate import generation
 from groundkit.evaluate.baselines import library_scores
 from groundkit.evaluate.clustering import best_matching, confusion, score_clusters
 from groundkit.evaluate.ood import model_scores, score_ood
 from groundkit.perception.pixels import to_model
+from groundkit.perception.settings import SamplerSpec
 from groundkit.report.compare import RunResult, compare
 
 RESULTS = Path(__file__).parent / "results"
@@ -81,14 +83,14 @@ def images_of(images: ImageSet, limit: int | None = None) -> torch.Tensor:
 
 def tells_foreign(name: str) -> bool:
     """Whether foreign images are worth telling: 8 x 8 pixels or points against noise are not."""
-    return min(load(name).test.shape[-2:]) >= 16
+    return min(load_data(name).test.shape[-2:]) >= 16
 
 
 def foreign_sets(name: str, seed: int) -> Iterator[tuple[str, ImageSet]]:
     """Foreign sets that are at hand."""
     if not tells_foreign(name):
         return
-    inside = load(name).test
+    inside = load_data(name).test
     for foreign in FOREIGN:
         if foreign == name:
             continue
@@ -103,7 +105,8 @@ def estimator(name: str, variant: str, seed: int, short: bool, device: str) -> S
     model = SymbolPerception.from_preset(name, random_state=seed, device=device)
     changes = (SHORT if short else {}) | VARIANTS[variant]
     if "kind" in changes:
-        changes["sampler"] = model.sampler.model_copy(update={"kind": changes.pop("kind")})
+        sampler = model.sampler or SamplerSpec()
+        changes["sampler"] = sampler.model_copy(update={"kind": changes.pop("kind")})
     if "width" in changes:
         changes["options"] = {**(model.options or {}), "width": changes.pop("width")}
     return model.set_params(**FIXED, **changes)
@@ -113,7 +116,7 @@ def fit(
     name: str, variant: str, seed: int, *, limit: int, short: bool, device: str
 ) -> Iterator[RunResult]:
     """Trains a variant; yields its clusters and samples, then a run for each detector."""
-    data = load(name)
+    data = load_data(name)
     test = images_of(data.test)
     start = time.process_time()
     model = estimator(name, variant, seed, short, device).fit(data.train.pixels[:limit])

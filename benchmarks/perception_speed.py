@@ -30,6 +30,7 @@ from groundkit.perception.backbones import build_backbone
 from groundkit.perception.generate import contrast_with_samples
 from groundkit.perception.langevin import Langevin, ReplayBuffer
 from groundkit.perception.model import SymbolModel, energy
+from groundkit.perception.settings import SamplerSpec
 from groundkit.presets import load_preset
 
 RESULT = Path(__file__).parent / "results" / "perception_speed.md"
@@ -52,7 +53,7 @@ class Speed:
         shape = tuple(self.images.shape[1:])
         self.plain, self.single, self.half = (
             SymbolModel(
-                build_backbone(preset.backbone, shape, **network["options"]),
+                build_backbone(str(preset.backbone), shape, **network["options"]),
                 preset.n_symbols,
                 normalise=preset.normalise,
                 temperature=preset.temperature,
@@ -61,8 +62,8 @@ class Speed:
             for half in (False, False, True)
         )
         self.plain.to(memory_format=torch.contiguous_format)
-        self.augmentation = AUGMENTATIONS[preset.augmentation]
-        self.sampler = Langevin(preset.sampler)
+        self.augmentation = AUGMENTATIONS[str(preset.augmentation)]
+        self.sampler = Langevin(preset.sampler or SamplerSpec())
         self.generator = torch.Generator(self.device).manual_seed(0)
         self.buffer = ReplayBuffer(shape, 1000).to(self.device)
         self.host_buffer = torch.rand(1000, *shape) * 2 - 1
@@ -92,7 +93,7 @@ class Speed:
         anew = (torch.rand(CHAINS) < 0.05).float()[:, None, None, None]
         start = (anew * fresh + (1 - anew) * self.host_buffer[places]).to(self.device)
         x = start.clone().requires_grad_(True)
-        for _ in range(self.sampler.steps):
+        for _ in range(self.sampler.settings.steps):
             (slope,) = torch.autograd.grad(energy(self.plain(x)).sum(), [x], retain_graph=True)
             x.data += -self.sampler.step_size / 2 * slope + 0.01 * torch.randn_like(x)
         self.host_buffer[places] = x.detach().cpu()
@@ -142,7 +143,7 @@ class Speed:
 
     def rows(self) -> list[tuple[str, float, float, float]]:
         """What is measured, and units a second: plain, ours, ours with bfloat16."""
-        steps = self.sampler.steps
+        steps = self.sampler.settings.steps
         augmentation = BATCH / self.seconds(lambda: self.views(BATCH))
         return [
             (

@@ -123,9 +123,9 @@ class Group:
             raise
         assert expected is not None and not impossible, "answers where nothing is possible"
         found = dict(zip(reasoner.answers, reasoner({})[0].exp().tolist(), strict=True))
-        error = max(abs(found.get((q,), 0.0) - p) for q, p in expected.items())
-        assert error <= TOLERANCE, f"differs by {error}"
-        self.worst = max(self.worst, error)
+        furthest = max(abs(found.get((q,), 0.0) - p) for q, p in expected.items())
+        assert furthest <= TOLERANCE, f"differs by {furthest}"
+        self.worst = max(self.worst, furthest)
         return "agree"
 
     def row(self, seconds: float, version: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from groundkit.naming.relabelling import Regrounder
 from groundkit.naming.scorers import Queries
 from groundkit.program.goal import parse_goal
 from groundkit.program.source import parse_program
-from groundkit.runs.check import read_task
+from groundkit.task.load import read_task
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE.parent / "programs"

@@ -21,6 +21,7 @@ from groundkit.errors import GroundkitError
 from groundkit.estimators.symbol_perception import SymbolPerception
 from groundkit.evaluate.clustering import score_clusters
 from groundkit.perception.history import StepRow
+from groundkit.perception.settings import SamplerSpec
 
 RESULT = Path(__file__).parent / "results" / "stability.md"
 PRESET = SymbolPerception.from_preset("digits8")
@@ -29,7 +30,7 @@ PRESET = SymbolPerception.from_preset("digits8")
 def scaled(**factors: float) -> dict[str, Any]:
     """Settings of the preset, some multiplied; ``step`` is the sampler's."""
     step = factors.pop("step", 1.0)
-    sampler = PRESET.sampler
+    sampler = PRESET.sampler or SamplerSpec()
     faster = sampler.model_copy(update={"step_size": step * sampler.step_size})
     settings = {name: factor * getattr(PRESET, name) for name, factor in factors.items()}
     return settings | {"sampler": faster}

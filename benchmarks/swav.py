@@ -34,7 +34,7 @@ class Swav(nn.Module):
 
     def __init__(self, preset: SymbolPerception, shape: tuple[int, int, int]) -> None:
         super().__init__()
-        self.backbone = build_backbone(preset.backbone, shape, **(preset.options or {}))
+        self.backbone = build_backbone(str(preset.backbone), shape, **(preset.options or {}))
         features = self.backbone.features
         self.head = SwaVProjectionHead(features, features, features)
         self.prototypes = SwaVPrototypes(features, preset.n_symbols)

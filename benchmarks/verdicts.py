@@ -26,8 +26,9 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from benchmarks.doubt import RESULTS, circumstances_of, keep, made, table, tell
+from benchmarks.doubt import tell
 from benchmarks.grounding import ROOT
+from benchmarks.rows import RESULTS, circumstances_of, keep, made, read, table
 from groundkit.errors import GroundkitError
 from groundkit.report.verdict import GOOD
 from groundkit.runs.labels import suggest
@@ -361,8 +362,7 @@ def main() -> None:
     wanted = parser.parse_args()
     torch.set_num_threads(1)
     for name in wanted.cases:
-        there = json.loads(ROWS.read_text()) if ROWS.exists() else []
-        if any(one["case"] == name for one in there):
+        if any(one["case"] == name for one in read(ROWS)):
             continue
         try:
             row = measure(name) | made()
@@ -371,7 +371,7 @@ def main() -> None:
             continue
         keep(row, ROWS, "case")
         print(name, row["verdict"], row["before"], row.get("after"), flush=True)
-    (RESULTS / "verdicts.md").write_text(page(json.loads(ROWS.read_text())), encoding="utf-8")
+    (RESULTS / "verdicts.md").write_text(page(read(ROWS)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import datetime
 import os
 import sys
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def case(program: str, label: str, *settings: str) -> Case:
     return Case(label, program, (*fixed, *settings))
 
 
-def suggested(identify: dict[str, Any], networks: list[str]) -> tuple[str, ...]:
+def suggested(identify: Mapping[str, Any], networks: list[str]) -> tuple[str, ...]:
     """Returns the settings that label the symbols which would leave one grounding."""
     for one in identify["suggestions"]:
         if one["kind"].startswith("labels") and one["items"]:
@@ -63,7 +64,7 @@ def suggested(identify: dict[str, Any], networks: list[str]) -> tuple[str, ...]:
     return ()
 
 
-def row(label: str, runs: list[dict[str, Any]]) -> str:
+def row(label: str, runs: Sequence[Mapping[str, Any]]) -> str:
     """Words the runs of a program as a line of the table."""
     found = runs[0]["identify"]
     learnt = [run["identify"].get("learnt") or {} for run in runs]
@@ -83,7 +84,7 @@ def row(label: str, runs: list[dict[str, Any]]) -> str:
     )
 
 
-def train(wanted: Case, seeds: int, folder: Path, *, finished: bool) -> list[dict[str, Any]]:
+def train(wanted: Case, seeds: int, folder: Path, *, finished: bool) -> list[Mapping[str, Any]]:
     """Returns what the runs of a case measured, over seeds."""
     places = [folder / str(seed) for seed in range(seeds)]
     made = [

@@ -49,8 +49,9 @@ MODULES = _modules()
 def _imports(path):
     """Lists the package's modules that a file imports, wherever in it the import stands."""
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "groundkit":
-            base = node.module.removeprefix("groundkit").removeprefix(".")
+        module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+        if isinstance(node, ast.ImportFrom) and module.split(".")[0] == "groundkit":
+            base = module.removeprefix("groundkit").removeprefix(".")
             for alias in node.names:
                 longer = f"{base}.{alias.name}".removeprefix(".")
                 yield longer if longer in MODULES else base

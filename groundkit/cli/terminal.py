@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from groundkit.errors import GroundkitError, RunError, StoppedError
+from groundkit.report.words import seconds
 
 PLAIN_EVERY_S = 10.0
 _LEAST_ADDRESS_SPACE = 4 << 30
@@ -195,8 +196,10 @@ class Terminal:
             transient=True,
         )
         self._task = self._bar.add_task("", total=None, visible=False)
-        self._started = time.monotonic()
-        self._told = self._started
+        self._told = time.monotonic()
+        # Which work is under way, and the step and time it was first told of: what came before, and
+        # steps of a run that is resumed, say nothing of how fast it is.
+        self._total, self._first, self._since = 0, 0, self._told
 
     def __enter__(self) -> Terminal:
         if self._live:
@@ -216,16 +219,25 @@ class Terminal:
 
     def step(self, done: int, total: int, what: str) -> None:
         """Moves the bar, or prints a line now and then."""
-        if self._live:
-            self._bar.update(
-                self._task, completed=done, total=total, description=what, visible=True
-            )
-            return
         now = time.monotonic()
+        anew = total != self._total or done < self._first
+        if anew:
+            self._total, self._first, self._since = total, done, now
+        if self._live:
+            if anew:
+                self._bar.reset(self._task, total=total)
+            self._bar.update(self._task, completed=done, description=what, visible=True)
+            return
         if now - self._told >= PLAIN_EVERY_S or done == total:
             self._told = now
-            left = (now - self._started) / done * (total - done)
-            typer.echo(f"{what}: step {done} of {total}, about {left:.0f} s left", err=True)
+            typer.echo(f"{what}: step {done} of {total}{self._left(done, now)}", err=True)
+
+    def _left(self, done: int, now: float) -> str:
+        """Words how long the work under way still takes; nothing before its second step."""
+        if done in (self._first, self._total):
+            return ""
+        left = (now - self._since) / (done - self._first) * (self._total - done)
+        return f", about {seconds(left)} left"
 
 
 def headlines(metrics: dict[str, Any]) -> Iterator[str]:

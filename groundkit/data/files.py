@@ -357,7 +357,8 @@ def read_image_size(path: Path, content: bytes | None = None) -> tuple[int, int,
     try:
         with _quiet(), Image.open(io.BytesIO(content), formats=FORMATS) as opened:
             grey = opened.mode in {"1", "L", "LA"} or opened.mode.startswith(("I", "F"))
-            turned = opened.getexif().get(_ORIENTATION) in _ON_ITS_SIDE
+            noted = "exif" in opened.info or opened.format == "TIFF"  # others would be decoded
+            turned = noted and opened.getexif().get(_ORIENTATION) in _ON_ITS_SIDE
             size = (opened.width, opened.height) if turned else (opened.height, opened.width)
             return (1 if grey else 3, *size)
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:

@@ -62,7 +62,8 @@ class Columns:
             if name not in given:
                 raise DataError(
                     f"the variable {name} of the goal '{shape.reasoner.goal.text}' has no value",
-                    remedy=f"pass {name}=..., or ask the layer for the probability of each answer",
+                    remedy=f"pass {name}=..., or ask for all answers: a NeuralProgram by "
+                    "predict(), a ProgramLayer by calling it",
                 )
         if all(len(self.values[self.parts.get(name, (name, 0))[0]]) == 1 for name in observed):
             one = shape.answer(tuple(self.value(name, 0) for name in observed))

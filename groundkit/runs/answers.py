@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -90,8 +91,13 @@ class ImageReading:
         }
 
     def __str__(self) -> str:
+        return self.words()
+
+    def words(self, *, by_network: bool = False) -> str:
+        """Words what was read, on request with the network that read it."""
         best = ", ".join(f"{s} {p:.1%}" for s, p in self.ranked()[:_SYMBOLS_SHOWN])
-        lines = [f"{self.path}: {self.doubt or best}", f"  energy {self.energy:.2f}"]
+        read = f"{self.path} by {self.network}" if by_network else self.path
+        lines = [f"{read}: {self.doubt or best}", f"  energy {self.energy:.2f}"]
         if self.out_of_distribution:
             if self.foreign is None or self.foreign_limit is None:
                 value, limit = "", self.energy_limit
@@ -132,6 +138,12 @@ class Answer:
     values: dict[str, str]
     probability: float
     place: tuple[int, int] = field(default=(0, 0), repr=False)
+
+
+def words_of(images: Mapping[str, ImageReading]) -> list[str]:
+    """Words how images were read, with the network of each where there are several."""
+    several = len({reading.network for reading in images.values()}) > 1
+    return [reading.words(by_network=several) for reading in images.values()]
 
 
 @dataclass(frozen=True)
@@ -186,8 +198,7 @@ class Answers:
             )
         if self.note:
             lines.append(self.note)
-        lines += [str(reading) for reading in self.images.values()]
-        return "\n".join(lines)
+        return "\n".join([*lines, *words_of(self.images)])
 
     def _repr_html_(self) -> str:
         rows = "".join(

@@ -31,6 +31,7 @@ from groundkit.runs.explain import Explanation
 from groundkit.runs.explain import explain as explain_in
 from groundkit.runs.identify import identify_task
 from groundkit.runs.programs import ask_program, is_program
+from groundkit.runs.results import over_networks
 from groundkit.runs.session import open_run
 from groundkit.task.load import read_task
 
@@ -170,9 +171,9 @@ def evaluate(
         device: ``auto``, ``cpu`` or ``cuda``.
 
     Returns:
-        ``networks``, with ``grounding``, ``ood`` and ``generation`` of each, ``query``, and
-        ``contradictions``, the examples that the networks contradict, as in ``metrics.json``; of a
-        single network the three stand on top as well.
+        ``networks``, with ``grounding``, ``ood`` and ``generation`` of each; on top ``grounding``,
+        averaged over networks, and the first one's ``ood`` and ``generation``; ``query``, and
+        ``contradictions``, the examples that the networks contradict. All as in ``metrics.json``.
 
     Raises:
         InputError: The run is wrong, or its data is gone.
@@ -193,12 +194,10 @@ def evaluate(
         assess_generation(task, name, learner, starts.get(name), found)
         networks[name] = found.to_dict()
     shapes = read_examples(task, session.predict) if task.asks else None
-    metrics: dict[str, Any] = {
-        "networks": networks,
+    return over_networks(networks) | {
         "query": assess_queries(task, learners, task.held_out) if task.asks else None,
         "contradictions": None if shapes is None else contradicted(shapes),
     }
-    return {**metrics, **next(iter(networks.values()))} if len(networks) == 1 else metrics
 
 
 def sample(

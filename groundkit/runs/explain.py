@@ -28,7 +28,7 @@ from groundkit.program.limits import Limits
 from groundkit.program.query import Question, pose
 from groundkit.report.proofs import Diagram, DiagramNode, draw_explanation
 from groundkit.report.words import chance
-from groundkit.runs.answers import Answers, ImageReading
+from groundkit.runs.answers import Answers, ImageReading, words_of
 from groundkit.runs.cases import Case
 from groundkit.runs.session import Session
 
@@ -128,9 +128,9 @@ class Explanation:
             lines.append(f"  other proofs, {rest:.4f}")
         if self.note:
             lines.append(f"  {self.note}")
-            return "\n".join(lines + [str(reading) for reading in self.images.values()])
+            return "\n".join(lines + words_of(self.images))
         lines += [f"  {words}" for words in self.disagreements()]
-        return "\n".join(lines + [str(reading) for reading in self.images.values()])
+        return "\n".join(lines + words_of(self.images))
 
     def picture(self) -> bytes:
         """Draws proofs and circuit, with the images in them, as a PNG.

@@ -210,7 +210,7 @@ def _try(task: Task, name: str, *, trust: bool) -> tuple[float, float]:
     learner = Learner(model, settings.perception, pool, seed=0)
     generator = torch.Generator().manual_seed(0)
     images = torch.arange(_TRIED_IMAGES) % len(pool)
-    chains_of = torch.arange(settings.perception.sampler.batch) % len(pool)
+    chains_of = torch.arange(learner.chains)
 
     def views() -> None:
         reading = learner.view(learner.augmented(images, generator))

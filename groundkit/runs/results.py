@@ -76,17 +76,12 @@ def collect_metrics(outcome: Outcome) -> dict[str, Any]:
         timing["first_names_s"] = searches[0].seconds
     if task.asks:
         timing["compile_s"] = round(sum(g.reasoner.compiled.seconds for g in task.goals), 3)
-    first = next(iter(networks.values()))
-    return {
-        "grounding": first["grounding"] if len(networks) == 1 else _mean_grounding(networks),
+    return over_networks(networks) | {
         "query": outcome.queries,
         "identify": _identify_metrics(outcome),
         "ambiguity": outcome.ambiguity,
         "contradictions": outcome.contradictions,
         "examples": task.count if task.asks else None,
-        "ood": first["ood"],
-        "generation": first["generation"],
-        "networks": networks,
         "reasoning": _reasoning(task),
         "learnable": _learned(task),
         "relabellings": [{"step": row.step, **row.found} for row in searches],
@@ -118,6 +113,25 @@ def _learned(task: Task) -> dict[str, float]:
     for goal in task.goals:
         found |= goal.reasoner.learned_probabilities()
     return found
+
+
+def over_networks(networks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Puts what is asked of a run as a whole above the scores of its networks.
+
+    Args:
+        networks: Network -> ``grounding``, ``ood`` and ``generation``.
+
+    Returns:
+        ``grounding``, averaged over networks; ``ood`` and ``generation`` of the first one; and
+        ``networks``.
+    """
+    first = next(iter(networks.values()))
+    return {
+        "grounding": first["grounding"] if len(networks) == 1 else _mean_grounding(networks),
+        "ood": first["ood"],
+        "generation": first["generation"],
+        "networks": dict(networks),
+    }
 
 
 def _mean_grounding(networks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -96,8 +96,9 @@ class RandomProgram:
         for disjunctions, rules in self.layers:
             clauses = list(rules)
             for d in disjunctions:
-                if chosen[position] is not None:
-                    clauses.append((chosen[position], d.body))
+                head = chosen[position]
+                if head is not None:
+                    clauses.append((head, d.body))
                 position += 1
             below = frozenset(model)
             grown = True

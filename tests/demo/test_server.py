@@ -7,13 +7,14 @@ import socket
 import struct
 import threading
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from groundkit.demo.server import MOST_BYTES, DemoServer
 from groundkit.errors import DataError, RunError
 
-EMPTY = {"drawings": {}, "pictures": {}, "values": {}, "fixed": {}, "evidence": []}
+EMPTY: dict[str, Any] = {"drawings": {}, "pictures": {}, "values": {}, "fixed": {}, "evidence": []}
 REQUESTS = {"/answer": EMPTY, "/suggest": {}, "/label": {"image": "a.png", "symbol": "1"}}
 
 

@@ -66,8 +66,9 @@ def test_the_generative_term_joins_training_of_any_length(steps, monkeypatch):
 def test_the_buffer_is_not_filled_beyond_the_data(monkeypatch):
     made = []
     from groundkit.perception import learner
+    from groundkit.perception.langevin import ReplayBuffer
 
-    class Spy(learner.ReplayBuffer):
+    class Spy(ReplayBuffer):
         def __init__(self, *given, **rest):
             super().__init__(*given, **rest)
             made.append(len(self.images))

@@ -18,7 +18,8 @@ def coloured(count=300):
 def test_clusters_of_colour_agree_with_colour():
     images, colours = coloured()
     assert colour_agreement(images, colours, 3) == pytest.approx(1.0)
-    assert colour_agreement(images, RNG.integers(0, 3, len(images)), 3) < 0.1
+    by_chance = colour_agreement(images, RNG.integers(0, 3, len(images)), 3)
+    assert by_chance is not None and by_chance < 0.1
 
 
 def test_grey_images_have_no_colour():
@@ -31,7 +32,8 @@ def test_grey_images_have_no_colour():
 def test_an_embedding_tells_what_labels_could():
     truth = RNG.integers(0, 4, 400)
     apart = np.eye(4)[truth] * 5 + RNG.normal(0, 0.5, (400, 4))
-    assert embedding_accuracy(apart, truth) > 0.95
-    assert embedding_accuracy(RNG.normal(size=(400, 4)), truth) < 0.45
+    assert embedding_accuracy(apart, truth) == pytest.approx(1, abs=0.05)
+    by_chance = embedding_accuracy(RNG.normal(size=(400, 4)), truth)
+    assert by_chance is not None and by_chance < 0.45
     assert embedding_accuracy(apart, np.full(400, -1)) is None
     assert embedding_accuracy(apart, np.zeros(400)) is None

@@ -90,7 +90,7 @@ def test_thickness_grows_and_shrinks_bright_strokes():
 def test_gradients_pass_through_to_the_image():
     x = stroke().requires_grad_()
     Augmentation()(x, rng()).sum().backward()
-    assert torch.isfinite(x.grad).all()
+    assert x.grad is not None and torch.isfinite(x.grad).all()
 
 
 def bar(height: int, width: int) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """The verdict in words: each way a run can end."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,10 +70,11 @@ def test_ambiguous_when_the_learnt_map_is_another_admitted_one():
 
 def test_a_renaming_that_was_checked_and_is_not_admitted_is_not_ambiguous():
     s = scores(0.4, 0.97, {"1": "2", "2": "1"})
-    identify = {"count": 24, "permutations": 24, "learnt": {"admitted": False}}
-    assert judge({"net": s}, identify).status == "renamed"
-    identify["learnt"]["admitted"] = True
-    assert judge({"net": s}, identify).status == "ambiguous"
+    identify = {"count": 24, "permutations": 24}
+    checked = {"learnt": {"admitted": False}}
+    assert judge({"net": s}, identify | checked).status == "renamed"
+    checked = {"learnt": {"admitted": True}}
+    assert judge({"net": s}, identify | checked).status == "ambiguous"
 
 
 def test_not_grounded_when_renaming_would_not_help():
@@ -149,7 +151,7 @@ ROWS = {
     "rows": [{"place": f"sums.csv:{line}", "log_prob": -9.0} for line in range(2, 11)],
 }
 SUGGESTED = {"suggested": [{"image": "suggested/net-1.png", "network": "net", "symbol": "1"}]}
-WRONG = {
+WRONG: dict[str, tuple[Any, ...]] = {
     "shortcut across networks": (
         scores(0.5, 0.6), TWO_NETS, {"accuracy": 1.0}, {},
         "shortcut", "red_net and obstacle_net satisfy the program", "net alone",

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from groundkit.errors import SpecError
 from groundkit.perception.settings import PerceptionSpec, SamplerSpec
@@ -146,17 +147,18 @@ def test_slips_of_the_keyboard_are_refused_and_the_default_is_named(override, sa
         parse_spec(GOAL + "[networks.n]\n")
 
 
+SECTIONS: dict[str, type[BaseModel]] = {
+    "train": TrainSpec,
+    "networks.n": NetworkSpec,
+    "networks.n.perception": PerceptionSpec,
+    "networks.n.perception.sampler": SamplerSpec,
+    "networks.n.labels": LabelsSpec,
+    "examples": ExamplesSpec,
+    "evaluate": EvaluateSpec,
+}
 NUMBERS = [
     (section, name)
-    for section, model in {
-        "train": TrainSpec,
-        "networks.n": NetworkSpec,
-        "networks.n.perception": PerceptionSpec,
-        "networks.n.perception.sampler": SamplerSpec,
-        "networks.n.labels": LabelsSpec,
-        "examples": ExamplesSpec,
-        "evaluate": EvaluateSpec,
-    }.items()
+    for section, model in SECTIONS.items()
     for name, field in model.model_fields.items()
     if type(field.default) in (int, float)
 ]

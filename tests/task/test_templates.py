@@ -53,4 +53,4 @@ def test_facts_are_sorted_and_known_without_one():
 def test_anything_but_a_ground_fact_is_refused(fact, said):
     with pytest.raises(ProgramError, match=said) as info:
         parse_facts([fact])
-    assert "ground facts" in info.value.remedy
+    assert "ground facts" in str(info.value.remedy)

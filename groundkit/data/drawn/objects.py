@@ -52,7 +52,7 @@ def _object(canvas: Canvas, rng: Rng, shape: str, ink: Colour, radius: float) ->
     if shape == "circle":
         canvas.disc(float(x), float(y), radius, ink)
     else:
-        corners = turned(_SHAPES[shape], rng.uniform(0, 360), radius, float(x), float(y))
+        corners = turned(_SHAPES[shape], rng.uniform(-15, 15), radius, float(x), float(y))
         canvas.polygon(corners, ink)
 
 
