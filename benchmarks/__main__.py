@@ -67,6 +67,8 @@ TABLES = (
     Table("identify", "counts of admitted groundings", 5),
     Table("reground", "the search for names", 15),
     Table("zoo", "which admitted grounding is learnt", 60, ("--seeds", "1")),
+    Table("tasks", "several concepts of one image, goals of many shapes", 60, ("--quick",)),
+    Table("shapes", "mixed batches and hundreds of shapes", 10),
     Table("doubt", "what a program leaves open, and the labels that settle it", 120),
     Table("verdicts", "failures on purpose, and whether the advice mends them", 60),
     Table("inputs", "rows and sequences", 30, ("--cases", "wine", "pixels", "--seeds", "0")),

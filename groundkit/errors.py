@@ -75,6 +75,14 @@ class ProgramError(InputError):
     """The ``.pl`` program cannot be read, is not supported, or has no solution."""
 
 
+class NoSolutionError(ProgramError):
+    """Nothing makes the goal true, or nothing that is possible."""
+
+
+class UnreadError(ProgramError):
+    """No network reads what the goal is given as an input."""
+
+
 class SpecError(InputError):
     """The ``.toml`` spec is wrong, or does not fit its program."""
 

@@ -36,7 +36,10 @@ def test_notebook_is_committed_with_outputs_and_nothing_of_its_author(path):
         if cell.cell_type == "code":
             outputs += cell.outputs
     assert all(output.output_type != "error" for output in outputs)
-    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 2
+    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
+    assert len(pictures) >= 2
+    for picture in pictures:  # read out where it cannot be seen
+        assert len(picture.metadata["image/png"]["alt"]) > 40
     shown = "".join(
         str(text)
         for output in outputs

@@ -11,7 +11,7 @@ import numpy as np
 from groundkit.circuit.compile import Compiled
 from groundkit.circuit.evaluate import evaluate
 from groundkit.circuit.prepare import prepare
-from groundkit.errors import ProgramError
+from groundkit.errors import NoSolutionError, ProgramError
 from groundkit.program.engine import Shape
 from groundkit.program.goal import Goal, parse_goal
 from groundkit.program.ground import FixedSource, GroundProgram
@@ -89,7 +89,10 @@ def ask_queries(
         shape = _shape_of_queries(program)
     else:
         shape = Shape(program, parse_goal(goal) if isinstance(goal, str) else goal)
-    found, compiled = prepare(shape, cache, limits)
+    try:
+        found, compiled = prepare(shape, cache, limits)
+    except NoSolutionError:
+        return QueryAnswers({shape.goal.text: 0.0}, "exact", {}, "it has no proof", 0, 0.0, 0.0)
     names = [_printed(shape, found, answer) for answer in found.answers]
     gaps: list[float] = []
     mode, values = "exact", _at_once(found, compiled)
@@ -119,15 +122,15 @@ def _at_once(found: GroundProgram, compiled: Compiled) -> list[float] | None:
     """Evaluates a circuit whose probabilities are all given.
 
     Returns:
-        A probability for every answer; ``None`` where something is learnt, estimated or impossible,
-        which is the reasoner's to say.
+        A probability for every answer; ``None`` where something is learnt or estimated, or the
+        evidence impossible, which is the reasoner's to say.
     """
     weights = [c.source.probabilities for c in found.choices if isinstance(c.source, FixedSource)]
     if not compiled.exact or len(weights) < len(found.choices):
         return None
     values = evaluate(compiled.circuit, weights)
     answers, evidence = np.split(values, [len(found.answers)])
-    if not np.isfinite(evidence).all() or not np.isfinite(answers).any():
+    if not np.isfinite(evidence).all():
         return None
     probabilities: list[float] = np.exp(answers - evidence.sum()).tolist()
     return probabilities
@@ -149,7 +152,7 @@ def _reasoner(shape: Shape, found: GroundProgram, compiled: Compiled) -> Reasone
     from groundkit.circuit.approximate import reasoner_of
 
     reasoner = reasoner_of(shape.program, shape.goal, found, compiled)
-    reasoner.refuse_impossible(only_evidence=shape.facts)
+    reasoner.refuse_impossible(only_evidence=True)
     return reasoner
 
 

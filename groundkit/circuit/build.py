@@ -22,6 +22,7 @@ def build_reasoner(
     observed_values: Mapping[str, Sequence[str]] | None = None,
     cache: Path | None = None,
     limits: Limits | None = None,
+    may_be_impossible: bool = False,
 ) -> Reasoner:
     """Grounds and compiles one query shape.
 
@@ -33,6 +34,8 @@ def build_reasoner(
         cache: Folder of compiled shapes; ``None`` compiles anew.
         limits: Time and memory for grounding and compiling, which then run in a process of their
             own; ``None`` runs them here without limits.
+        may_be_impossible: Whether a goal that the evidence rules out is answered by probability 0
+            instead of an error: the evidence is a question's, not the program's.
 
     Raises:
         ProgramError: The goal is unknown, has no solution, or the program is not supported.
@@ -41,5 +44,6 @@ def build_reasoner(
     shape = Shape(program, goal, tuple(images), dict(observed_values or {}))
     found, compiled = prepare(shape, cache, limits)
     reasoner = reasoner_of(program, goal, found, compiled)
-    reasoner.refuse_impossible()
+    if not may_be_impossible:
+        reasoner.refuse_impossible()
     return reasoner

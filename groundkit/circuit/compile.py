@@ -16,6 +16,7 @@ from groundkit.circuit.attempts import Attempts, Here
 from groundkit.circuit.bounds import compile_bounds
 from groundkit.circuit.choose import compile_parts
 from groundkit.circuit.factor import factor
+from groundkit.circuit.forget import forget
 from groundkit.circuit.ir import FALSE, TRUE, Circuit, CircuitBuilder
 from groundkit.circuit.simplify import simplify
 from groundkit.errors import LimitError
@@ -60,6 +61,7 @@ class _Compiler:
     analysis: Analysis
     builder: CircuitBuilder = field(default_factory=CircuitBuilder)
     done: dict[int, int] = field(default_factory=dict)
+    _joined: set[int] = field(default_factory=set)
 
     def compile(self, reference: int) -> int:
         """Compiles one reference, parts first, without recursion."""
@@ -83,10 +85,23 @@ class _Compiler:
         seen = set(references)
         stack = list(seen)
         while stack:
-            parts = [part for part in self._parts(stack.pop()) if part not in seen]
+            parts = self._parts(stack.pop())
+            self._joined.update(parts)
+            stack += [part for part in parts if part not in seen]
             seen.update(parts)
-            stack += parts
         return sorted(reference for reference in seen if self._form(reference) == "unproved")
+
+    def take(self, references: Sequence[int], nodes: Sequence[int]) -> None:
+        """Takes over what a compiler made of unproved references.
+
+        What is conjoined with other parts keeps to its own choices: a compiler of many references
+        at once may have summed over those of its neighbours.
+        """
+        for reference, node in zip(references, nodes, strict=True):
+            self.done[reference] = node
+            if reference in self._joined:
+                own = self.analysis.support_of(reference)
+                self.done[reference] = forget(self.builder, node, own)
 
     def _parts(self, reference: int) -> list[int]:
         """Lists the references that must be compiled before this one."""
@@ -178,7 +193,7 @@ def compile_program(
         nodes, words = compile_parts(
             program, unproved, compiler.builder, attempts or Here(), seconds
         )
-        compiler.done.update(zip(unproved, nodes, strict=True))
+        compiler.take(unproved, nodes)
     compiled = [compiler.compile(root) for root in roots]
     circuit = simplify(factor(simplify(compiler.builder.finish(compiled))))
     stage, reason = _stage(compiler, roots, unproved, words)

@@ -14,9 +14,21 @@ from groundkit.circuit.compile import Compiled, compile_conjunction
 from groundkit.circuit.explore import Explorer, Support, Worlds
 from groundkit.circuit.layer import CircuitLayer
 from groundkit.circuit.learnable import LearnableGroups, log, name_of
-from groundkit.errors import DataError, NetworkError, ProgramError, choose_from
+from groundkit.errors import (
+    DataError,
+    NetworkError,
+    NoSolutionError,
+    ProgramError,
+    choose_from,
+)
 from groundkit.program.goal import Goal
-from groundkit.program.ground import FixedSource, GroundProgram, LearnedSource, NeuralSource
+from groundkit.program.ground import (
+    FALSE,
+    FixedSource,
+    GroundProgram,
+    LearnedSource,
+    NeuralSource,
+)
 from groundkit.program.source import Program
 from groundkit.symbols import Values
 
@@ -134,21 +146,28 @@ class Reasoner(nn.Module):
         roots = self(log_probs).expand(len(answers), -1)
         return cast(Tensor, roots.gather(1, answers.view(-1, 1).to(roots.device)).squeeze(1))
 
-    def answer_index(self, values: Sequence[str]) -> int:
+    def answer_index(self, values: Sequence[str], *, possible: bool = False) -> int:
         """Finds the root of some observed values.
 
         Args:
             values: Values of :attr:`observed`, exactly as printed or as a user writes them: without
                 quotes, ``07`` for ``7``.
+            possible: Refuse an answer that has a proof but no world, such as an odd sum of a digit
+                and itself.
 
         Raises:
             DataError: The program has no such answer, or several are written alike.
         """
         written = [str(value).strip() for value in values]
         found = self._values.find(*written)
-        if found is None:
+        roots = self.ground_program.roots
+        if found is None or (possible and roots[found] == FALSE):
             given = ", ".join(f"{n} = {v}" for n, v in zip(self.observed, written, strict=False))
-            listed = [", ".join(answer) for answer in self.answers]
+            listed = [
+                ", ".join(answer)
+                for answer, root in zip(self.answers, roots, strict=True)
+                if root != FALSE
+            ]
             raise DataError(
                 f"the goal '{self.goal.text}' has no solution with {given}",
                 remedy=choose_from(", ".join(written), listed),
@@ -274,9 +293,10 @@ class Reasoner(nn.Module):
             raise self._contradiction()
         if not only_evidence and float(roots[: len(self.answers)].max()) == -math.inf:
             given = " under the evidence" if self._has_evidence else ""
-            raise ProgramError(
+            among = " or what the evidence rules out" if self._has_evidence else ""
+            raise NoSolutionError(
                 f"the goal '{self.goal.text}' has no solution of positive probability{given}",
-                remedy="look for facts of probability 0 among its clauses",
+                remedy=f"look for facts of probability 0{among} among its clauses",
                 at=self.goal.at,
             )
 

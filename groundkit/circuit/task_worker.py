@@ -80,6 +80,10 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     return {"text": text, "data": data}
 
 
+_NO_FACT = "Queries should be facts: "
+"""What ProbLog's task map complains of, in a traceback."""
+
+
 def _error(error: Any) -> dict[str, Any]:
     return {"error": encode_error(error)}
 
@@ -111,8 +115,12 @@ def _captured(
     call: Callable[[list[str]], Any], options: list[str], request: dict[str, Any], model: Path
 ) -> str:
     """Runs a command line of ProbLog and returns what it prints; its failure is raised."""
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out), warnings.catch_warnings():
+    out, traced = io.StringIO(), io.StringIO()
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(traced),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore")
         try:
             result = call(options)
@@ -122,16 +130,23 @@ def _captured(
     failed = failed or (isinstance(result, dict) and result.get("SUCCESS") is False)
     if failed:
         problem = result[1] if isinstance(result, tuple) else result.get("err")
-        raise _explained(problem, out.getvalue(), request, model)
+        raise _explained(problem, out.getvalue(), traced.getvalue(), request, model)
     return out.getvalue()
 
 
 def _explained(
-    problem: Any, said: str, request: dict[str, Any], model: Path
+    problem: Any, said: str, traced: str, request: dict[str, Any], model: Path
 ) -> ProgramError | BaseException:
     """Words a failure with its place in the user's file."""
     if isinstance(problem, MemoryError | RecursionError | OutOfTimeError):
         return problem
+    if _NO_FACT in traced:
+        goal = traced.rpartition(_NO_FACT)[2].strip().strip("'")
+        return ProgramError(
+            f"the task map chooses truth values of facts, and {goal} follows from clauses",
+            remedy="write query(...) of probabilistic facts alone, and of what follows evidence",
+            at=Location(None if request["file"] is None else Path(request["file"])),
+        )
     message = str(getattr(problem, "base_message", "") or said.strip() or problem)
     place = getattr(problem, "location", None)
     file = None if request["file"] is None else Path(request["file"])

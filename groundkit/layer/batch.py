@@ -62,6 +62,10 @@ class Part:
         batch: Their number b.
         inputs: The circuit's inputs under the evidence, ``(b, n)`` or ``(1, n)`` each.
         answers: ``(b,)`` roots of the observed values; ``None`` when none are given.
+        impossible: ``(b,)`` or ``(1,)`` whether the evidence leaves a choice no outcome, be it one
+            that no answer depends on; ``None`` where none is told.
+        dtype: The type of the networks' outputs, which a circuit without calls has too; ``None``
+            without networks.
     """
 
     shape: CompiledShape
@@ -69,12 +73,18 @@ class Part:
     batch: int
     inputs: list[Tensor]
     answers: Tensor | None
+    impossible: Tensor | None = None
+    dtype: torch.dtype | None = None
 
     def roots(self, inputs: Sequence[Tensor] | None = None) -> tuple[Tensor, Tensor | None]:
         """Returns ``(R, b)`` log P(answer, evidence) and ``(1, b)`` log P(evidence)."""
         reasoner = self.shape.reasoner
         found = reasoner.layer(*(self.inputs if inputs is None else inputs))
         found = found.expand(-1, self.batch) if found.shape[1] == 1 else found
+        if self.dtype is not None:
+            found = found.to(self.dtype)
+        if self.impossible is not None:
+            found = found.masked_fill(self.impossible, -torch.inf)
         count = len(reasoner.answers)
         return (found, None) if len(found) == count else (found[:count], found[count:])
 
@@ -84,6 +94,16 @@ class Part:
         if evidence is None:
             return roots
         return roots - evidence.clamp_min(torch.finfo(roots.dtype).min)
+
+    def possible(self, symbols: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Sets symbols, ``(b, ..., S)``, to -1 where the evidence cannot be."""
+        if self.impossible is None:
+            return dict(symbols)
+        never = self.impossible.expand(self.batch)
+        return {
+            name: found.masked_fill(never.view(-1, *[1] * (found.ndim - 1)), -1)
+            for name, found in symbols.items()
+        }
 
     def back(self, symbols: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Puts slots, ``(b, S, K)`` or ``(b, ..., S)``, into the order of the shape's calls."""
@@ -124,9 +144,10 @@ def make_part(
     chosen = choose_rows(shape, given.rows, positions, sure)
     answers = None
     if given.complete:
-        answers = torch.tensor(columns.answers(shape, index), device=device)
-    inputs = apply_evidence(shape.reasoner.input_parts(chosen), shape, told)
-    return Part(shape, positions, len(index), inputs, answers)
+        answers = torch.tensor(columns.answers(shape, index), dtype=torch.long, device=device)
+    inputs, impossible = apply_evidence(shape.reasoner.input_parts(chosen), shape, told)
+    dtype = given.like.dtype if given.rows else None
+    return Part(shape, positions, len(index), inputs, answers, impossible, dtype)
 
 
 def by_derived(
@@ -200,6 +221,8 @@ def join(parts: Sequence[Part], found: Sequence[Tensor]) -> Tensor:
     """Puts the results of all parts back into the order of the batch."""
     if len(parts) == 1:
         return found[0]
+    if not parts:  # a batch of no example, over lists of no length
+        return torch.zeros(0)
     index = torch.cat([cast(Tensor, part.index) for part in parts])
     return torch.cat(list(found))[index.argsort()]
 

@@ -25,8 +25,8 @@ def collate(examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         examples: Goal's variable -> an input, a list of inputs or a symbol, of each example.
 
     Raises:
-        DataError: An example is no mapping, has other variables than the first, or an input of
-            another shape.
+        DataError: There is none, or one is no mapping, has other variables than the first, or an
+            input of another shape.
 
     Example:
         >>> import torch, groundkit
@@ -35,6 +35,8 @@ def collate(examples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         >>> batch["X"].shape, batch["Z"]
         (torch.Size([2, 1, 8, 8]), [3, 4])
     """
+    if not examples:
+        raise DataError("a batch of no example has no columns", expected="at least one example")
     for example in examples:
         if not isinstance(example, Mapping):
             raise DataError(

@@ -105,6 +105,12 @@ def read_columns(
     Raises:
         DataError: A name is no variable of the goal, or the columns differ in length.
     """
+    if not isinstance(evidence, Mapping) or not all(isinstance(key, str) for key in evidence):
+        raise DataError(
+            f"the evidence is {evidence!r}",
+            expected="a mapping from atoms to symbols and truth values",
+            remedy='pass evidence={"digit(X)": 3, "noisy": False}',
+        )
     for name in (*values, *lengths):
         if name not in goal.variables:
             raise DataError(

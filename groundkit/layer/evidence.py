@@ -184,12 +184,14 @@ class EvidenceReader:
             return Call(self.program.neural[number].network, tuple(names), int(outcome))
         if str(head.probability.functor) == "$t" and bound:
             return None  # instances of one learnable clause share its probabilities
+        if isinstance(head.probability, Constant) and float(head.probability) in (0.0, 1.0):
+            return None  # circuits leave out what is settled, and so whether it was told rightly
         return Fact(str(atom), alone)
 
 
 def apply_evidence(
     parts: list[Tensor], shape: CompiledShape, told: Sequence[Sequence[Told | None]]
-) -> list[Tensor]:
+) -> tuple[list[Tensor], Tensor | None]:
     """Conditions a circuit's inputs on what decided atoms say.
 
     Args:
@@ -198,8 +200,10 @@ def apply_evidence(
         told: For every entry what is told to each example, ``None`` for nothing; or one for all.
 
     Returns:
-        The parts; outcomes that are excluded have log-probability minus infinity.
+        The parts, in which outcomes that are excluded have log-probability minus infinity; and
+        ``(b,)`` or ``(1,)`` whether what is told cannot be, ``None`` where nothing is told.
     """
+    impossible: Tensor | None = None
     masks: dict[tuple[int, int], Tensor] = {}
     for entry in told:
         for example, one in enumerate(entry):
@@ -215,8 +219,9 @@ def apply_evidence(
             rows = mask if len(entry) == 1 else mask[example : example + 1]
             rows &= allowed if one.holds else ~allowed
     for (row, size), mask in masks.items():
-        parts = _condition(parts, row, size, mask)
-    return parts
+        parts, never = _condition(parts, row, size, mask)
+        impossible = never if impossible is None else impossible | never
+    return parts, impossible
 
 
 def _locate(shape: CompiledShape, told: Told) -> tuple[int, int, int] | None:
@@ -239,21 +244,25 @@ def _locate(shape: CompiledShape, told: Told) -> tuple[int, int, int] | None:
     )
 
 
-def _condition(parts: list[Tensor], row: int, size: int, mask: Tensor) -> list[Tensor]:
-    """Masks some outcomes of the choice whose rows begin at ``row``, and normalises the others."""
-    result = list(parts)
-    for position, part in enumerate(parts):
-        if row < part.shape[1]:
-            mask = mask.to(part.device)
-            batch = max(len(part), len(mask))
-            wide = part.expand(batch, -1)
-            rows = wide[:, row : row + size].masked_fill(~mask, -torch.inf)
-            result[position] = torch.cat(
-                [wide[:, :row], rows - _total(rows), wide[:, row + size :]], dim=1
-            )
-            break
-        row -= part.shape[1]
-    return result
+def _condition(
+    parts: list[Tensor], row: int, size: int, mask: Tensor
+) -> tuple[list[Tensor], Tensor]:
+    """Masks some outcomes of the choice whose rows begin at ``row``, and normalises the others.
+
+    Returns:
+        The parts, and for every example whether none of its outcomes is left.
+    """
+    position = 0
+    while row >= parts[position].shape[1]:
+        row -= parts[position].shape[1]
+        position += 1
+    part = parts[position]
+    mask = mask.to(part.device)
+    wide = part.expand(max(len(part), len(mask)), -1)
+    rows = wide[:, row : row + size].masked_fill(~mask, -torch.inf)
+    result = torch.cat([wide[:, :row], rows - _total(rows), wide[:, row + size :]], dim=1)
+    never = (rows == -torch.inf).all(1)
+    return [*parts[:position], result, *parts[position + 1 :]], never
 
 
 def _total(rows: Tensor) -> Tensor:

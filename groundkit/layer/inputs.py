@@ -87,9 +87,21 @@ def gather_inputs(goal: Goal, given: Mapping[str, Any], lists: Sequence[str]) ->
             continue
         if id(value) not in known:
             known[id(value)] = len(found.blocks)
-            found.blocks.append(torch.as_tensor(value))
+            found.blocks.append(_batch(name, value))
         found.places[name] = (known[id(value)], torch.arange(found.batch))
     return found
+
+
+def _batch(name: str, value: Any) -> Tensor:
+    """Makes a tensor of what is given for one variable."""
+    try:
+        return torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(
+            f"the inputs {name} are no batch of arrays: {error}",
+            expected="a tensor (batch, ...)",
+            remedy=f"read the files, and pass {name}=torch.stack(images)",
+        ) from None
 
 
 def _add_list(found: Inputs, goal: Goal, name: str, value: Sequence[Any]) -> None:
@@ -99,10 +111,10 @@ def _add_list(found: Inputs, goal: Goal, name: str, value: Sequence[Any]) -> Non
     table: list[list[int]] = []
     for example in value:
         row = []
-        for item in example if isinstance(example, Sequence) else [*torch.as_tensor(example)]:
+        for item in example if isinstance(example, Sequence) else [*_batch(name, example)]:
             if id(item) not in rows or not isinstance(example, Sequence):
                 rows[id(item)] = len(items)
-                items.append(torch.as_tensor(item))
+                items.append(_batch(name, item))
             row.append(rows[id(item)])
         table.append(row)
     counts = [len(row) for row in table]
@@ -139,6 +151,8 @@ def run_network(
     """
     name = predicate.network
     most = max(len(slots[name]) for slots, _ in groups)
+    if not inputs.batch:
+        return torch.zeros(0, most, len(predicate.domain))
     width = max(len(call) for slots, _ in groups for call in slots[name])
     stores = [_store(predicate, groups, inputs, position) for position in range(width)]
     ids = torch.zeros(inputs.batch, most, width, dtype=torch.long)

@@ -11,7 +11,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from groundkit.errors import DataError, NetworkError, choose_from
+from groundkit.errors import (
+    DataError,
+    NetworkError,
+    NoSolutionError,
+    UnreadError,
+    choose_from,
+)
 from groundkit.layer.batch import AnswerTable
 from groundkit.layer.eager import eager
 from groundkit.layer.inputs import (
@@ -131,6 +137,12 @@ class NeuralProgram(nn.Module):
         self.layer.check_variables(inputs or ())
         self._inputs = None if inputs is None else tuple(inputs)
         known = self.layer.program.networks
+        if not isinstance(networks, Mapping):
+            raise NetworkError(
+                f"the networks are a {type(networks).__name__}",
+                expected="a mapping from the program's networks to modules",
+                remedy=f'pass networks={{"{next(iter(known), "net")}": module}}',
+            )
         for name, module in networks.items():
             if name not in known:
                 raise NetworkError(
@@ -198,8 +210,10 @@ class NeuralProgram(nn.Module):
         with _evaluating(self):
             log_probs, values, lengths = self._read(columns)
             tables = self.layer.tables(log_probs, evidence=evidence, lengths=lengths, **values)
-        sizes = {name: counts[0] for name, counts in lengths.items()}
-        variables = self.layer.shape(**sizes).observed
+        sizes = {name: counts[0] for name, counts in lengths.items() if counts}
+        variables = tuple(n for n in self.layer.goal.variables if n not in self.layer.inputs)
+        if len(sizes) == len(lengths):
+            variables = self.layer.shape(**sizes).observed
         told = [name for name in variables if name in values]
         if told:
             raise DataError(
@@ -214,7 +228,8 @@ class NeuralProgram(nn.Module):
                 chosen = table.answers[int(column[position])]
                 answers[example] = (_printed(chosen), best[position].exp())
         ordered = [answers[example] for example in sorted(answers)]
-        probabilities = torch.stack([probability for _, probability in ordered])
+        found = [probability for _, probability in ordered]
+        probabilities = torch.stack(found) if found else torch.zeros(0)
         return Prediction(variables, [answer for answer, _ in ordered], probabilities, tables)
 
     def log_probs(self, **columns: Any) -> dict[str, Tensor]:
@@ -226,7 +241,19 @@ class NeuralProgram(nn.Module):
     ) -> tuple[dict[str, Tensor], dict[str, Any], dict[str, list[int]]]:
         """Runs the networks; returns their outputs, the observed values and lists' lengths."""
         self.layer.check_variables(columns)
+        before = self._inputs, self.layer.inputs, self.layer.lists
         self._settle(columns)
+        try:
+            return self._run(columns)
+        except Exception:
+            # What a call that failed took the variables for does not bind the next one.
+            self._inputs, self.layer.inputs, self.layer.lists = before
+            raise
+
+    def _run(
+        self, columns: Mapping[str, Any]
+    ) -> tuple[dict[str, Tensor], dict[str, Any], dict[str, list[int]]]:
+        """Does what :meth:`_read` does, once it is settled what the variables are."""
         given = {name: columns[name] for name in self.layer.inputs if name in columns}
         missing = [name for name in self.layer.inputs if name not in given]
         if missing:
@@ -245,10 +272,7 @@ class NeuralProgram(nn.Module):
         for name in self.layer.lists:
             if name in values:
                 inputs.lengths[name] = [len(one) for one in values[name]]
-        groups = [
-            (self.layer.shape(**dict(lengths)).slots, index)
-            for lengths, index in inputs.by_lengths().items()
-        ]
+        groups = self._groups(inputs)
         found = {
             name: run_network(
                 self.networks[self._modules_of[name]],
@@ -261,6 +285,26 @@ class NeuralProgram(nn.Module):
         }
         self._unchecked = False
         return found, values, inputs.lengths
+
+    def _groups(self, inputs: Inputs) -> list[tuple[Mapping[str, Any], Sequence[int]]]:
+        """Returns the calls of every shape of a batch, with the examples that have it."""
+        sizes = inputs.by_lengths()
+        if not inputs.batch and not self.layer.lists:
+            sizes = {(): []}
+        try:
+            return [(self.layer.shape(**dict(one)).slots, index) for one, index in sizes.items()]
+        except (NoSolutionError, UnreadError) as error:
+            taken = [n for n in self.layer.inputs if n in self.layer.lists]
+            raise DataError(
+                f"{error.found}, taking {' and '.join(taken or self.layer.inputs)} as "
+                + ("lists of inputs" if taken else "single inputs"),
+                expected="a batch of single inputs as one tensor (batch, ...); lists of inputs as "
+                "a Python list with an entry an example",
+                remedy=f"pass {taken[0]}=torch.stack(images) if an example has one input there"
+                if taken
+                else "correct the clauses, or give the variable that is a list as one",
+                at=error.at,
+            ) from error
 
     def _settle(self, columns: Mapping[str, Any]) -> None:
         """Decides at the first call which variables are inputs and lists."""

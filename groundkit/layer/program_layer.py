@@ -289,8 +289,12 @@ class ProgramLayer(nn.Module):
             found = most_probable(part.shape.reasoner, part.inputs, part.batch, answers)
             _, told = part.roots()
             low = torch.finfo(found.log_prob.dtype).min
-            log_prob.append(found.log_prob - (0.0 if told is None else told[0].clamp_min(low)))
-            symbols.append(part.back(found.symbols))
+            best = found.log_prob - (0.0 if told is None else told[0].clamp_min(low))
+            best = best if part.dtype is None else best.to(part.dtype)
+            if part.impossible is not None:
+                best = best.masked_fill(part.impossible, -torch.inf)
+            log_prob.append(best)
+            symbols.append(part.back(part.possible(found.symbols)))
         return MostProbable(join_symbols(parts, symbols, -1), join(parts, log_prob))
 
     @eager
@@ -320,12 +324,16 @@ class ProgramLayer(nn.Module):
             lengths: Lengths of the goal's lists.
             values: Observed values.
         """
+        if count < 0:
+            raise DataError(f"{count} worlds cannot be drawn", expected="a number from 0 on")
         parts = self._parts(log_probs, values, evidence, lengths, complete=bool(values))
         found = [
             draw(p.shape.reasoner, p.inputs, p.batch, count, p.answers, generator=generator)
             for p in parts
         ]
-        symbols = [part.back(one.symbols) for part, one in zip(parts, found, strict=True)]
+        symbols = [
+            part.back(part.possible(one.symbols)) for part, one in zip(parts, found, strict=True)
+        ]
         return Samples(
             join_symbols(parts, symbols, -1), join(parts, [one.answers for one in found])
         )

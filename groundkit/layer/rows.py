@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -51,8 +53,8 @@ def as_batch(
             raise NetworkError(
                 f"the program has no network '{name}'", remedy=choose_from(name, program.networks)
             )
-        tensor = given if isinstance(given, Tensor) else pad_sequence(list(given), True)
         size = len(predicate.domain)
+        tensor = _tensor(name, given, size)
         if tensor.dim() != 3 or tensor.shape[2] != size or not tensor.is_floating_point():
             raise NetworkError(
                 f"the outputs of network '{name}' have shape {tuple(tensor.shape)} and type "
@@ -77,6 +79,22 @@ def as_batch(
             expected="one batch size for all networks",
         )
     return rows, next(iter(sizes.values()), None)
+
+
+def _tensor(name: str, given: Any, size: int) -> Tensor:
+    """Makes one tensor of what a network gave: a tensor, an array, or a list of these."""
+    if isinstance(given, Tensor):
+        return given
+    if isinstance(given, np.ndarray):
+        return torch.as_tensor(given)
+    tensors = list(given) if isinstance(given, Sequence) else [given]
+    if not tensors or not all(isinstance(one, Tensor) and one.dim() == 2 for one in tensors):
+        raise NetworkError(
+            f"the outputs of network '{name}' are a {type(given).__name__}",
+            expected=f"a tensor (batch, calls, {size}), or a list of tensors (calls, {size})",
+            remedy="stack the log_softmax of each call's logits along axis 1",
+        )
+    return pad_sequence(tensors, True)
 
 
 def check_rows(
@@ -108,7 +126,7 @@ def check_rows(
             raise NetworkError(
                 f"no outputs of network '{name}' were given",
                 expected=f"its log-probabilities of {_listed(calls)}",
-                remedy=choose_from(name, rows),
+                remedy=f'pass {{"{name}": log_probs}}',
                 at=reasoner.program.networks[name].location,
             )
         found = rows[name].shape[1]
@@ -164,8 +182,9 @@ def _sure(reasoner: Reasoner, name: str, symbols: list[list[str]], like: Tensor)
                 remedy=choose_from(symbol, domain),
                 at=reasoner.program.networks[name].location,
             )
-    found = torch.tensor([[place[symbol] for symbol in row] for row in symbols])
-    hot = torch.nn.functional.one_hot(found.view(len(symbols), -1), len(domain))
+    calls = len(reasoner.slots[name])
+    found = torch.tensor([place[symbol] for row in symbols for symbol in row], dtype=torch.long)
+    hot = torch.nn.functional.one_hot(found.view(len(symbols), calls), len(domain))
     return hot.to(like).log()
 
 

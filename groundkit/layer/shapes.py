@@ -156,6 +156,7 @@ class Shapes:
             observed_values=self.values,
             cache=self.cache,
             limits=self.limits,
+            may_be_impossible=bool(evidence),
         )
         for name in reasoner.learnable.groups:
             reasoner.learnable[name] = self.learnable[name]

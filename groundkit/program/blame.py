@@ -2,40 +2,61 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from problog.engine import NonGroundProbabilisticClause, UnknownClause
 from problog.engine_builtin import CallModeError, IndirectCallCycleError
+from problog.engine_unify import OccursCheck
 from problog.errors import NonGroundQuery
 from problog.eval_nodes import NegativeCycle
 from problog.logic import ArithmeticError as ProbLogArithmeticError
 from problog.logic import Clause, InstantiationError
 
-from groundkit.errors import LimitError, Location, ProgramError, nearest
+from groundkit.errors import LimitError, Location, NoSolutionError, ProgramError, nearest
 from groundkit.program.builtins import library_of
-from groundkit.program.constraints import Constraint
+from groundkit.program.constraints import Constraint, unread
 from groundkit.program.goal import Goal
 from groundkit.program.limits import RAISE_MEMORY, RAISE_SECONDS, OutOfTimeError
 from groundkit.program.source import Program
 from groundkit.program.trust import REMEDY, UntrustedError
 
 
-def explain_failure(program: Program, goal: Goal, error: Exception | None) -> ProgramError:
-    """Turns a ProbLog error, or the lack of any answer, into a located error with a remedy."""
-    if error is None:
-        return ProgramError(
-            f"the goal '{goal.text}' has no solution",
-            remedy="call its clauses one by one with `groundkit query` to see which one fails",
-            at=_head_place(program, goal),
+def explain_nothing(program: Program, goal: Goal, inputs: Sequence[str]) -> NoSolutionError:
+    """Words that nothing makes a goal true.
+
+    Args:
+        program: The program.
+        goal: The goal.
+        inputs: Its variables that are inputs of networks.
+    """
+    remedy = "call its clauses one by one with `groundkit query` to see which one fails"
+    if program.neural:
+        remedy = "look for a value or a comparison in its clauses that no symbols satisfy"
+    lost = unread(goal.term, inputs, program.statements, program.neural)
+    if lost:
+        remedy = (
+            f"no network reads {' or '.join(lost)} as it stands: leave it out of the inputs if its "
+            "values are observed, or give a list where the goal takes one"
         )
+    return NoSolutionError(
+        f"the goal '{goal.text}' has no solution", remedy=remedy, at=_head_place(program, goal)
+    )
+
+
+def explain_failure(program: Program, goal: Goal, error: Exception) -> ProgramError:
+    """Turns a ProbLog error into a located error with a remedy."""
     message = str(getattr(error, "base_message", error)).rstrip(".")
-    found, remedy = f"{message}, for '{goal.text}'", None
+    found, remedy = f"{message}, for {_asked(goal)}", None
     for kinds, words in _REMEDIES:
         if isinstance(error, kinds):
-            found, remedy = words[0].format(message=message, goal=goal.text), words[1]
+            found, remedy = words[0].format(message=message, goal=_asked(goal)), words[1]
             break
+    wrong = isinstance(error, CallModeError) and not _OPEN.search(message)
+    if wrong or isinstance(error, ProbLogArithmeticError):
+        remedy = "correct the arguments, or exclude such values by a goal before this one"
     if isinstance(error, UnknownClause):
         name = str(error.signature).replace("'", "")
         found, remedy = _unknown(program, name)
@@ -43,11 +64,28 @@ def explain_failure(program: Program, goal: Goal, error: Exception | None) -> Pr
     return ProgramError(found, remedy=remedy, at=at)
 
 
+_OPEN = re.compile(r"(?<![\w'\"])(X\d+|_)(?![\w'\"(])")
+"""A variable among the arguments of a call, as ProbLog prints it."""
+
+
+def _asked(goal: Goal) -> str:
+    """Words what is asked, for messages."""
+    return "the program's queries" if goal.text == "query(Query)" else f"'{goal.text}'"
+
+
 def _unknown(program: Program, name: str) -> tuple[str, str]:
     """Words that nothing defines a predicate: a construct, a library's, or a slip of the pen."""
     if name in _CONSTRUCTS:
         sign, instead = name.partition("/")[0], _CONSTRUCTS[name]
         return f"ProbLog has no '{sign}': every proof counts, in no order", instead
+    if name in (",/2", ";/2"):
+        return (
+            f"query/1 and evidence/1 take single goals, and none joined by '{name[0]}'",
+            "name it by a clause, such as both :- a, b. and write evidence(both)",
+        )
+    stem = name.rpartition("_p/")[0]
+    if stem and name.replace("_p/", "_n/") in program.predicates:
+        return f"{stem} has nothing but negated heads", f"add a clause that makes {stem} true"
     library = library_of(name)
     if library is not None:
         return (
@@ -96,11 +134,11 @@ def explain_constraint(constraint: Constraint, error: Exception) -> ProgramError
 
 
 _REMEDIES: tuple[tuple[tuple[type[Exception], ...], tuple[str, str]], ...] = (
-    ((UntrustedError,), ("{message}, for '{goal}'", REMEDY)),
+    ((UntrustedError,), ("{message}, for {goal}", REMEDY)),
     (
         (NonGroundProbabilisticClause,),
         (
-            "a probabilistic clause is used with an unbound variable, for '{goal}'",
+            "a probabilistic clause is used with an unbound variable, for {goal}",
             "bind all variables of the clause before it is called, or list the variable in "
             "[examples] images if it is an input of a network",
         ),
@@ -109,14 +147,14 @@ _REMEDIES: tuple[tuple[tuple[type[Exception], ...], tuple[str, str]], ...] = (
     (
         (NonGroundQuery,),
         (
-            "an answer of '{goal}' still has a variable in it",
+            "an answer of {goal} still has a variable in it",
             "bind it in the program, or list its values in [query.answers]",
         ),
     ),
     (
         (NegativeCycle,),
         (
-            "a negation is met inside the recursion of a predicate, for '{goal}'",
+            "a negation is met inside the recursion of a predicate, for {goal}",
             "no clause may need the falsehood of what it defines; ProbLog also refuses negated "
             "goals that are recursive themselves: negate them outside of the recursion",
         ),
@@ -124,14 +162,21 @@ _REMEDIES: tuple[tuple[tuple[type[Exception], ...], tuple[str, str]], ...] = (
     (
         (IndirectCallCycleError,),
         (
-            "collecting all answers of a goal needs that goal's own answers, for '{goal}'",
+            "collecting all answers of a goal needs that goal's own answers, for {goal}",
             "let findall/3 or its like collect from a predicate that does not call it back",
+        ),
+    ),
+    (
+        (OccursCheck,),
+        (
+            "a variable is to be equal to a term that it is part of, for {goal}",
+            "write another variable there: X = f(Y) instead of X = f(X)",
         ),
     ),
     (
         (InstantiationError, CallModeError, ProbLogArithmeticError),
         (
-            "{message}, for '{goal}'",
+            "{message}, for {goal}",
             "bind the variables before the call; values of an observed variable that the program "
             "cannot enumerate are listed in the spec under [query.answers]",
         ),
@@ -153,8 +198,7 @@ def explain_limit(
                 open_calls[name] += 1
     named = [(name, count) for name, count in open_calls.most_common(3) if count > 1]
     what = "did not end in time" if isinstance(error, OutOfTimeError) else "ran out of memory"
-    asked = "the program's queries" if goal.text == "query(Query)" else f"'{goal.text}'"
-    found = f"grounding {asked} {what}"
+    found = f"grounding {_asked(goal)} {what}"
     raising = RAISE_SECONDS if isinstance(error, OutOfTimeError) else RAISE_MEMORY
     remedy = f"try a smaller shape of the goal, or {raising}"
     at = goal.at
@@ -197,7 +241,7 @@ def explain_oddity(program: Program, goal: Goal, error: Exception) -> ProgramErr
     if not called:
         return None
     return ProgramError(
-        f"ProbLog cannot evaluate {called}, for '{goal.text}': {error}",
+        f"ProbLog cannot evaluate {called}, for {_asked(goal)}: {error}",
         remedy="check the arguments of the call",
         at=at or _head_place(program, goal),
     )

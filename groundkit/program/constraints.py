@@ -147,6 +147,16 @@ def _calls(body: Any) -> Iterator[Any]:
         yield body
 
 
+def unread(
+    goal: Any, names: Iterable[str], statements: Sequence[Any], neural: Sequence[NeuralPredicate]
+) -> list[str]:
+    """Lists the variables of a goal's arguments that reach no network as they stand."""
+    readers = _readers(statements, neural)
+    read = _read_variables(goal, readers)
+    direct = {str(arg) for term in walk(goal) for arg in term.args if isinstance(arg, Var)}
+    return [name for name in names if name in direct and name not in read]
+
+
 def _readers(statements: Sequence[Any], neural: Sequence[NeuralPredicate]) -> Readers:
     """Finds the arguments through which inputs reach networks, to a fixed point."""
     clauses: list[tuple[list[Any], Any]] = []

@@ -14,6 +14,7 @@ from problog.logic import Term, term2list
 from groundkit.errors import Location, ProgramError
 from groundkit.program.ground import (
     FALSE,
+    NO_HEAD,
     TRUE,
     Choice,
     FixedSource,
@@ -28,6 +29,28 @@ from groundkit.program.terms import printed, text_of
 
 _ROOT = "$root"
 _CERTAIN = 1e-12
+
+
+class _KeepsNames:
+    """Lets an atom keep the name of the fact that it is.
+
+    ProbLog names a node anew after whatever asks for it last: a fact becomes the evidence that it
+    alone decides, or a query. Then nobody finds the fact.
+    """
+
+    def add_name(self, name: Any, key: Any, label: Any = None, keep_name: bool = False) -> None:
+        """Names a node in the lists of queries and evidence."""
+        mine: Any = self
+        kept = mine.is_probabilistic(key) and mine.get_node(abs(key)).name is not None
+        super().add_name(name, key, label, keep_name=keep_name or kept)  # type: ignore[misc]
+
+
+class Formula(_KeepsNames, LogicFormula):  # type: ignore[misc]
+    """What ProbLog's engine fills."""
+
+
+class _Acyclic(_KeepsNames, LogicDAG):  # type: ignore[misc]
+    """The same without cycles."""
 
 
 @dataclass
@@ -101,7 +124,7 @@ class Converter:
         source.clear_evidence()
         for index, node in enumerate(wanted):
             source.add_name(Term(_ROOT, Term(str(index))), node, source.LABEL_QUERY)
-        target = LogicDAG()
+        target = _Acyclic()
         break_cycles(source, target)
         nodes = {str(name): node for name, node in target.queries()}
         return target, [nodes[str(Term(_ROOT, Term(str(i))))] for i in range(len(wanted))]
@@ -163,7 +186,7 @@ class Converter:
         learned = [node.probability for node in nodes if _functor(node.probability) == "$t"]
         number = int(learned[0].args[0])
         group = self.program.learnable[number]
-        heads = (*group.heads, "none", *group.others)
+        heads = (*group.heads, NO_HEAD, *group.others)
         outcomes = []
         for node in nodes:
             if _functor(node.probability) == "$t":
@@ -185,7 +208,7 @@ class Converter:
             )
         outcomes = tuple(_label(node) for node in nodes)
         if rest > _CERTAIN or len(values) == 1:
-            values, outcomes = [*values, max(rest, 0.0)], (*outcomes, "none")
+            values, outcomes = [*values, max(rest, 0.0)], (*outcomes, NO_HEAD)
         choice = Choice(outcomes[0], outcomes, FixedSource(tuple(values)))
         return choice, list(range(len(nodes)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,16 +19,17 @@ from problog.logic import ArithmeticError as ProbLogArithmeticError
 from problog.logic import Clause, Constant, InstantiationError, Term, Var, is_ground, term2list
 from problog.program import LogicProgram, PrologString
 
-from groundkit.errors import ProgramError
+from groundkit.errors import ProgramError, UnreadError
 from groundkit.program.blame import (
     explain_constraint,
     explain_failure,
     explain_limit,
+    explain_nothing,
     explain_oddity,
     explain_unbound,
 )
 from groundkit.program.constraints import CONSTRAINT
-from groundkit.program.convert import Converter, Grounding, placeholder
+from groundkit.program.convert import Converter, Formula, Grounding, placeholder
 from groundkit.program.goal import Binding, Goal, check_goal
 from groundkit.program.ground import FALSE, GroundProgram
 from groundkit.program.limits import OutOfTimeError
@@ -188,7 +190,7 @@ def _run(
     bound.update(values)
     head = Term(_GOAL, *(bound.get(name, Var(name)) for name in free))
     database = _database(engine, program, Clause(head, goal.term.apply(Binding(bound))))
-    grounding = Grounding(LogicFormula() if formula is None else formula, [])
+    grounding = Grounding(Formula() if formula is None else formula, [])
     try:
         if shape.facts:
             _ground_facts(engine, database, grounding)
@@ -222,14 +224,35 @@ def _ground_facts(engine: _Engine, database: Any, grounding: Grounding) -> None:
             raise GroundingError(f"the query '{query}' is not a goal")
         engine.ground(database, query, formula, label=formula.LABEL_QUERY)
     for name, node in formula.queries():
-        grounding.results.append(((name.apply(_Unbound()),), node))
+        grounding.results.append(((name.apply(_Unbound(name)),), node))
 
 
 class _Unbound:
-    """Shows what a certain answer leaves unbound as ``_``; elsewhere ProbLog refuses it."""
+    """Names what a certain answer leaves unbound; elsewhere ProbLog refuses it.
+
+    Args:
+        answer: A variable that occurs once in it is shown as ``_``.
+    """
+
+    def __init__(self, answer: Any) -> None:
+        self._times = Counter(map(str, _variables(answer)))
+        self._names: dict[str, str] = {}
 
     def __getitem__(self, name: Any) -> Any:
-        return Var("_")
+        if self._times[str(name)] < 2:
+            return Var("_")
+        return Var(self._names.setdefault(str(name), f"X{len(self._names) + 1}"))
+
+
+def _variables(term: Any) -> Iterator[Any]:
+    """Yields the variables of a term of ProbLog's engine, where they are numbers."""
+    stack = [term]
+    while stack:
+        inner = stack.pop()
+        if isinstance(inner, Term) and not isinstance(inner, Var | Constant):
+            stack.extend(inner.args)
+        elif inner is None or isinstance(inner, int | Var):
+            yield inner
 
 
 def _ground_evidence(engine: _Engine, database: Any, grounding: Grounding) -> None:
@@ -295,7 +318,7 @@ def _run_each(shape: Shape, placeholders: Mapping[str, None]) -> Grounding:
             remedy=f"list them in the spec: [query.answers] {missing[0]} = [...]",
             at=goal.at,
         )
-    grounding = Grounding(LogicFormula(), [])
+    grounding = Grounding(Formula(), [])
     for values in itertools.product(*(listed[name] for name in free)):
         terms = {name: term_of(str(v)) for name, v in zip(free, values, strict=True)}
         one = _run(shape, placeholders, terms, grounding.formula)
@@ -330,11 +353,11 @@ def _check_result(shape: Shape, found: GroundProgram) -> None:
     """Refuses goals without a solution and images that nothing reads."""
     program, goal, images = shape.program, shape.goal, shape.images
     if not found.roots or all(root == FALSE for root in found.roots):
-        raise explain_failure(program, goal, None)
+        raise explain_nothing(program, goal, images)
     read = {name for calls in found.slots.values() for call in calls for name in call}
     for name in images:
         if name not in read:
-            raise ProgramError(
+            raise UnreadError(
                 f"no network looks at the image {name} of the goal '{goal.text}'",
                 remedy=f"leave {name} out of [examples] images, or pass it to a neural predicate",
                 at=goal.at,

@@ -10,6 +10,9 @@ TRUE = 0
 """Reference to the constant true; ``~TRUE`` is false."""
 FALSE = ~TRUE
 
+NO_HEAD = "(none)"
+"""The outcome of a choice that none of its heads holds; no atom is printed like that."""
+
 NodeKind = Literal["true", "leaf", "and", "or"]
 
 

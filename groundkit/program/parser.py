@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from problog.errors import ProbLogError
+from problog.errors import GroundingError, ProbLogError
 from problog.parser import ParseError, Token
 from problog.program import DefaultPrologFactory, DefaultPrologParser, PrologString
 
@@ -41,7 +41,11 @@ class _Parser(DefaultPrologParser):  # type: ignore[misc]
         if time.thread_time() - self._started > MOST_SECONDS:
             message = f"reading up to here took more than {MOST_SECONDS:g} s, split the program"
             raise ParseError(string, message, tokens[0].location)
-        return super()._parse_statement(string, tokens)
+        try:
+            return super()._parse_statement(string, tokens)
+        except GroundingError as error:  # it does not say where
+            message = str(error.base_message).rstrip(".")
+            raise ParseError(string, message, tokens[0].location) from None
 
     def _token_equal(self, s: str, pos: int) -> Any:
         """Reads ``==`` without the warning that ProbLog prints; the comparison is legal."""

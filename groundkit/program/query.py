@@ -5,11 +5,14 @@ A row of a table or an array is named by its number: ``same('wine.csv#3', 'wine.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from groundkit.errors import GroundkitError, ProgramError
+from groundkit.files import read_bytes
 from groundkit.program.goal import Goal, parse_goal
 
 _NUMBER = re.compile(r"#\d+\Z")
@@ -25,12 +28,19 @@ class Question:
         goal: The goal with a variable for every image.
         images: Variable -> the image's path as written.
         contents: Path -> the image's file, for images that are not on disk.
+        also: Another path of the same content -> the variable of that image.
     """
 
     text: str
     goal: Goal
     images: dict[str, str]
     contents: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    also: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Path, in each of the ways it is written -> variable."""
+        return {**self.also, **{path: name for name, path in self.images.items()}}
 
     def with_values(self, values: Mapping[str, str]) -> str:
         """Prints the question with its images, and some variables replaced by values."""
@@ -50,7 +60,7 @@ class Question:
 def pose(text: str | Question, suffixes: Collection[str]) -> Question:
     """Reads a question; a quoted text that names a file, or ends like one, is an image.
 
-    The same file twice is the same image.
+    The same file twice is the same image, and so are two files of the same content.
 
     Args:
         text: The question; one that is posed already is returned.
@@ -63,22 +73,39 @@ def pose(text: str | Question, suffixes: Collection[str]) -> Question:
         return text
     given = parse_goal(text)
     images: dict[str, str] = {}
+    also: dict[str, str] = {}
+    known: dict[bytes | str, str] = {}
 
     def take(match: re.Match[str]) -> str:
         path = match[0][1:-1]
         file = _NUMBER.sub("", path)
         if Path(file).suffix.lower() not in suffixes and not _is_file(file):
             return match[0]
-        for name, known in images.items():
-            if known == path:
-                return name
+        if path in known:
+            return known[path]
+        content = _content(path)
+        if content in known:
+            also[path] = known[path] = known[content]
+            return known[path]
         name = f"Image{len(images) + 1}"
         while name in given.variables:
             name += "_"
         images[name] = path
+        known[path] = known[content] = name
         return name
 
-    return Question(given.text, parse_goal(_QUOTED.sub(take, given.text)), images)
+    goal = parse_goal(_QUOTED.sub(take, given.text))
+    return Question(given.text, goal, images, also=also)
+
+
+def _content(path: str) -> bytes | str:
+    """Returns what tells one input from others: a file's content, or else its name."""
+    if not _is_file(path):
+        return path
+    try:
+        return hashlib.sha256(read_bytes(Path(path), error=ProgramError)).digest()
+    except (OSError, GroundkitError):  # the complaint comes where the file is used
+        return path
 
 
 def _is_file(path: str) -> bool:

@@ -17,7 +17,12 @@ _COLLECTORS = frozenset({"findall/3", "all/3", "all_or_none/3"})
 
 def remarks(program: Program) -> tuple[str, ...]:
     """Lists what a program means where ProbLog, DeepProbLog or common sense would differ."""
-    found = [*_constraints(program), *_collected(program), *_certain(program)]
+    found = [
+        *_constraints(program),
+        *_collected(program),
+        *_certain(program),
+        *_quoted_and_not(program),
+    ]
     return tuple(f"{at}: {text}" for at, text in found)
 
 
@@ -40,6 +45,28 @@ def _certain(program: Program) -> Iterator[tuple[Location, str]]:
                     f"{head} starts at {start:g} and stays there: no training moves what is "
                     "impossible or certain",
                 )
+
+
+def _quoted_and_not(program: Program) -> Iterator[tuple[Location, str]]:
+    """``x`` and ``'x'``, ``1`` and ``'1'`` are equal to ``=``, and to nothing else of ProbLog."""
+    plain: set[str] = set()
+    quoted: dict[str, Location] = {}
+    for statement in program.statements:
+        for term in walk(statement):
+            if term.arity:
+                continue
+            text = str(term.functor)
+            if len(text) > 2 and text[0] == text[-1] == "'":
+                quoted.setdefault(text, program.places.of(statement))
+            else:
+                plain.add(text)
+    for text, at in quoted.items():
+        if text[1:-1] in plain:
+            yield (
+                at,
+                f"{text[1:-1]} and {text} are two values: facts, arguments and answers keep them "
+                "apart, though X = Y takes them as equal; write one of them throughout",
+            )
 
 
 def _collected(program: Program) -> Iterator[tuple[Location, str]]:

@@ -40,6 +40,7 @@ from groundkit.program.probability import (
     is_learnable,
     learnable_group,
 )
+from groundkit.program.syntax import unreadable
 from groundkit.program.terms import Places, rewrite_goals
 from groundkit.program.trust import refuse_untrusted
 
@@ -149,15 +150,7 @@ def _parse(text: str, places: Places) -> list[Any]:
     try:
         return parse_statements(text)
     except ParseError as error:
-        location = getattr(error, "location", None)
-        at = places.at(None)
-        if isinstance(location, tuple) and len(location) == 3:
-            at = Location(at.file, location[1], location[2])
-        raise ProgramError(
-            f"syntax error: {error.base_message}",
-            remedy="every clause ends in a full stop; brackets and quotes come in pairs",
-            at=at,
-        ) from None
+        raise unreadable(error, text, places) from None
     except (ProbLogError, RecursionError) as error:
         raise ProgramError(f"the program cannot be parsed: {error}", at=places.at(None)) from None
 
@@ -186,7 +179,14 @@ class _Reader:
                 body = named
                 statement = _with_body(statement, body)
         for head in heads:
-            self._note_head(head, at)
+            self._note_head(head, at, body is not None)
+            if len(heads) > 1 and getattr(head, "probability", None) is None:
+                raise ProgramError(
+                    f"'{head}' stands among several heads without a probability",
+                    expected="such as 0.3::a ; 0.7::b.",
+                    remedy=f"write a probability before {head}, or a clause of its own",
+                    at=at,
+                )
         if any(is_neural(head) for head in heads):
             if len(heads) > 1:
                 raise ProgramError(
@@ -202,9 +202,10 @@ class _Reader:
             return _assemble(heads, body)
         return statement
 
-    def _note_head(self, head: Any, at: Location) -> None:
+    def _note_head(self, head: Any, at: Location, has_body: bool) -> None:
         """Records what a head defines, and the facts that ask and tell."""
-        if not isinstance(head, Term) or isinstance(head, Var | Not):
+        odd = not isinstance(head, Term) or isinstance(head, Var | Not | And | Constant)
+        if odd or head.signature == ":-/0":
             raise ProgramError(
                 f"'{head}' cannot be the head of a clause",
                 expected="an atom or a compound term, such as addition(X,Y,Z)",
@@ -217,9 +218,10 @@ class _Reader:
                 at=at,
             )
         if head.functor == "evidence" and head.arity in (1, 2):
+            _check_asked(head, at, has_body)
             self.evidence.append(", ".join(str(arg) for arg in head.args))
         elif head.functor == "query" and head.arity == 1:
-            _check_query(head.args[0], at)
+            _check_asked(head, at, has_body)
             self.queries.append(str(head.args[0]))
         else:
             self.predicates.append(head.signature.replace("'", ""))
@@ -276,17 +278,23 @@ def _refuse_question(statement: Any, at: Location) -> None:
         )
 
 
-def _check_query(goal: Any, at: Location) -> None:
-    """Raises a ProgramError at ``query(X)`` and ``query(not(X))``: no predicate is asked for."""
-    inner = goal
+def _check_asked(head: Term, at: Location, has_body: bool) -> None:
+    """Raises a ProgramError at ``query(X)``, ``query(not(X))``, ``evidence(X)``.
+
+    A variable is a goal where a body binds it: ``query(X) :- member(X, [a, b])``.
+    """
+    goal = inner = head.args[0]
     while isinstance(inner, Term) and inner.functor in ("not", "\\+") and inner.arity == 1:
         inner = inner.args[0]
-    if isinstance(inner, Var) or not isinstance(inner, Term) or isinstance(inner, Constant):
-        raise ProgramError(
-            f"query({goal}) asks for no predicate",
-            expected="a goal, such as query(addition(1,2,Z))",
-            at=at,
-        )
+    bound = has_body and inner is goal and isinstance(inner, Var)
+    if bound or not (isinstance(inner, Var | Constant) or not isinstance(inner, Term)):
+        return
+    verb = "asks for" if head.functor == "query" else "speaks of"
+    raise ProgramError(
+        f"{head.functor}({goal}) {verb} no predicate",
+        expected=f"a goal, such as {head.functor}(addition(1,2,{'Z' if verb[0] == 'a' else 3}))",
+        at=at,
+    )
 
 
 def _named_pattern(goal: Any) -> Any:

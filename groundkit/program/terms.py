@@ -190,6 +190,8 @@ def walk(term: Any) -> Iterator[Term]:
     stack = [term]
     while stack:
         current = stack.pop()
+        if isinstance(current, list):  # the heads of an annotated disjunction
+            stack.extend(current)
         if not isinstance(current, Term):
             continue
         yield current
@@ -212,6 +214,10 @@ class Places:
         for index, character in enumerate(text):
             if character == "\n":
                 self._starts.append(index + 1)
+
+    def start(self, line: int) -> int:
+        """Returns the position at which a line, counted from 1, begins."""
+        return self._starts[min(line, len(self._starts)) - 1]
 
     def at(self, position: int | None) -> Location:
         """Returns the location of the character at ``position`` (from 0)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundkit.circuit.tasks import TaskResult
-from groundkit.errors import CheckpointError, InputError, SpecError
+from groundkit.errors import CheckpointError, InputError, NoSolutionError, SpecError
 from groundkit.files import make_folder, write_atomically
 from groundkit.identifiability.identification import Identification
 from groundkit.perception.foreign import ForeignScore
@@ -113,7 +114,13 @@ def query(
             expected=f"groundkit query {run} GOAL",
             remedy=f"ask such as {asked}, an image file in quotes for each image",
         )
-    return session.query(goal, fixed=fixed, facts=facts, evidence=evidence)
+    try:
+        return session.query(goal, fixed=fixed, facts=facts, evidence=evidence)
+    except NoSolutionError as error:
+        if not (fixed or facts or evidence):
+            asked = shlex.quote(goal) if '"' in goal else f'"{goal}"'
+            error.remedy = f"see what fails: groundkit explain {run} {asked}"
+        raise
 
 
 def explain(

@@ -18,12 +18,12 @@ from groundkit.circuit.prepare import prepare
 from groundkit.circuit.proofs import Proof, best_proofs
 from groundkit.data.examples import input_of
 from groundkit.data.features import INPUT_SUFFIXES
-from groundkit.errors import ProgramError
+from groundkit.errors import NoSolutionError, ProgramError
 from groundkit.files import write_atomically
 from groundkit.program.engine import Shape
 from groundkit.program.failures import Failure, why_not
 from groundkit.program.goal import parse_goal
-from groundkit.program.ground import NeuralSource
+from groundkit.program.ground import NO_HEAD, NeuralSource
 from groundkit.program.limits import Limits
 from groundkit.program.query import Question, pose
 from groundkit.report.proofs import Diagram, DiagramNode, draw_explanation
@@ -32,7 +32,6 @@ from groundkit.runs.answers import Answers, ImageReading, words_of
 from groundkit.runs.cases import Case
 from groundkit.runs.session import Session
 
-_NO_SOLUTION = "has no solution"
 _MOST_NODES = 40
 _LIMITS = Limits(seconds=30.0)
 
@@ -184,9 +183,7 @@ def explain(session: Session, question: str, count: int = 5) -> Explanation:
         case = session.questions.case(question)
         found = session.questions.answer(case)
         case = session.questions.explained(case, found.best)
-    except ProgramError as error:
-        if _NO_SOLUTION not in error.found:
-            raise
+    except NoSolutionError:
         return _unprovable(session, question)
     return explain_case(case, found, count)
 
@@ -229,7 +226,7 @@ def _told(case: Case, proof: Proof, values: Mapping[str, str], given: float) -> 
         choice = case.reasoner.ground_program.choices[choice_number]
         if not isinstance(choice.source, NeuralSource):
             name = choice.outcomes[outcome]
-            facts.append(name if name != "none" else f"none of {', '.join(choice.outcomes[:-1])}")
+            facts.append(name if name != NO_HEAD else f"none of {', '.join(choice.outcomes[:-1])}")
             continue
         network = choice.source.network
         name = input_of(case.reasoner.slots[network][choice.source.slot])
@@ -285,9 +282,10 @@ def _unprovable(session: Session, question: str) -> Explanation:
         images = tuple(name for name in posed.images if name in goal.variables)
         try:
             prepare(Shape(session.program, goal, images), cache_folder(), _LIMITS)
-        except ProgramError as error:
-            # Any other complaint, such as an image that no network looks at yet, is no failure.
-            return _NO_SOLUTION not in error.found
+        except NoSolutionError:
+            return False
+        except ProgramError:
+            pass  # any other complaint, such as an image that no network looks at yet
         return True
 
     failure = why_not(session.program, posed.goal, holds)

@@ -6,10 +6,11 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from groundkit.data.features import INPUT_SUFFIXES
 from groundkit.errors import DataError, NetworkError, ProgramError, choose_from
 from groundkit.program.facts import parse_facts, with_facts
-from groundkit.program.goal import check_goal, parse_goal
-from groundkit.program.query import Question
+from groundkit.program.goal import check_goal
+from groundkit.program.query import Question, pose
 from groundkit.program.source import Program, parse_program
 from groundkit.symbols import Values
 
@@ -46,11 +47,11 @@ class WhatIf:
             return program
         lines = [program.text.rstrip()]
         for text in self.evidence:
-            goal = parse_goal(text)
+            goal = pose(text, INPUT_SUFFIXES).goal  # an image in it becomes a variable
             if goal.variables or len(goal.predicates) != 1:
                 raise ProgramError(
                     f"the evidence '{text}' is not one fact",
-                    expected="a fact without variables, such as lucky or \\+lucky",
+                    expected="a fact without variables and images, such as lucky or \\+lucky",
                     remedy="what an image shows is set with --set \"digit('a.png')=3\"",
                 )
             check_goal(program, goal)
@@ -119,6 +120,6 @@ def _input(written: str, posed: Question, places: Mapping[str, str]) -> str:
     names = []
     for part in re.findall(r"'[^']*'|\"[^\"]*\"|[^,]+", written):
         plain = part.strip().strip("'\"")
-        by_path = {path: name for name, path in posed.images.items()}
+        by_path = posed.names
         names.append(by_path.get(plain) or places.get(plain) or plain)
     return ",".join(names)

@@ -39,7 +39,10 @@ from groundkit.task.roles import (
 from groundkit.task.spec import ExamplesSpec, QuerySpec, Spec, line_of
 from groundkit.task.templates import Template, flatten, shaped_program
 
-ENGINES = {"circuit": build_reasoner, "deepproblog": build_deepproblog_reasoner}
+ENGINES: Mapping[str, Callable[..., Reasoner]] = {
+    "circuit": build_reasoner,
+    "deepproblog": build_deepproblog_reasoner,
+}
 
 
 def tell_nobody(done: int, total: int) -> None:

@@ -54,7 +54,7 @@ class ShapedExamples:
         for number, values in enumerate(rows):
             if values not in found:
                 try:
-                    found[values] = reasoner.answer_index(values)
+                    found[values] = reasoner.answer_index(values, possible=True)
                 except DataError as error:
                     error.at = examples.place(number)
                     raise

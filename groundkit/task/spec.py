@@ -352,10 +352,10 @@ def parse_spec(text: str, file: Path | None = None, overrides: Sequence[str] = (
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         place = re.search(r"at line (\d+), column (\d+)", str(error))
-        line, column = (int(place[1]), int(place[2])) if place else (None, None)
-        message = str(error).split(" (at ")[0]
+        end = text.rstrip().count("\n") + 1, None
+        line, column = (int(place[1]), int(place[2])) if place else end
         raise SpecError(
-            f"not valid TOML: {message}",
+            f"not valid TOML: {str(error).split(' (at ')[0]}",
             remedy="texts stand in quotes, lists in [..], true and false are lower case",
             at=Location(file, line, column),
         ) from None

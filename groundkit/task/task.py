@@ -13,7 +13,15 @@ from groundkit.data.examples import Indices, check_stacked, restrict
 from groundkit.data.images import DataSource, ImageSet
 from groundkit.data.labels import Labelled, draw_labelled, read_labelled
 from groundkit.data.sources import check_ood
-from groundkit.errors import DataError, Location, NetworkError, ProgramError, SpecError
+from groundkit.errors import (
+    DataError,
+    Location,
+    NetworkError,
+    NoSolutionError,
+    ProgramError,
+    SpecError,
+    UnreadError,
+)
 from groundkit.program.source import Program
 from groundkit.task.banks import Gathered, Group, Split
 from groundkit.task.binding import Binding, BoundGoal, BoundQuery, Sources, tell_nobody
@@ -172,8 +180,23 @@ class Task:
             for template in drawn_templates(query, held_out=held_out)
         ]
         self.binding.compile_all([*written, *drawn], self._on_shape)
-        found = [self.binding.compiled(template) for template in dict.fromkeys(written)]
+        rows = {t: rows[0] for table in tables for t, rows in table.rows.items()}
+        found = [self._written(template, rows[template].at) for template in dict.fromkeys(written)]
         return (*found, *self._possible(drawn))
+
+    def _written(self, template: Template, at: Location) -> BoundGoal:
+        """Compiles the shape of an example in a file; says which one where it has no solution."""
+        try:
+            return self.binding.compiled(template)
+        except (NoSolutionError, UnreadError) as error:
+            remedy = error.remedy
+            if template.lengths:
+                name = template.lengths[0][0]
+                remedy = f'correct its lists; a single input is no list: "{name}": "a.png"'
+            elif self.binding.declared:
+                facts = ", ".join(template.facts) or "none"
+                remedy = f"correct its facts ({facts}), or the clause at {error.at}"
+            raise type(error)(error.found, remedy=remedy, at=at) from None
 
     def _possible(self, templates: Iterable[Template]) -> Iterable[BoundGoal]:
         """Compiles the shapes to draw in; of several lengths some may not go together."""
@@ -357,9 +380,16 @@ class Task:
         split = self._splits[_TRAIN]
         if network not in split.banks:
             raise DataError(
+<<<<<<< HEAD
                 f"no example has an input for network '{network}'",
                 expected="an input, or a list that is not empty",
                 at=self.at("examples"),
+=======
+                f"no example gives network '{network}' an input",
+                expected="at least one image a symbol",
+                remedy="add examples whose lists are not empty",
+                at=self.at("networks", network),
+>>>>>>> main
             )
         pixels = split.banks[network].pixels
         kept = split.pooled.get(network)

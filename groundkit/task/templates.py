@@ -42,7 +42,8 @@ class Template:
         parts = [f"{name} of length {length}" for name, length in self.lengths]
         parts += [f"{other} and {name} the same image" for name, other in self.same]
         if self.facts:
-            parts.append(f"{len(self.facts)} facts of its own")
+            count = len(self.facts)
+            parts.append(f"{count} fact{'s' if count > 1 else ''} of its own")
         return ", ".join(parts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 
 import klay
 import pytest
@@ -36,6 +37,19 @@ def _holds(circuit, world: tuple[int, ...]) -> list[bool]:
     return values
 
 
+def _check_decomposable(circuit) -> None:
+    support: list[set[int]] = [set(), set()]
+    for index in range(2, len(circuit)):
+        kind, items = circuit.node(index)
+        if kind == "leaf":
+            support.append({items[0]})
+            continue
+        parts = [support[i] for i in items]
+        if kind == "and":
+            assert sum(map(len, parts)) == len(set().union(*parts))
+        support.append(set().union(*parts))
+
+
 @given(programs())
 @settings(SETTINGS, max_examples=25)
 def test_disjunctions_are_deterministic_and_conjunctions_decomposable(
@@ -47,16 +61,7 @@ def test_disjunctions_are_deterministic_and_conjunctions_decomposable(
         assume(False)
     assume(found.worlds() <= 3000 and found.choices)
     circuit = compile_program(found).circuit
-    support: list[set[int]] = [set(), set()]
-    for index in range(2, len(circuit)):
-        kind, items = circuit.node(index)
-        if kind == "leaf":
-            support.append({items[0]})
-            continue
-        parts = [support[i] for i in items]
-        if kind == "and":
-            assert sum(map(len, parts)) == len(set().union(*parts))
-        support.append(set().union(*parts))
+    _check_decomposable(circuit)
     for world in itertools.product(*(range(c.size) for c in found.choices)):
         values = _holds(circuit, world)
         for index in range(2, len(circuit)):
@@ -152,3 +157,35 @@ def test_factoring_pulls_out_what_alternatives_share() -> None:
     found = factor(builder.finish([root]))
     kind, _ = found.node(int(found.roots[0]))
     assert kind == "and" and found.edges == 6 < 8
+
+
+EVIDENCE_APART = """
+nn(net,[X],Y,[0,1,2]) :: digit(X,Y).
+1/3::rain. 0.2::lucky.
+ask(X,Y,Z) :- digit(X,A), digit(X,B), Z is A+B.
+ask(X,Y,won) :- digit(Y,_), digit(X,1), lucky.
+evidence(rain,false).
+:- rain, lucky.
+"""
+"""Its evidence is compiled together with an answer that reads both inputs."""
+
+
+def test_a_part_keeps_to_its_own_choices_beside_neighbours_that_are_compiled_with_it() -> None:
+    goal = parse_goal("ask(X,Y,Z)")
+    found = ground(Shape(parse_program(EVIDENCE_APART), goal, ("X", "Y")))
+    _check_decomposable(compile_program(found).circuit)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_answers_beside_evidence_are_decomposable(seed: int) -> None:
+    rng = random.Random(seed)
+    facts = [f"f{i}" for i in range(4)]
+    lines = ["nn(net,[X],Y,[0,1,2]) :: digit(X,Y).", *(f"0.3::{fact}." for fact in facts)]
+    for _ in range(rng.randint(2, 4)):
+        body = [f"digit({rng.choice('XY')},A)", f"digit({rng.choice('XY')},B)"]
+        body += rng.sample(["A =< B", rng.choice(facts), "\\+" + rng.choice(facts)], 2)
+        lines.append(f"ask(X,Y,Z) :- {', '.join(body)}, Z = {rng.choice(['A', 'B', 'won'])}.")
+    lines += [f":- {', '.join(rng.sample(facts, 2))}." for _ in range(2)]
+    lines.append("ask(X,Y,Z) :- digit(X,0), digit(Y,0), Z = none.")
+    found = ground(Shape(parse_program("\n".join(lines)), parse_goal("ask(X,Y,Z)"), ("X", "Y")))
+    _check_decomposable(compile_program(found).circuit)

@@ -45,6 +45,7 @@ def test_samples_and_learning_take_their_options(tmp_path: Path) -> None:
         ("p(X) :- Y is X+1, p(Y). query(p(1)).", "mpe", "took more than|ran out of memory"),
         ("query(a). a :- L = 'x.py', use_module(L).", "explain", "would load code"),
         ("query(a). a :- X = use_module, G =.. [X, 'x.py'], call(G).", "explain", "refused|load"),
+        ("0.3::a. 0.4::c. b :- a, c. query(b).", "map", "b follows from clauses"),
     ],
 )
 def test_failures_are_one_message(text: str, task: str, expected: str) -> None:

@@ -217,3 +217,51 @@ def test_networks_are_checked_by_name_and_kind() -> None:
             X=images(2, 1)[:, :, :1], Y=images(2, 1)[:, :, :1], Z=1
         )
     assert "network 'net' of the program" in caught.value.__notes__[0]
+
+
+def test_a_batch_of_no_example_has_no_answers() -> None:
+    model = make(SUM, "s(X,Y,Z)", {"net": Counting(3)})
+    assert model.log_prob(X=images(0), Y=images(0), Z=[]).shape == (0,)
+    assert model.predict(X=images(0), Y=images(0)).answers == []
+    lists = make(TOTAL, "seen(Xs,N)", {"net": Counting(3)}, inputs=["Xs"], lists=["Xs"])
+    assert lists.log_prob(Xs=[], N=[]).shape == (0,)
+    assert lists.predict(Xs=[]).answers == []
+
+
+@pytest.mark.parametrize(
+    ("goal", "wrong", "right"),
+    [
+        ("s(X,Y,Z)", {"X": images(2), "Z": [1, 2]}, {"X": images(2), "Y": images(2), "Z": [1, 2]}),
+        (
+            "s(X,Y,Z)",
+            {"X": [*images(2)], "Y": [*images(2)], "Z": [1, 2]},
+            {"X": images(2), "Y": images(2), "Z": [1, 2]},
+        ),
+        ("seen(Xs,N)", {"Xs": images(2), "N": [1, 2]}, {"Xs": [images(2), []], "N": [1, 0]}),
+    ],
+)
+def test_a_call_that_failed_does_not_bind_the_next_one(goal: str, wrong: dict, right: dict) -> None:
+    model = make(SUM if goal[1] == "(" else TOTAL, goal, {"net": Counting(3)})
+    with pytest.raises((DataError, NetworkError)):
+        model.log_prob(**wrong)
+    assert model.log_prob(**right).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("goal", "columns", "remedy"),
+    [
+        ("s(X,Y,Z)", {"X": [*images(2)], "Y": [*images(2)], "Z": 1}, "pass X=torch.stack(images)"),
+        ("seen(Xs,N)", {"Xs": images(2), "N": 1}, "give the variable that is a list as one"),
+        ("s(X,Y,Z)", {"X": [images(1), ["a.png"]], "Y": images(2), "Z": 1}, "torch.stack(images)"),
+    ],
+)
+def test_what_an_input_was_taken_for_is_said(goal: str, columns: dict, remedy: str) -> None:
+    model = make(SUM if goal[1] == "(" else TOTAL, goal, {"net": Counting(3)})
+    with pytest.raises(DataError) as caught:
+        model.log_prob(**columns)
+    assert remedy in caught.value.remedy
+
+
+def test_networks_are_a_mapping() -> None:
+    with pytest.raises(NetworkError, match="the networks are a Counting"):
+        make(SUM, "s(X,Y,Z)", Counting(3))

@@ -11,6 +11,7 @@ import torch
 
 from groundkit.errors import DataError, NetworkError, ProgramError
 from groundkit.layer.program_layer import ProgramLayer
+from tests.circuit.test_compile import EVIDENCE_APART
 
 SUM = "nn(net,[X],Y,[0,1,2])::digit(X,Y). s(X,Y,Z) :- digit(X,A), digit(Y,B), Z is A+B."
 TOTAL = """
@@ -216,6 +217,9 @@ def test_constraints_over_constants_are_semantic_losses() -> None:
         ({"net": rows(2, 2, 3)}, {"Z": 1, "evidence": {"digt(X)": 1}}, "digit/2", DataError),
         ({"net": rows(2, 2, 3)}, {"Z": 1, "evidence": {"a,b": True}}, "no atom", DataError),
         ({"net": rows(2, 2, 3)}, {"Z": 1, "evidence": {"digit(Z)": 1}}, "does not ask", DataError),
+        ({"net": rows(2, 2, 3)}, {"Z": 1, "evidence": [("digit(X)", 1)]}, "a mapping", DataError),
+        ({"net": rows(2, 2, 3)}, {"Z": 1, "evidence": {3: 1}}, "a mapping", DataError),
+        ({"net": [[0.0]]}, {"Z": 1}, "a list of tensors (calls, 3)", NetworkError),
     ],
 )
 def test_messages(given: dict, options: dict, message: str, error: type[Exception]) -> None:
@@ -232,3 +236,91 @@ def test_a_wrong_goal_or_name_is_refused_at_once() -> None:
         make(SUM, "s(X,Y,Z)", ["X", "W"])
     with pytest.raises(ProgramError, match="no program"):
         make("nowhere.pl", "s(X,Y,Z)", ["X", "Y"])
+
+
+def test_arrays_are_taken_like_tensors() -> None:
+    layer = make(SUM, "s(X,Y,Z)", ["X", "Y"])
+    table = rows(2, 2, 3)
+    assert torch.equal(layer({"net": table.numpy()}), layer({"net": table}))
+
+
+def test_a_batch_may_be_empty() -> None:
+    layer = make(SUM, "s(X,Y,Z)", ["X", "Y"])
+    none = {"net": rows(0, 2, 3)}
+    assert layer(none).shape == (0, 5)
+    assert layer.log_prob(none, Z=[]).shape == layer.entropy(none).shape == (0,)
+    assert layer.mpe(none, Z=[]).symbols["net"].shape == (0, 2)
+    assert layer.sample(none, 4).symbols["net"].shape == (0, 4, 2)
+    assert layer.posterior(none, Z=[])["net"].shape == (0, 2, 3)
+    many = make(TOTAL, "seen(Xs,N)", ["Xs"], lists=["Xs"])
+    assert many.log_prob({}, N=[], lengths={"Xs": []}).shape == (0,)
+    with pytest.raises(DataError, match="-1 worlds"):
+        layer.sample(none, -1)
+
+
+def test_lists_may_all_be_empty() -> None:
+    layer = make(TOTAL, "seen(Xs,N)", ["Xs"], lists=["Xs"])
+    assert layer.log_prob({}, N=[0, 0], lengths={"Xs": [0, 0]}).exp().tolist() == [1, 1]
+
+
+def test_an_empty_list_has_the_type_of_its_batch() -> None:
+    layer = make(TOTAL, "seen(Xs,N)", ["Xs"], lists=["Xs"])
+    table = {"net": rows(2, 1, 3).float()}
+    told = {"N": [0, 0], "lengths": {"Xs": [1, 0]}}
+    assert layer.log_prob(table, **told).dtype == torch.float32
+    assert layer.mpe(table, **told).log_prob.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("evidence", "possible"),
+    [
+        ({"sure": False}, [False, False]),
+        ({"never": True}, [False, False]),
+        ({"digit(Y,0)": False}, [False, True]),
+        ({"odd": False, "even": False}, [False, False]),
+        ({"sure": True, "odd": True}, [True, True]),
+    ],
+)
+def test_impossible_evidence_makes_all_impossible(evidence: dict, possible: list[bool]) -> None:
+    """Also where the answer does not depend on it: the first example is sure that Y shows a 0."""
+    layer = make(
+        """
+        nn(net,[X],Y,[0,1])::digit(X,Y). 1.0::sure. 0.0::never. 0.3::odd. even :- \\+odd.
+        ask(X,Y,A) :- digit(X,A), sure, \\+never.
+        ask(X,Y,both) :- digit(X,1), digit(Y,1), odd.
+        """,
+        "ask(X,Y,Z)",
+        ["X", "Y"],
+    )
+    table = torch.tensor([[[0.5, 0.5], [1.0, 0.0]], [[0.4, 0.6], [0.3, 0.7]]]).log()
+    told = {"Z": 0, "evidence": evidence}
+    assert layer.log_prob({"net": table}, **told).isfinite().tolist() == possible
+    best = layer.mpe({"net": table}, **told)
+    assert best.log_prob.isfinite().tolist() == possible
+    assert (best.symbols["net"] >= 0).all(1).tolist() == possible
+    drawn = layer.sample({"net": table}, 3, **told).symbols["net"]
+    assert (drawn >= 0).all(2).all(1).tolist() == possible
+
+
+def test_posteriors_beside_evidence_sum_to_one() -> None:
+    layer = make(EVIDENCE_APART, "ask(X,Y,Z)", ["X", "Y"])
+    table = {"net": rows(3, 2, 3)}
+    for (answer,) in layer.answers:
+        sums = layer.posterior(table, Z=answer)["net"].exp().sum(-1)
+        assert torch.allclose(sums, torch.ones_like(sums))
+    assert layer.mpe(table, Z="2").symbols["net"][:, 0].tolist() == [1, 1, 1]
+
+
+def test_facts_are_found_whatever_they_or_their_evidence_are_called() -> None:
+    """``even`` is decided by ``odd`` alone, and a fact may be called ``none``."""
+    layer = make(
+        """
+        0.4::a. 0.3::none. 0.2::odd. even :- \\+odd.
+        ask(0) :- a, none. ask(1) :- odd, a. ask(2) :- a, \\+odd.
+        """,
+        "ask(Z)",
+    )
+    both = layer.log_prob({}, Z=1, evidence={"even": False, "odd": True}).exp()
+    assert both.item() == pytest.approx(0.4)
+    assert layer.log_prob({}, Z=2, evidence={"even": True, "odd": True}).item() == -torch.inf
+    assert layer.log_prob({}, Z=0, evidence={"none": True}).exp().item() == pytest.approx(0.4)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from groundkit.errors import ProgramError
+from groundkit.errors import NoSolutionError, ProgramError
 from groundkit.program.engine import Shape, ground
 from groundkit.program.goal import parse_goal
 from groundkit.program.source import parse_program
@@ -56,3 +56,30 @@ def test_what_is_refused_while_grounding_says_how_to_go_on() -> None:
         answers(text)
     assert info.value.at is not None and info.value.at.line == 2
     assert "--trust" in str(info.value.remedy)
+
+
+def test_an_input_that_no_network_reads_is_named_where_nothing_holds() -> None:
+    text = "nn(n,[X],Y,[0,1])::d(X,Y). s(X,Y,Z) :- d(X,A), d(Y,B), Z is A+B."
+    with pytest.raises(NoSolutionError) as info:
+        ground(Shape(parse_program(text), parse_goal("s(X,Y,Z)"), ("X", "Y", "Z")))
+    assert info.value.remedy is not None and "no network reads Z as it stands" in info.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "remedy"),
+    [
+        ("q(X) :- X is 1/0.", "Division by zero", "correct the arguments"),
+        ("q(X) :- X is foo+1.", "Unknown function 'foo'", "correct the arguments"),
+        ("q(X) :- X = 1, X < a.", "Unknown function 'a'", "correct the arguments"),
+        ("q(X) :- X = 1, call(X).", "expected: (callable)", "correct the arguments"),
+        ("q(X) :- X is Y+1.", "expected: (any, ground)", "bind the variables"),
+        ("q(X) :- X < 1.", "expected: (ground, ground)", "bind the variables"),
+        ("q(X) :- X = f(X).", "a term that it is part of", "another variable"),
+        ("0.3::\\+r. q(1) :- r.", "r has nothing but negated heads", "makes r true"),
+    ],
+)
+def test_the_remedy_is_that_of_the_fault(text: str, found: str, remedy: str) -> None:
+    with pytest.raises(ProgramError) as info:
+        answers(text)
+    assert found in info.value.found
+    assert info.value.remedy is not None and remedy in info.value.remedy

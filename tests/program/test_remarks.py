@@ -12,6 +12,8 @@ CASES = [
     ("t(1.0)::a.", "a starts at 1 and stays there"),
     ("0.5::e(1). c(X) :- e(X).\nn(N) :- findall(X, c(X), L), length(L, N).", ":2:1: findall"),
     ("0.5::e(1).\nn(N) :- findall(X, (e(X) ; e(X)), L), length(L, N).", "for each proof"),
+    ("p(x).\nq :- p('x').", "2:1: x and 'x' are two values"),
+    ("nn(n,[X],Y,[1,'1']) :: d(X,Y).", "1 and '1' are two values"),
 ]
 
 
@@ -27,6 +29,7 @@ def test_tells_what_may_be_taken_for_something_else(text: str, expected: str) ->
         "0.5::e(1). n(N) :- findall(X, e(X), L), length(L, N).",
         "e(1). c(X) :- e(X). n(N) :- findall(X, c(X), L), length(L, N).",
         ":- use_module(library(lists)). t(0.5)::a.",
+        "p(x, \"x\", 'x y', 'X').",
     ],
 )
 def test_is_silent_where_there_is_one_reading(text: str) -> None:

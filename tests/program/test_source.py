@@ -68,7 +68,21 @@ REFUSED = [
     ("t(1.5)::a.", 1, "does not start from a probability"),
     ("t(0.5,X)::a(X); t(0.5,Y)::b(Y) :- c(X,Y).", 1, "is not supported"),
     ("t(0.7)::a; t(0.6)::b.", 1, r"sum to 1\.3"),
-    ("X :- a.", 1, "cannot be the head|syntax|cannot be parsed"),
+    ("X :- a.", 1, "Unexpected clause head"),
+    ("b.\n(a, b) :- c.", 2, "Unexpected clause head"),
+    ("0.3::1.", 1, "cannot be the head"),
+    ("0,3::a.", 1, "cannot be the head"),
+    (":-.", 1, "cannot be the head"),
+    ("0.3::a ; b.", 1, "'b' stands among several heads without a probability"),
+    ("query(X).", 1, "asks for no predicate"),
+    ("evidence(X).", 1, "speaks of no predicate"),
+    ("p('it''s').", 1, "syntax error"),
+    ("a.\n:- dynamic b/1.", 2, "syntax error"),
+    ("p(0'a).", 1, "syntax error"),
+    ("p(a :- b).", 1, "syntax error"),
+    ("p({}).", 1, "syntax error"),
+    ("a. /* open", 1, "syntax error"),
+    ("a.\nb", 2, "syntax error"),
 ]
 
 
@@ -79,6 +93,37 @@ def test_refuses_with_place_and_words(text: str, line: int, message: str) -> Non
     assert info.value.at is not None
     assert str(info.value.at).startswith("programs/mine.pl")
     assert info.value.at.line in (line, None if "head" in message else line)
+
+
+@pytest.mark.parametrize("before", ["", "a.\n", "a.\n\n  "])
+@pytest.mark.parametrize(
+    ("wrong", "column"), [("b :- c,.", 7), ("p(a.", 2), ("p(`).", 3), ("X :- a.", 1), ("b c.", 3)]
+)
+def test_columns_count_from_one_on_every_line(before: str, wrong: str, column: int) -> None:
+    with pytest.raises(ProgramError) as info:
+        parse_program(before + wrong)
+    lines = before.split("\n")
+    at = info.value.at
+    assert at is not None and (at.line, at.column) == (len(lines), len(lines[-1]) + column)
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("p('it''s').", "'it\\'s'"),
+        (":- dynamic a/1.", "remove the directive"),
+        (":- table a/1, b/2.", "remove the directive"),
+        ("p(0'a).", "in quotes: 'a'"),
+        ("p(a :- b).", "f((a:-b))"),
+        ("/* open", "end the comment with */"),
+        ("a", "end the last clause with a full stop"),
+        ("a b.", "every clause ends in a full stop"),
+    ],
+)
+def test_what_cannot_be_read_says_what_to_write(text: str, remedy: str) -> None:
+    with pytest.raises(ProgramError) as info:
+        parse_program(text)
+    assert info.value.remedy is not None and remedy in info.value.remedy
 
 
 def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:

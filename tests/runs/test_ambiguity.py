@@ -265,7 +265,7 @@ def test_a_label_settles_it_without_training(copied):
 
 def test_the_other_label_settles_it_the_other_way(copied):
     """Names are what the labels say, whatever was learnt."""
-    label(copied, [("0.png", "1")], device="cpu")
+    label(copied, [("0.png", 1)], device="cpu")
     (reading,) = open_run(copied, device="cpu").read(["0.png"])
     assert reading.symbol == "1"
 

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from groundkit.errors import CheckpointError, DataError, ProgramError
+from groundkit.runs.commands import query
 from groundkit.runs.session import open_run
 from tests.trained import write_digit
 
@@ -115,6 +116,19 @@ def test_results_turn_into_json_and_html(session, digits):
 def test_wrong_questions_are_refused(session, digits, question, error, words):
     with pytest.raises(error, match=re.escape(words)):
         session.query(question)
+
+
+def test_a_question_without_solution_is_passed_on_to_explain(finished, digits):
+    with pytest.raises(ProgramError) as info:
+        query(finished, "sum('0.png', '1.png', 99)", device="cpu")
+    words = f"""groundkit explain {finished} "sum('0.png', '1.png', 99)\""""
+    assert info.value.remedy.endswith(words)
+
+
+def test_a_copy_of_an_image_is_the_same_image(session, digits):
+    shutil.copy("3.png", "again.png")
+    found = session.query("sum('3.png', 'again.png', Z)")
+    assert not any(a.probability for a in found.answers if int(a.values["Z"]) % 2)
 
 
 def test_what_is_no_run_is_refused_with_runs_beside(finished, tmp_path, monkeypatch):

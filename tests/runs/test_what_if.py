@@ -65,6 +65,7 @@ def test_predicates_without_a_fact_are_known_where_examples_had_some(finished, t
         ({"facts": ["consult('a.pl')"]}, ProgramError, "ProbLog's own"),
         ({"evidence": ["nothing"]}, ProgramError, "does not define"),
         ({"evidence": ["digit(X, 3)"]}, ProgramError, "is not one fact"),
+        ({"evidence": ["digit('1.png', 3)"]}, ProgramError, "is not one fact"),
         ({"evidence": ["consult('a.pl')"]}, ProgramError, "consult"),
         ({"evidence": ["lucky). evidence(lucky"]}, ProgramError, "cannot be parsed"),
     ],

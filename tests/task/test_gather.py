@@ -15,6 +15,7 @@ PROGRAM = """
 nn(shape_net, [X], S, [0,1,2]) :: shape(X, S).
 nn(colour_net, [X], C, [0,1]) :: colour(X, C).
 points(X, Y, P) :- shape(X, S), colour(Y, C), P is S + C.
+sum(X, Y, P) :- shape(X, A), shape(Y, B), P is A + B.
 total([], 0).
 total([X|Xs], N) :- total(Xs, M), shape(X, S), N is M + S.
 reach(X, To) :- shape(X, S), path(S, To).
@@ -131,6 +132,52 @@ def test_wrong_examples_are_told(task, row, said):
         _ = task("points(X, Y, P)", ["X", "Y"], [row] * 2).examples
     assert said in str(info.value)
     assert isinstance(info.value, DataError | SpecError | GroundkitError)
+
+
+@pytest.mark.parametrize(
+    ("goal", "inputs", "rows", "said", "remedy"),
+    [
+        (
+            "sum(X, Y, P)",
+            ["X", "Y"],
+            [{"X": "0.png", "Y": "1.png", "P": 1}, {"X": "0.png", "Y": "copy.png", "P": 3}],
+            "t.jsonl:2: the goal 'sum(X,X,P)' has no solution with P = 3",
+            "valid: 0, 2, 4",
+        ),
+        (
+            "sum(X, Y, P)",
+            ["X", "Y"],
+            [{"X": "0.png", "Y": "1.png", "P": 1}, {"X": ["0.png"], "Y": "1.png", "P": 1}],
+            "t.jsonl:2: no network looks at",
+            'a single input is no list: "X": "a.png"',
+        ),
+        (
+            "total(Xs, N)",
+            ["Xs"],
+            [{"Xs": ["0.png"], "N": 1}, {"Xs": "0.png", "N": 1}],
+            "t.jsonl:2: the goal 'total(Xs, N)' has no solution",
+            "no network reads Xs as it stands",
+        ),
+        (
+            "reach(X, To)",
+            ["X"],
+            [{"X": "0.png", "To": 1, "facts": [f"edge({a},1)"]} for a in (0, 7)],
+            "t.jsonl:2: the goal 'reach(X, To)' has no solution",
+            "correct its facts (edge(7,1))",
+        ),
+    ],
+)
+def test_the_example_that_does_not_fit_the_goal_is_told(task, goal, inputs, rows, said, remedy):
+    with pytest.raises(GroundkitError) as info:
+        _ = [shaped.answers for shaped in every(task(goal, inputs, rows * 2))]
+    assert said in str(info.value)
+    assert remedy in info.value.remedy
+
+
+def test_lists_that_are_all_empty_leave_a_network_without_images(task):
+    found = task("total(Xs, N)", ["Xs"], [{"Xs": [], "N": 0}] * 3)
+    with pytest.raises(DataError, match="no example gives network 'shape_net' an input"):
+        found.pool("shape_net")
 
 
 def test_a_backbone_may_be_another_network_s(task):

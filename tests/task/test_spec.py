@@ -54,6 +54,7 @@ def test_every_default_is_written_out():
         (GOAL + "[networks.a.perceptio]\nprior = 1.0", 3, "did you mean 'perception'"),
         ("[query]\n", 1, "'query.goal' is missing"),
         ("[query\n", 1, "not valid TOML"),
+        ('[query]\ngoal = "q"\ngoal = "p"', 3, "not valid TOML"),
     ],
 )
 def test_wrong_specs_name_line_and_remedy(text, line, said):
