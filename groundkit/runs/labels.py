@@ -298,16 +298,10 @@ def labelled(
             expected="a run of a program whose readings could be listed",
             remedy="train with labels: [networks.NAME.labels] file",
         )
-<<<<<<< HEAD
     facts, readings = session.facts(), session.doubt.readings
     noted = Labels.of(facts, readings)
-    for image, symbol in labels:
-=======
-    readings = session.doubt.readings
-    noted: list[dict[str, str]] = list(session.facts().get("labelled") or [])
     for image, given in labels:
         symbol = str(given)
->>>>>>> main
         group, known = _known(session, readings, network, symbol)
         content, predicted = _predicted(session, noted.names, group, image)
         noted = noted.with_label(Noted(str(image), group, symbol, content, predicted, tuple(known)))

@@ -380,16 +380,10 @@ class Task:
         split = self._splits[_TRAIN]
         if network not in split.banks:
             raise DataError(
-<<<<<<< HEAD
-                f"no example has an input for network '{network}'",
-                expected="an input, or a list that is not empty",
-                at=self.at("examples"),
-=======
                 f"no example gives network '{network}' an input",
                 expected="at least one image a symbol",
                 remedy="add examples whose lists are not empty",
                 at=self.at("networks", network),
->>>>>>> main
             )
         pixels = split.banks[network].pixels
         kept = split.pooled.get(network)

@@ -109,7 +109,7 @@ def test_lists_that_are_all_empty_leave_a_network_without_input(tmp_path):
     (tmp_path / "list.pl").write_text(PROGRAM)
     spec = SPEC.replace("GOAL", "total(Xs, N)").replace("INPUTS", '["Xs"]')
     (tmp_path / "list.toml").write_text(spec)
-    with pytest.raises(DataError, match="no example has an input for network 'net'"):
+    with pytest.raises(DataError, match="no example gives network 'net' an input"):
         Grounder(tmp_path / "list.pl").fit({"Xs": [[], []], "N": [0, 0]})
 
 
