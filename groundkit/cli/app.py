@@ -210,7 +210,7 @@ def datasets(
         cards = [
             {
                 "name": card.name,
-                "available": card.available(),
+                "available": card.there(),
                 "summary": card.summary,
                 "origin": card.origin,
                 "get": card.get,

@@ -225,7 +225,7 @@ def label(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Take up labels of a few images in seconds, without training anew."""
+    """Take up labels of a few images in seconds; labelling an image again corrects its label."""
     with reported(debug):
         from groundkit.runs.labels import label as take_up
 

@@ -82,7 +82,7 @@ def reported(debug: bool) -> Iterator[None]:
     try:
         _check_address_space()
         yield
-    except typer.Exit:
+    except (typer.Exit, BrokenPipeError):  # who reads the output has gone: click ends in silence
         raise
     except GroundkitError as error:
         if debug:

@@ -11,18 +11,27 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from groundkit.data.images import DataSource, ImageSet, Labels, split
+from groundkit.data.images import TRUE_OR_FALSE, DataSource, ImageSet, Labels, split
 from groundkit.data.levels import Order, take_images
 from groundkit.data.rows import LAYOUTS, refuse_empty_columns, take_rows, words_of
 from groundkit.data.standing import find_standing, read_standing
 from groundkit.data.stored import LARGEST
 from groundkit.errors import DataError
 from groundkit.files import WEIGHTS_LIMIT, open_file, shown
+from groundkit.perception.inputs import kind_of
+from groundkit.report.words import counted, listing
 
 # An archive may unfold to so many bytes, for flat images compress well, or so many times its size.
 MAX_UNFOLDED, MAX_UNFOLDING = 1 << 28, 100
 _INPUTS = ("images", *LAYOUTS)
 _KNOWN = (*_INPUTS, "labels", "order")
+_PLAIN = {
+    "labels": "save labels=numpy.array(labels, dtype=str)",
+    "sequences": "fill the end of shorter sequences with numpy.nan, so that all have one length",
+    "tokens": "fill the end of shorter texts with -1, so that all have one length",
+    "images": "bring all to one shape: numpy.stack(images)",
+}
+"""How to save what NumPy makes an array of objects of."""
 
 
 def load_npz(path: Path, seed: int = 0) -> DataSource:
@@ -60,7 +69,11 @@ def load_npy(path: Path, seed: int = 0) -> DataSource:
     Raises:
         DataError: The file is missing, damaged, or none of these.
     """
-    return split(input_set(path, read_arrays(path)), seed)
+    found = input_set(path, read_arrays(path))
+    if kind_of(found.shape) == "sequence":
+        words = "three axes of floats are sequences (N, T, D): images of floats belong into an .npz"
+        found = replace(found, assumed=(words, *found.assumed))
+    return split(found, seed)
 
 
 def read_arrays(path: Path, but: str = "") -> dict[str, NDArray[Any]]:
@@ -112,8 +125,9 @@ def input_set(
     given = [name for name in _INPUTS if name in arrays]
     if len(given) != 1:
         raise DataError(
-            f"'{shown(path)}' holds {', '.join(sorted(arrays)) or 'nothing of the kind'}",
+            f"'{shown(path)}' holds {listing(list(map(shown, sorted(arrays)))) or 'nothing'}",
             expected=f"one of the arrays {', '.join(_INPUTS)}, and 'labels' if they are known",
+            remedy="name them so: numpy.savez(file, images=..., labels=...)",
         )
     kind = given[0]
     what = f"'{shown(path)}': {kind}"
@@ -124,13 +138,14 @@ def input_set(
     rows = take_rows(arrays[kind], layout, what, tokens=tokens)
     if len(rows) < fewest:
         raise DataError(f"{what} are {len(rows)}", expected=f"at least {fewest}")
-    refuse_empty_columns(rows, what)
+    if fewest > 1:  # one row by itself may lack a value
+        refuse_empty_columns(rows, what)
     return ImageSet(str(path), rows, assumed=words_of(rows, layout))
 
 
 def _told_by_axes(array: NDArray[Any]) -> str:
     """What the array of an ``.npy`` is."""
-    if array.ndim == 2:
+    if array.ndim <= 2:
         return "rows"
     return "sequences" if array.ndim == 3 and array.dtype.kind == "f" else "images"
 
@@ -156,10 +171,10 @@ def _read_npy(stream: BinaryIO) -> NDArray[Any]:
 
 def _read(path: Path, stream: BinaryIO, but: str) -> dict[str, NDArray[Any]]:
     """Reads the arrays that are known but one, once their sizes have been looked at."""
-    names = [name for name in _KNOWN if name != but]
     with zipfile.ZipFile(stream) as archive:
-        wanted = [i for i in archive.infolist() if i.filename.removesuffix(".npy") in names]
-        unfolded = sum(member.file_size for member in wanted)
+        held = {one.filename.removesuffix(".npy"): one.file_size for one in archive.infolist()}
+    names = [name for name in _KNOWN if name in held and name != but]
+    unfolded = sum(held[name] for name in names)
     size = stream.seek(0, 2)
     stream.seek(0)
     most = max(MAX_UNFOLDED, MAX_UNFOLDING * size)
@@ -170,13 +185,31 @@ def _read(path: Path, stream: BinaryIO, but: str) -> dict[str, NDArray[Any]]:
             remedy="if the images are yours, save them with numpy.savez, which does not compress",
         )
     with np.load(stream, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files if name in names}
+        if not set(held) & set(_INPUTS):  # for the message
+            return dict.fromkeys(held, np.empty(0))
+        return {name: _member(path, archive, name) for name in names}
+
+
+def _member(path: Path, archive: Any, name: str) -> NDArray[Any]:
+    """Reads an array of an archive, if it is none of Python's objects."""
+    try:
+        found: NDArray[Any] = archive[name]
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise DataError(
+            f"'{shown(path)}': {name} are pickled Python objects",
+            expected="an array of numbers, or of texts for labels",
+            remedy=_PLAIN.get(name, _PLAIN["images"]),
+        ) from None
+    return found
 
 
 def _order(path: Path, arrays: dict[str, NDArray[Any]]) -> Order | None:
     if "order" not in arrays:
         return None
-    found = str(arrays["order"])
+    given = arrays["order"]
+    found = str(given.astype(str).item() if given.size == 1 else given.tolist()).upper()
     if found == "NCHW":
         return "NCHW"
     if found == "NHWC":
@@ -192,22 +225,34 @@ def _labels(path: Path, raw: NDArray[Any], count: int) -> tuple[Labels, tuple[st
     """
     raw = raw[:, 0] if raw.ndim == 2 and raw.shape[1] == 1 else raw
     if raw.shape != (count,):
+        shares = raw.ndim == 2 and len(raw) == count
         raise DataError(
-            f"'{shown(path)}': labels have shape {raw.shape}, there are {count} images",
-            expected=f"one label for each image, of shape ({count},)",
+            f"'{shown(path)}': labels have shape {raw.shape}, there are {count:,} inputs",
+            expected=f"one label for each input, of shape ({count},)",
+            remedy="save labels.argmax(1) if they have a column for each class" if shares else None,
         )
-    if raw.dtype.kind in "fc":
-        odd = np.flatnonzero(~np.isfinite(raw))
-        if odd.size:
-            raise DataError(
-                f"'{shown(path)}': {odd.size} labels are not finite, the first is that of image "
-                f"{odd[0]}",
-                expected="a label for each image",
-                remedy="leave out the images that have no label, or save them without labels",
-            )
-    if raw.dtype.kind == "f" and (raw == raw.round()).all() and np.abs(raw).max() < 2**53:
-        raw = raw.astype(np.int64)
+    if raw.dtype.kind not in "biufSU":
+        raise DataError(
+            f"'{shown(path)}': labels are of type {raw.dtype}",
+            expected="numbers, truth values or texts",
+            remedy=_PLAIN["labels"],
+        )
     if raw.dtype.kind == "S":
         raw = np.char.decode(raw, "utf-8", "replace")
+    texts = raw.dtype.kind == "U"
+    raw = np.char.strip(raw) if texts else raw
+    odd = np.flatnonzero(raw == "" if texts else ~np.isfinite(raw))
+    if odd.size:
+        what = "empty" if texts else "not finite"
+        raise DataError(
+            f"'{shown(path)}': {counted(odd.size, 'label')} "
+            f"{'is' if odd.size == 1 else 'are'} {what}, the first is that of input {odd[0]}",
+            expected="a label for each input",
+            remedy="leave out the inputs that have no label, or save them without labels",
+        )
+    if raw.dtype.kind == "f" and (raw == raw.round()).all() and np.abs(raw).max() < 2**53:
+        raw = raw.astype(np.int64)
+    if raw.dtype.kind == "b":
+        raw = np.where(raw, *TRUE_OR_FALSE)
     names, labels = np.unique(raw, return_inverse=True)
     return labels.astype(np.int64), tuple(str(name) for name in names)

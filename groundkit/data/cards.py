@@ -28,7 +28,8 @@ class Card:
         checksums: File -> its checksum, ``sha256:...``, or ``md5:...`` where its makers publish
             that; empty for what is drawn.
         attributes: Attribute -> its classes, where the images have several labels each.
-        always: Whether it is there wherever groundkit is, so that nobody has to look.
+        there: Whether its files are on this machine, found without reading them; by default they
+            are, as those of a set that is drawn, or of one's own.
     """
 
     name: str
@@ -40,14 +41,4 @@ class Card:
     split: str = "not stated"
     checksums: Mapping[str, str] = field(default_factory=dict)
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    always: bool = False
-
-    def available(self) -> bool:
-        """Tells whether the data set is on this machine."""
-        if self.always:
-            return True
-        try:
-            self.load()
-        except MissingDataError:
-            return False
-        return True
+    there: Callable[[], bool] = lambda: True

@@ -7,7 +7,7 @@ is :attr:`Examples.images` and :attr:`Examples.symbols`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from groundkit.data.images import Attribute, ImageSet, labelling
 from groundkit.errors import DataError, Location, NetworkError, choose_from
-from groundkit.report.words import counted
+from groundkit.report.words import counted, listing
 from groundkit.symbols import Values
 from groundkit.symbols import plain as plain_text
 
@@ -156,6 +156,7 @@ def restrict(
         DataError: The data set has no labels, or a symbol names none of its classes.
     """
     labels: dict[str, Indices] = {}
+    assumed = list(images.assumed)
     for network, domain in domains.items():
         if images.labels is None and not images.attributes:
             raise DataError(
@@ -171,12 +172,34 @@ def restrict(
         position = np.full(len(own.classes), UNKNOWN, dtype=np.int64)
         position[classes] = np.arange(len(domain))
         labels[network] = position[own.labels]
+        assumed += _read_as(network, domain, own, classes, labels[network])
     kept = np.flatnonzero(np.all([rows != UNKNOWN for rows in labels.values()], axis=0))
     shown = images.subset(kept)
     return {
-        network: replace(shown, labels=rows[kept], classes=tuple(domains[network]))
+        network: replace(
+            shown, labels=rows[kept], classes=tuple(domains[network]), assumed=tuple(assumed)
+        )
         for network, rows in labels.items()
     }
+
+
+def _read_as(
+    network: str, domain: Sequence[str], own: Attribute, classes: Indices, labels: Indices
+) -> Iterator[str]:
+    """Says which classes a network's symbols were taken for, and which images are left out."""
+    names = [own.classes[place] for place in classes]
+    if [plain_text(symbol) for symbol in domain] != [plain_text(name) for name in names]:
+        yield (
+            f"the symbols of {network}, {listing(domain)}, are the classes {listing(names)} by "
+            "their numbers"
+        )
+    left = int((labels == UNKNOWN).sum())
+    if left:
+        others = [name for place, name in enumerate(own.classes) if place not in classes]
+        yield (
+            f"{counted(left, 'image')} of classes that are no symbols of {network} "
+            f"{'is' if left == 1 else 'are'} left out: {listing(others)}"
+        )
 
 
 def check_stacked(

@@ -7,49 +7,71 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from groundkit.data.archives import input_set, load_npy, load_npz, read_arrays
 from groundkit.data.files import SUFFIXES, load_folder, read_table
 from groundkit.data.images import DataSource, ImageSet, split
+from groundkit.data.parquet import SUFFIX as PARQUET
+from groundkit.data.parquet import column_texts, is_parquet, read_numbers, read_parquet
 from groundkit.data.photos import Prepared
 from groundkit.data.rows import refuse_empty_columns, take_rows, words_of
 from groundkit.errors import DataError, Location
 from groundkit.files import is_there, shown
 from groundkit.perception.inputs import Shape, kind_of
-from groundkit.report.words import counted
+from groundkit.report.words import counted, listing
 
 LABEL = "label"
 """The column of a table that holds the true symbols, to draw and to score with."""
-ROW_SUFFIXES = frozenset({".csv", ".npy", ".npz"})
+TABLES = frozenset({".csv", PARQUET})
+ROW_SUFFIXES = TABLES | {".npy", ".npz"}
+_NAMELESS = re.compile(r"(Unnamed: \d+)?")
 INPUT_SUFFIXES = SUFFIXES | ROW_SUFFIXES
 _REFERENCE = re.compile(r"(?P<file>.*?)(?:#(?P<number>\d{1,12}))?", re.DOTALL)
 
 
 def load_path(path: Path) -> DataSource | None:
-    """Reads a folder of images, an ``.npz``, an ``.npy`` or a table; ``None`` for other paths."""
+    """Reads a folder of images, an ``.npz``, an ``.npy`` or a table; ``None`` for other paths.
+
+    Raises:
+        DataError: It is none of these, or a file of another kind.
+    """
     try:
         if path.is_dir():
             return load_folder(path)
     except (OSError, ValueError):  # a name that is too long, or with a NUL
         return None
-    load = {".npz": load_npz, ".npy": load_npy, ".csv": load_table}.get(path.suffix.lower())
-    return load(path) if load is not None and is_there(path) else None
+    if not is_there(path):
+        return None
+    suffix = path.suffix.lower()
+    load = {".npz": load_npz, ".npy": load_npy}.get(suffix, load_table)
+    if suffix in ROW_SUFFIXES:
+        return load(path)
+    raise DataError(
+        f"'{shown(path)}' is a file of a kind that holds no data set",
+        expected=f"a folder of images, or a file ending in {', '.join(sorted(ROW_SUFFIXES))}",
+        remedy="put images into a folder and name that" if suffix in SUFFIXES else None,
+    )
 
 
 def load_table(path: Path, seed: int = 0) -> DataSource:
     """Reads a table of features: a row an input, a column a feature, perhaps a column ``label``.
 
-    An empty field is a missing value.
+    An empty field is a missing value. In Parquet, features may also stand in one column of lists,
+    and sequences in one of lists of lists.
 
     Raises:
         DataError: It is no such table, or a field is no number.
     """
     found, names = _read_features(path)
+    refuse_empty_columns(found.pixels, f"'{shown(path)}': rows")
     if len(found) < 2:
         raise DataError(f"'{shown(path)}' has {counted(len(found), 'row')}", expected="at least 2")
     if not names:
@@ -59,42 +81,112 @@ def load_table(path: Path, seed: int = 0) -> DataSource:
         raise DataError(
             f"the column {LABEL} is empty",
             expected="a label in every row, or no such column",
-            at=Location(path, empty + 2),
+            at=Location(path, empty + (1 if is_parquet(path) else 2)),
         )
     classes, labels = np.unique(np.array(names), return_inverse=True)
-    return split(
-        ImageSet(
-            found.name,
-            found.pixels,
-            labels.astype(np.int64),
-            tuple(map(str, classes)),
-            assumed=found.assumed,
-        ),
-        seed,
-    )
+    known = replace(found, labels=labels.astype(np.int64), classes=tuple(map(str, classes)))
+    return split(known, seed)
 
 
 def _read_features(path: Path) -> tuple[ImageSet, list[str]]:
     """The features of a table, and its labels if it has any."""
-    header, lines = read_table(path)
-    columns = [name for name in header if name != LABEL]
-    if not columns or not lines:
-        missing = "no column of features" if not columns else "no row below the header"
+    if is_parquet(path):
+        table = read_parquet(path)
+        own = _label_of(list(table), path)
+        labels = [] if own is None else column_texts(table.pop(own))
+        named = {name: read_numbers(path, name, column) for name, column in table.items()}
+    else:
+        header, lines = read_table(path)
+        _check_header(header, path)
+        own = _label_of(header, path)
+        labels = [] if own is None else [line[own] for line in lines]
+        named = {
+            name: np.array(
+                [_number(line[name], name, Location(path, n)) for n, line in enumerate(lines, 2)]
+            )
+            for name in header
+            if name != own
+        }
+    if not named or not len(next(iter(named.values()))):
+        missing = "no column of features" if not named else "no row below the header"
         raise DataError(
             f"there is {missing}",
             expected=f"a column for every feature, and '{LABEL}' if labels are known",
             at=Location(path, 1),
         )
-    values = np.empty((len(lines), len(columns)))
-    for number, line in enumerate(lines):
-        for place, name in enumerate(columns):
-            values[number, place] = _number(line[name], name, Location(path, number + 2))
     what = f"'{shown(path)}': rows"
-    rows = take_rows(values, "rows", what)
-    refuse_empty_columns(rows, what)
-    names = [line[LABEL] for line in lines] if LABEL in header else []
-    words = (f"features are the columns {', '.join(columns)}", *words_of(rows, "rows"))
-    return ImageSet(str(path), rows, assumed=words), names
+    values = _joined(path, named)
+    rows = take_rows(values, "sequences" if values.ndim == 3 else "rows", what)
+    words = [f"features are the {_columns(named)}", *words_of(rows, "rows")]
+    if own not in (None, LABEL):
+        words.append(f"labels are the column {own}")
+    return ImageSet(str(path), rows, assumed=tuple(words)), labels
+
+
+def _columns(named: Mapping[str, NDArray[np.float64]]) -> str:
+    one = len(named) == 1
+    return f"column{'' if one else 's'} {listing(list(named), 12)}"
+
+
+def _joined(path: Path, named: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Features ``(N, D)`` of columns, or the lists of the only one."""
+    first, *others = named.values()
+    if others and any(column.ndim > 1 for column in named.values()):
+        raise DataError(
+            f"'{shown(path)}' has {_columns(named)}, some of numbers, some of lists",
+            expected=f"columns of numbers, or one column of lists, and '{LABEL}'",
+            remedy="leave out the others",
+        )
+    return first if first.ndim > 1 else np.stack(list(named.values()), axis=1)
+
+
+def _label_of(header: Sequence[str], path: Path) -> str | None:
+    """Finds the column of true symbols, however it is capitalised.
+
+    Raises:
+        DataError: There are several.
+    """
+    found = [name for name in header if name.casefold() in (LABEL, f"{LABEL}s")]
+    if len(found) > 1:
+        raise DataError(
+            f"the columns {' and '.join(found)} may both hold the true symbols",
+            expected=f"one column '{LABEL}'",
+            remedy="leave out the other one: labels may not be features",
+            at=Location(path, 1),
+        )
+    return found[0] if found else None
+
+
+def _check_header(header: Sequence[str], path: Path) -> None:
+    """Refuses a first line that does not name every column.
+
+    Raises:
+        DataError: A name is missing, as that of an index is, or the line holds numbers.
+    """
+    at = Location(path, 1)
+    nameless = next((n for n, name in enumerate(header) if _NAMELESS.fullmatch(name)), None)
+    if nameless is not None:
+        raise DataError(
+            f"column {nameless + 1} has no name",
+            expected="the name of a feature",
+            remedy="name it, or leave it out: pandas leaves its index out with index=False",
+            at=at,
+        )
+    if all(map(_is_number, header)) and list(header) != list(map(str, range(len(header)))):
+        raise DataError(
+            f"the first line holds numbers: {listing(list(header))}",
+            expected="the names of the columns",
+            remedy="put a line with a name for each column above it",
+            at=at,
+        )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _number(text: str, column: str, at: Location) -> float:
@@ -138,7 +230,7 @@ def read_bank(path: Path, at: Location | None = None, tokens: int | None = None)
         DataError: It is no file of rows.
     """
     try:
-        if path.suffix.lower() == ".csv":
+        if path.suffix.lower() in TABLES:
             return _read_features(path)[0].pixels
         arrays = read_arrays(path)
         if path.suffix.lower() == ".npy" and (alone := next(iter(arrays.values()))).ndim == 1:

@@ -9,6 +9,7 @@ import math
 import os
 import re
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,12 @@ from torch import Tensor
 
 from groundkit.data import stored
 from groundkit.data.images import DataSource, ImageSet, split
-from groundkit.data.kept import Decoded, Extents, KeptImages, Named, assumed_of
+from groundkit.data.kept import ByKind, Decoded, Extents, KeptImages, Named, assumed_of
 from groundkit.data.levels import extent
+from groundkit.data.parquet import is_parquet, read_texts
 from groundkit.errors import DataError, Location
 from groundkit.files import DATA_LIMIT, read_bytes, read_text, shown
+from groundkit.report.words import counted, listing
 
 # More pixels than this in one file is a decompression bomb or a mistake, not a symbol.
 MAX_PIXELS, MAX_SIDE = 40_000_000, 16_384
@@ -34,7 +37,9 @@ SUFFIXES = frozenset(
 )
 # What Pillow may take a file for. Its other formats run programs (EPS) or are no pictures.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "PPM", "TIFF")
+_PARTS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation"})
 FOLDER_SIZE, MOST_FOLDER_SIZE = 28, 64
+_ORIENTATION, _ON_ITS_SIDE = 274, (5, 6, 7, 8)  # as a camera notes how it was held
 _PNG_END = b"IEND\xaeB`\x82"
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
@@ -46,7 +51,8 @@ def read_images(
     named: Sequence[Named],
     shape: Shape | Callable[[], Shape],
     within: Path | None = None,
-) -> tuple[Tensor, tuple[str, ...]]:
+    known: ByKind | None = None,
+) -> tuple[Tensor, ByKind]:
     """Reads image files of one set, whose levels of black and white are decided together.
 
     Those of a large set are decoded once, into the user's cache, and stay on disk.
@@ -55,9 +61,10 @@ def read_images(
         named: The files, and where each was named.
         shape: The wanted ``(C, H, W)``, or what finds it for files that are not in the cache yet.
         within: A folder that the files must lie in.
+        known: Which values are black and white in the set that they are to be held against.
 
     Returns:
-        Bytes ``(N, C, H, W)``, and what was taken for granted, in words.
+        Bytes ``(N, C, H, W)``, and which values of the files were black and white.
 
     Raises:
         DataError: A file is missing, is no image, or is too large to be one symbol.
@@ -72,13 +79,13 @@ def read_images(
         shape = shape()
     frame = shape
     if len(named) * math.prod(frame) <= stored.MOST_IN_MEMORY:
-        return _levelled([_decode(path, frame, at, within=within) for path, at in named])
-    kept = kept or KeptImages(named, f"{frame}")
+        return _levelled([_decode(path, frame, at, within=within) for path, at in named], known)
+    kept = kept or KeptImages(named, f"{frame} {sorted((known or {}).items(), key=str)}")
 
     def decode(one: Named) -> Decoded:
         return _decode(one[0], frame, one[1], within=within)
 
-    return kept.find() or kept.make(frame, decode)
+    return kept.find() or kept.make(frame, decode, known)
 
 
 def read_image(
@@ -108,20 +115,29 @@ def read_one(
     shape: tuple[int, ...],
     at: Location | None = None,
     content: bytes | None = None,
+    known: ByKind | None = None,
 ) -> tuple[Tensor, tuple[str, ...]]:
-    """Reads an image file as :func:`read_image` does, and says what it took for granted."""
-    pixels, assumed = _levelled([_decode(path, shape, at, content)])
-    return pixels[0], assumed
+    """Reads an image file as :func:`read_image` does, and says what it took for granted.
+
+    Args:
+        path: As there; so are the next three.
+        shape: The wanted ``(C, H, W)``.
+        at: Where the path was named.
+        content: The file's content.
+        known: Which values are black and white in the set that it is to be held against.
+    """
+    pixels, levels = _levelled([_decode(path, shape, at, content)], known)
+    return pixels[0], assumed_of(levels)
 
 
-def _levelled(decoded: Sequence[Decoded]) -> tuple[Tensor, tuple[str, ...]]:
+def _levelled(decoded: Sequence[Decoded], known: ByKind | None = None) -> tuple[Tensor, ByKind]:
     """Scales pictures to bytes; files of one type share their levels."""
     extents = Extents()
     for one in decoded:
         extents.add(one)
-    levels = extents.levels()
-    pixels = [torch.from_numpy(levels[one.kind].to_bytes(one.values)) for one in decoded]
-    return torch.stack(pixels), assumed_of(levels.values())
+    levels = extents.levels(known)
+    pixels = [torch.from_numpy(levels[str(one.kind)].to_bytes(one.values)) for one in decoded]
+    return torch.stack(pixels), levels
 
 
 def _decode(
@@ -157,13 +173,22 @@ def _decode(
             at=at,
         ) from None
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, MemoryError) as error:
-        reason = "it is none" if isinstance(error, UnidentifiedImageError) else str(error)
-        raise DataError(
-            f"'{shown(path)}' cannot be read as an image: {reason}",
-            expected=f"one of the formats {', '.join(FORMATS)}, whole",
-            at=at,
-        ) from None
+        raise _unreadable(path, content, error, at) from None
     return Decoded(fitted, kind, low, high, path, at)
+
+
+def _unreadable(
+    path: Path, content: bytes, error: BaseException, at: Location | None = None
+) -> DataError:
+    """Words why a file is no image."""
+    reason = str(error)
+    if isinstance(error, UnidentifiedImageError):
+        reason = "it is none" if content else "it is empty"
+    return DataError(
+        f"'{shown(path)}' cannot be read as an image: {reason}",
+        expected=f"one of the formats {', '.join(FORMATS)}, whole",
+        at=at,
+    )
 
 
 def _content(path: Path, content: bytes | None, at: Location | None, within: Path | None) -> bytes:
@@ -198,10 +223,11 @@ def _refuse_odd(opened: Image.Image, content: bytes) -> None:
 
 
 def _wide(opened: Image.Image) -> Image.Image | None:
-    """A picture of more than 8 bits as floats of the same values; ``None`` for others."""
+    """An upright picture of more than 8 bits as floats of its values; ``None`` for others."""
     if not opened.mode.startswith(("I", "F")):
         return None
-    return Image.fromarray(np.asarray(opened, dtype=np.float32))
+    upright = ImageOps.exif_transpose(opened)
+    return Image.fromarray(np.asarray(upright, dtype=np.float32))
 
 
 def _flat(opened: Image.Image, channels: int) -> Image.Image:
@@ -254,9 +280,15 @@ def load_folder(folder: Path, seed: int = 0) -> DataSource:
     held = shelves or {"": loose}
     files = [(file, name) for name in sorted(held) for file in held[name]]
     if len(files) < 2:
+        others = Counter(path.suffix.lower() for path in folder.rglob("*") if path.is_file())
+        for suffix in SUFFIXES:
+            others.pop(suffix, None)
+        seen = [f"{count:,} {suffix or 'without an ending'}" for suffix, count in others.items()]
         raise DataError(
-            f"the folder '{folder}' holds {len(files)} images",
+            f"the folder '{folder}' holds {counted(len(files), 'image')}"
+            f"{f'; other files: {listing(seen)}' if seen else ''}",
             expected="at least two image files, in sub-folders named by class if labels are known",
+            remedy=f"save them with one of the endings {', '.join(sorted(SUFFIXES))}",
         )
     classes = tuple(sorted(shelves))
     labels = np.array([classes.index(name) for _, name in files], np.int64) if classes else None
@@ -269,11 +301,13 @@ def load_folder(folder: Path, seed: int = 0) -> DataSource:
                 expected="images that lie in the folder",
                 remedy="put a copy of the image in the link's place",
             )
-    pixels, taken = read_images(
+    pixels, levels = read_images(
         [(file, None) for file, _ in files],
         lambda: _common_shape([read_image_size(file) for file, _ in files]),
     )
-    return split(ImageSet(str(folder), pixels, labels, classes, assumed=(*assumed, *taken)), seed)
+    taken = (*assumed, *assumed_of(levels))
+    found = ImageSet(str(folder), pixels, labels, classes, assumed=taken, levels=levels)
+    return split(found, seed)
 
 
 def _shelves(folder: Path) -> tuple[dict[str, list[Path]], tuple[str, ...]]:
@@ -292,9 +326,12 @@ def _shelves(folder: Path) -> tuple[dict[str, list[Path]], tuple[str, ...]]:
             found[path.name] = images
         else:
             odd.append(path.name)
-    if not odd:
-        return found, ()
-    return found, (f"not taken for classes, hidden or without images: {', '.join(odd)}",)
+    words = []
+    if odd:
+        words.append(f"not taken for classes, hidden or without images: {listing(odd)}")
+    if found and set(map(str.casefold, found)) <= _PARTS:
+        words.append(f"the folders {listing(list(found))} are classes, not parts of the data set")
+    return found, tuple(words)
 
 
 def _images_in(folder: Path, *, deep: bool) -> list[Path]:
@@ -320,9 +357,12 @@ def read_image_size(path: Path, content: bytes | None = None) -> tuple[int, int,
     try:
         with _quiet(), Image.open(io.BytesIO(content), formats=FORMATS) as opened:
             grey = opened.mode in {"1", "L", "LA"} or opened.mode.startswith(("I", "F"))
-            return (1 if grey else 3, opened.height, opened.width)
+            noted = "exif" in opened.info or opened.format == "TIFF"  # others would be decoded
+            turned = noted and opened.getexif().get(_ORIENTATION) in _ON_ITS_SIDE
+            size = (opened.width, opened.height) if turned else (opened.height, opened.width)
+            return (1 if grey else 3, *size)
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        raise DataError(f"'{shown(path)}' cannot be read as an image: {error}") from None
+        raise _unreadable(path, content, error) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"the image '{shown(path)}' is too large: {error}") from None
 
@@ -337,7 +377,7 @@ def read_probability(text: str) -> float | None:
 
 
 def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Reads a CSV with a header line.
+    """Reads a CSV with a header line, or a Parquet table.
 
     Returns:
         The column names and a dictionary per row.
@@ -346,6 +386,8 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         DataError: The file is missing, empty, or has a row of another length.
     """
     try:
+        if is_parquet(path):
+            return read_texts(path)
         text = read_text(
             path,
             error=DataError,

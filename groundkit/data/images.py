@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from groundkit.data.levels import Levels
 from groundkit.data.stored import fitting
 from groundkit.errors import DataError, choose_from
 from groundkit.perception.inputs import kind_of
@@ -64,6 +65,7 @@ class ImageSet:
         classes: Names of the labels.
         attributes: Further labellings of the same images, by name.
         assumed: What was taken for granted when the images were read, in words.
+        levels: Which values of image files were black and white, by the type of these.
     """
 
     name: str
@@ -72,6 +74,7 @@ class ImageSet:
     classes: tuple[str, ...] = ()
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
     assumed: tuple[str, ...] = ()
+    levels: Mapping[str, Levels] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return int(self.pixels.shape[0])

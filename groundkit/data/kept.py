@@ -12,7 +12,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -32,7 +32,15 @@ from groundkit.files import alone, make_folder, open_file, shown, writing
 Named = tuple[Path, Location | None]
 """An image file, and where it was named."""
 
-_FORMAT = "groundkit-images-1"
+ByKind = Mapping[str, Levels]
+"""Which values are black and white, by the type of a picture's values, such as ``uint16``."""
+
+_FORMAT = "groundkit-images-2"
+_DAMAGED = (
+    *(OSError, GroundkitError, LookupError, ValueError, TypeError, AttributeError),
+    RecursionError,
+)
+"""What reading a file of the cache may raise that something else has written."""
 _HEAD = 4096
 """Bytes of a file's head."""
 _AT_ONCE = 512
@@ -65,21 +73,29 @@ class Extents:
         if worst is None or (one.high, -one.low) > (worst.high, -worst.low):
             self._worst[one.kind] = replace(one, values=one.values[:0])  # its pixels may go
 
-    def levels(self) -> dict[np.dtype[Any], Levels]:
+    def levels(self, known: ByKind | None = None) -> dict[str, Levels]:
         """Decides black and white for every type.
 
+        Args:
+            known: Those of the images that a network was trained on.
+
         Raises:
-            DataError: Values fit no range that images come in.
+            DataError: Values fit no range that images come in, or lie outside of known ones.
         """
-        return {
-            kind: choose_levels(kind, self._low[kind], one.high, f"'{shown(one.path)}'", one.at)
-            for kind, one in self._worst.items()
-        }
+        found = {}
+        for kind, one in self._worst.items():
+            given, what = (known or {}).get(str(kind)), f"'{shown(one.path)}'"
+            if given is None:
+                given = choose_levels(kind, self._low[kind], one.high, what, one.at)
+            else:
+                given.check(self._low[kind], one.high, what, one.at)
+            found[str(kind)] = given
+        return found
 
 
-def assumed_of(levels: Iterable[Levels]) -> tuple[str, ...]:
+def assumed_of(levels: ByKind) -> tuple[str, ...]:
     """What was taken for granted, in words."""
-    return tuple(sorted(one.assumed for one in levels if one.assumed))
+    return tuple(sorted(one.assumed for one in levels.values() if one.assumed))
 
 
 class KeptImages:
@@ -100,8 +116,8 @@ class KeptImages:
                 digest.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
         self._path = _folder() / f"{digest.hexdigest()}.images"
 
-    def find(self) -> tuple[Tensor, tuple[str, ...]] | None:
-        """Returns images ``(N, C, H, W)`` that stay on disk, and what was taken for granted.
+    def find(self) -> tuple[Tensor, ByKind] | None:
+        """Returns images ``(N, C, H, W)`` that stay on disk, and which values were black and white.
 
         ``None`` where they are not kept, or the file is damaged.
         """
@@ -113,18 +129,26 @@ class KeptImages:
             sound = len(shape) == 4 and min(shape) > 0 and shape[0] == len(self._named)
             if not sound or size != _HEAD + math.prod(shape):
                 return None
-            return as_stored(self._path, _HEAD, shape), tuple(map(str, head["assumed"]))
-        except (OSError, GroundkitError, ValueError, KeyError, TypeError, RecursionError):
+            levels = {
+                str(kind): Levels(float(black), float(white), str(words))
+                for kind, (black, white, words) in head["levels"].items()
+            }
+            return as_stored(self._path, _HEAD, shape), levels
+        except _DAMAGED:
             return None
 
     def make(
-        self, shape: Sequence[int], decode: Callable[[Named], Decoded]
-    ) -> tuple[Tensor, tuple[str, ...]]:
+        self,
+        shape: Sequence[int],
+        decode: Callable[[Named], Decoded],
+        known: ByKind | None = None,
+    ) -> tuple[Tensor, ByKind]:
         """Decodes the files, several at a time, unless another process does.
 
         Args:
             shape: ``(C, H, W)`` of an image.
             decode: Reads one of the files.
+            known: Levels of black and white that hold for these as well.
 
         Returns:
             What :meth:`find` returns.
@@ -138,7 +162,7 @@ class KeptImages:
             found = self.find()
             if found is None:
                 with ThreadPoolExecutor(os.cpu_count()) as workers:
-                    self._write(shape, decode, workers)
+                    self._write(shape, decode, known, workers)
                 found = self.find()
         assert found is not None  # it has just been written
         return found
@@ -147,6 +171,7 @@ class KeptImages:
         self,
         shape: Sequence[int],
         decode: Callable[[Named], Decoded],
+        known: ByKind | None,
         workers: ThreadPoolExecutor,
     ) -> None:
         """Writes bytes as they are; other pictures once more, when their levels are known."""
@@ -156,15 +181,15 @@ class KeptImages:
             for one in _decoded(self._named, decode, workers):
                 extents.add(one)
                 stream.write(one.values.astype(np.uint8, copy=False).tobytes())
-            levels = extents.levels()
-            if any(kind != np.uint8 or level.assumed for kind, level in levels.items()):
+            levels = extents.levels(known)
+            if any(kind != "uint8" or level.assumed for kind, level in levels.items()):
                 stream.seek(_HEAD)
                 for one in _decoded(self._named, decode, workers):
-                    stream.write(levels[one.kind].to_bytes(one.values).tobytes())
+                    stream.write(levels[str(one.kind)].to_bytes(one.values).tobytes())
             head = {
                 "format": _FORMAT,
                 "shape": [len(self._named), *shape],
-                "assumed": assumed_of(levels.values()),
+                "levels": {k: (one.black, one.white, one.assumed) for k, one in levels.items()},
             }
             stream.seek(0)
             stream.write(json.dumps(head).encode().ljust(_HEAD))

@@ -14,6 +14,7 @@ from groundkit.data.examples import inside
 from groundkit.data.features import prepare_row, split_reference
 from groundkit.data.files import read_images, read_probability, read_table
 from groundkit.data.images import ImageSet
+from groundkit.data.kept import ByKind
 from groundkit.errors import DataError, Location, choose_from
 from groundkit.perception.inputs import kind_of
 from groundkit.symbols import Values
@@ -73,11 +74,19 @@ def draw_labelled(
     return Labelled(images.pixels[torch.from_numpy(rows)], targets)
 
 
-def read_labelled(file: Path, domain: Sequence[str], shape: tuple[int, ...]) -> Labelled:
+def read_labelled(
+    file: Path, domain: Sequence[str], shape: tuple[int, ...], levels: ByKind | None = None
+) -> Labelled:
     """Reads labelled images, or rows, from a CSV file.
 
     Its column ``image`` names the files, or rows such as ``wine.csv#3``; either a column ``symbol``
     has each one's symbol, or a column for each symbol has its probability, an empty field being 0.
+
+    Args:
+        file: The table.
+        domain: The network's symbols.
+        shape: Shape of its inputs.
+        levels: Which values of image files are black and white among its other images.
 
     Raises:
         DataError: The columns are others, or a value is no image, symbol or probability.
@@ -105,13 +114,19 @@ def read_labelled(file: Path, domain: Sequence[str], shape: tuple[int, ...]) -> 
         else:
             targets.append(_hard(row["symbol"], symbols, at))
         named.append((row["image"], at))
-    return Labelled(_inputs(file.parent, named, shape), torch.tensor(targets))
+    return Labelled(_inputs(file.parent, named, shape, levels), torch.tensor(targets))
 
 
-def _inputs(folder: Path, named: Sequence[tuple[str, Location]], shape: tuple[int, ...]) -> Tensor:
+def _inputs(
+    folder: Path,
+    named: Sequence[tuple[str, Location]],
+    shape: tuple[int, ...],
+    levels: ByKind | None,
+) -> Tensor:
     """Reads images, or rows, of one shape."""
     if kind_of(shape) == "image":
-        return read_images([(inside(folder, name, at), at) for name, at in named], shape)[0]
+        files = [(inside(folder, name, at), at) for name, at in named]
+        return read_images(files, shape, known=levels)[0]
     found = []
     for name, at in named:
         file, number = split_reference(name)

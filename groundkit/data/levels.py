@@ -39,6 +39,19 @@ class Levels:
     white: float
     assumed: str = ""
 
+    def check(self, low: float, high: float, what: str, at: Location | None = None) -> None:
+        """Refuses values that lie outside of them.
+
+        Raises:
+            DataError: They do.
+        """
+        if low < self.black - _SLACK or high > self.white + _SLACK:
+            raise DataError(
+                f"{what}: pixels run from {low:.6} to {high:.6}",
+                expected=f"{self.black:g} for black to {self.white:g} for white, as in training",
+                at=at,
+            )
+
     def to_unit(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """Scales values to [0, 1], black to 0 and white to 1."""
         scaled: NDArray[np.float32] = values.astype(np.float32)
@@ -118,11 +131,8 @@ def take_images(
     low, high = extent(values, what)
     if levels is None:
         levels = choose_levels(values.dtype, low, high, what)
-    elif low < levels.black - _SLACK or high > levels.white + _SLACK:
-        raise DataError(
-            f"{what}: pixels run from {low:.6} to {high:.6}",
-            expected=f"{levels.black:g} for black to {levels.white:g} for white, as in training",
-        )
+    else:
+        levels.check(low, high, what)
     assumed = [text for text in (arranged, levels.assumed) if text]
     return Taken(values, levels, tuple(assumed))
 
@@ -173,11 +183,17 @@ def choose_levels(
     if found is None:
         raise DataError(
             f"{what}: pixels run from {low:.6} to {high:.6}",
-            expected="bytes 0..255, 16 bits 0..65535, or floats in [0, 1] or [-1, 1]",
-            remedy=f"save (images - {low:g}) / {high - low or 1:g}: 0 is black, 1 is white",
+            expected="bytes 0..255, up to 16 bits 0..65535, or floats in [0, 1] or [-1, 1]",
+            remedy=f"save {in_words_of_scale(low, high)}: 0 is black, 1 is white",
             at=at,
         )
     return found
+
+
+def in_words_of_scale(low: float, high: float) -> str:
+    """Words the expression that brings images with these least and largest values to [0, 1]."""
+    moved = f"(images {'+' if low < 0 else '-'} {abs(low):.9g})" if low else "images"
+    return f"{moved} / {high - low or 1:.9g}"
 
 
 def _of_floats(low: float, high: float) -> Levels | None:
@@ -200,9 +216,11 @@ def _of_numbers(kind: np.dtype[Any], low: float, high: float) -> Levels | None:
         if 0 < high < _DARK:
             words = f"255 is white, so that images are dark: their largest value is {high:g}"
         return Levels(0, 255, words)
-    if high <= 65535:
-        return Levels(0, 65535, f"values have 16 bits: 65535 is white, the largest is {high:g}")
-    return None
+    bits = next((bits for bits in (10, 12, 14, 16) if high < 1 << bits), None)
+    if bits is None:
+        return None
+    white = (1 << bits) - 1
+    return Levels(0, white, f"values have {bits} bits: {white} is white, the largest is {high:g}")
 
 
 def arrange(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
 from groundkit.data.files import read_image_size, read_one
+from groundkit.data.levels import Levels
 from groundkit.perception.pixels import has_dark_border
 
 _CLEAR = 0.9
@@ -27,7 +29,11 @@ class Prepared:
 
 
 def prepare_image(
-    path: Path, shape: tuple[int, int, int], dark_border: float, content: bytes | None = None
+    path: Path,
+    shape: tuple[int, int, int],
+    dark_border: float,
+    content: bytes | None = None,
+    levels: Mapping[str, tuple[float, float]] | None = None,
 ) -> Prepared:
     """Reads an image file of any size, grey or colour, inverted or not.
 
@@ -37,11 +43,13 @@ def prepare_image(
         dark_border: Share of the training images whose border is dark. When nearly all of them
             are alike, an image with the other kind of border is taken for inverted, and undone.
         content: The file's content when it is not on disk.
+        levels: Which values were black and white in training, by their type.
 
     Raises:
-        DataError: The file is missing or is no image.
+        DataError: The file is missing, is no image, or has values that training did not know.
     """
-    pixels, assumed = read_one(path, shape, content=content)
+    known = {kind: Levels(*pair) for kind, pair in (levels or {}).items()}
+    pixels, assumed = read_one(path, shape, content=content, known=known)
     channels, height, width = read_image_size(path, content)
     done = list(assumed)
     if (height, width) != shape[1:]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from groundkit.errors import DataError
+from groundkit.report.words import counted
 
 Layout: TypeAlias = Literal["rows", "sequences", "tokens"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
@@ -44,10 +45,18 @@ def take_rows(array: Any, layout: Layout, what: str, *, tokens: int | None = Non
     values = np.asarray(array)
     axes = 3 if layout == "sequences" else 2
     if values.ndim != axes or 0 in values.shape:
-        raise DataError(f"{what} have the shape {values.shape}", expected=_AXES[layout])
+        raise DataError(
+            f"{what} have the shape {values.shape}",
+            expected=f"{_AXES[layout]}, none of them 0",
+            remedy="save values[:, None]" if values.ndim == axes - 1 else None,
+        )
     if values.dtype.kind not in ("iu" if layout == "tokens" else "buif"):
         numbers = "whole numbers" if layout == "tokens" else "numbers"
-        raise DataError(f"{what} are of type {values.dtype}", expected=numbers)
+        raise DataError(
+            f"{what} are of type {values.dtype}",
+            expected=numbers,
+            remedy=f"save values.astype({'int' if layout == 'tokens' else 'float'})",
+        )
     if layout == "tokens":
         return _one_hot(values, what, tokens)
     with np.errstate(over="ignore"):
@@ -56,8 +65,10 @@ def take_rows(array: Any, layout: Layout, what: str, *, tokens: int | None = Non
     if endless.any():
         place = np.argwhere(endless)[0].tolist()
         raise DataError(
-            f"{what}: {int(endless.sum())} values are infinite or too large, the first at {place}",
+            f"{what}: {counted(int(endless.sum()), 'value')} infinite or too large, the first at "
+            f"{place}",
             expected="numbers below 3e38, or NaN for a missing one",
+            remedy="leave out what is infinite, or save it as missing: numpy.nan",
         )
     return torch.from_numpy(floats)
 
@@ -84,10 +95,16 @@ def _one_hot(ids: NDArray[Any], what: str, tokens: int | None) -> Tensor:
     count = high + 1 if tokens is None else tokens
     if low < NO_TOKEN or not 0 <= high < min(count, MOST_TOKENS):
         most = min(count, MOST_TOKENS) if tokens is not None else MOST_TOKENS
+        if low < NO_TOKEN:
+            remedy = f"save {NO_TOKEN} where there is none: numpy.where(ids < 0, {NO_TOKEN}, ids)"
+        elif high < 0:
+            remedy = "give texts that have a token"
+        else:
+            remedy = "for a larger vocabulary, give sequences of the tokens' embeddings"
         raise DataError(
             f"{what} run from {low} to {high}",
             expected=f"token ids from 0 to {most - 1}, {NO_TOKEN} where there is none",
-            remedy="for a larger vocabulary, give sequences of the tokens' embeddings",
+            remedy=remedy,
         )
     if 4 * ids.size * count > _MOST_BYTES:
         raise DataError(
@@ -107,7 +124,8 @@ def words_of(rows: Tensor, layout: Layout) -> tuple[str, ...]:
     missing = int((~torch.isfinite(rows)).sum())
     if missing:
         found.append(
-            f"{missing} of {rows.numel()} values are missing: their column's mean is taken"
+            f"{missing:,} of {counted(rows.numel(), 'value')} are missing: their column's mean is "
+            "taken"
         )
     if layout == "tokens":
         found.append(f"token ids run from 0 to {rows.shape[-1] - 1}")

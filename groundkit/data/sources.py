@@ -20,6 +20,7 @@ from groundkit.data.cards import Card, MissingDataError
 from groundkit.data.drawn.catalogue import drawn_cards
 from groundkit.data.features import load_path
 from groundkit.data.images import DataSource, ImageSet, match_shape, split
+from groundkit.data.torchvision_sets import is_unpacked, load_torchvision
 from groundkit.errors import DataError, Location, choose_from
 from groundkit.files import WEIGHTS_LIMIT, is_there, read_bytes, shown
 from groundkit.perception.inputs import kind_of
@@ -101,9 +102,14 @@ def read_idx(path: Path) -> np.ndarray:
     return body.reshape(shape)
 
 
-def _fashion() -> DataSource:
+def _fashion_folder() -> Path | None:
+    """The folder that has the garments' files."""
     folders = (DEBIAN_FASHION, data_root() / "FashionMNIST" / "raw")
-    folder = next((f for f in folders if (f / "train-images-idx3-ubyte.gz").exists()), None)
+    return next((f for f in folders if (f / "train-images-idx3-ubyte.gz").exists()), None)
+
+
+def _fashion() -> DataSource:
+    folder = _fashion_folder()
     if folder is None:
         raise MissingDataError(
             "fashion-mnist is not on this machine", remedy=CARDS["fashion-mnist"].get
@@ -117,41 +123,6 @@ def _fashion() -> DataSource:
     return DataSource("fashion-mnist", part("train"), part("t10k"))
 
 
-def _torchvision(name: str) -> DataSource:
-    """Reads one of torchvision's data sets from the data folder; nothing is downloaded here."""
-    from torchvision import datasets
-
-    root = data_root()
-    by_split: dict[str, Callable[[bool], object]] = {
-        "mnist": lambda train: datasets.MNIST(root, train),
-        "svhn": lambda train: datasets.SVHN(root / "SVHN", "train" if train else "test"),
-        "cifar10": lambda train: datasets.CIFAR10(root, train),
-        "cifar100": lambda train: datasets.CIFAR100(root, train),
-    }
-    try:
-        train, test = by_split[name](True), by_split[name](False)
-    except RuntimeError as error:
-        raise MissingDataError(
-            f"{name} is not in '{root}' ({str(error).splitlines()[0]})", remedy=CARDS[name].get
-        ) from None
-    return DataSource(name, _from_torchvision(name, train), _from_torchvision(name, test))
-
-
-def _from_torchvision(name: str, data: object) -> ImageSet:
-    """Takes the arrays out of a torchvision data set."""
-    raw = getattr(data, "data")  # noqa: B009 - torchvision's data sets share no typed base
-    pixels = raw if isinstance(raw, torch.Tensor) else torch.from_numpy(np.ascontiguousarray(raw))
-    if pixels.ndim == 3:
-        pixels = pixels[:, None]
-    elif pixels.shape[-1] == 3:
-        pixels = pixels.permute(0, 3, 1, 2).contiguous()
-    labels = getattr(data, "targets", None)
-    if labels is None:
-        labels = getattr(data, "labels")  # noqa: B009
-    classes = tuple(str(c).split(" - ")[0] for c in getattr(data, "classes", DIGITS))
-    return ImageSet(name, pixels, np.asarray(labels, dtype=np.int64), classes)
-
-
 def _torchvision_card(
     name: str, summary: str, origin: str, licence: str, md5: dict[str, str]
 ) -> Card:
@@ -163,10 +134,11 @@ def _torchvision_card(
         summary,
         origin,
         get,
-        lambda: _torchvision(name),
+        lambda: load_torchvision(name, data_root(), get),
         licence=licence,
         split="that of its makers",
         checksums={file: f"md5:{number}" for file, number in md5.items()},
+        there=lambda: is_unpacked(name, data_root()),
     )
 
 
@@ -210,7 +182,6 @@ CARDS: dict[str, Card] = {
             _symbols,
             licence="that of groundkit, Apache-2.0; the fonts' licences come with matplotlib",
             split=_MADE,
-            always=True,
         ),
         Card(
             "fashion-mnist",
@@ -218,6 +189,7 @@ CARDS: dict[str, Card] = {
             "Fashion-MNIST by Zalando Research (MIT)",
             "apt-get install dataset-fashion-mnist, or groundkit datasets --get fashion-mnist",
             _fashion,
+            there=lambda: _fashion_folder() is not None,
             licence="MIT",
             split="that of its makers",
             checksums={
@@ -244,7 +216,6 @@ CARDS: dict[str, Card] = {
             lambda: _points("moons"),
             licence="BSD-3-Clause, as scikit-learn",
             split=_MADE,
-            always=True,
         ),
         Card(
             "circles",
@@ -254,7 +225,6 @@ CARDS: dict[str, Card] = {
             lambda: _points("circles"),
             licence="BSD-3-Clause, as scikit-learn",
             split=_MADE,
-            always=True,
         ),
         _torchvision_card(
             "mnist",
@@ -292,7 +262,10 @@ CARDS: dict[str, Card] = {
             "none stated by its makers",
             {"cifar-100-python.tar.gz": "eb9058c3a382ffc7106e4002c42a8d85"},
         ),
-        *drawn_cards(lambda name: load_data(name)),  # noqa: PLW0108 - load_data is defined below
+        *drawn_cards(
+            lambda name: load_data(name),  # noqa: PLW0108 - load_data is defined below
+            lambda name: CARDS[name].there(),
+        ),
     )
 }
 _BUILT_IN = frozenset(CARDS)
@@ -350,7 +323,7 @@ def _load_named(name: str) -> DataSource:
 
 
 def load_data(name: str, base: Path | None = None, at: Location | None = None) -> DataSource:
-    """Loads a data set by name, or a folder, ``.npz``, ``.npy`` or ``.csv`` file by path.
+    """Loads a data set by name, or a folder, ``.npz``, ``.npy``, ``.csv`` or ``.parquet`` by path.
 
     Args:
         name: A name of ``groundkit datasets``, or a path.
@@ -379,7 +352,8 @@ def load_data(name: str, base: Path | None = None, at: Location | None = None) -
         return found
     raise DataError(
         f"unknown data set '{shown(name)}'",
-        expected="a name from `groundkit datasets`, a folder of images, an .npz, .npy or .csv file",
+        expected="a name from `groundkit datasets`, a folder of images, an .npz, .npy, .csv or "
+        ".parquet file",
         remedy=f"there is no '{shown(path)}' either; {choose_from(name, CARDS)}",
         at=at,
     )

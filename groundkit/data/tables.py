@@ -1,4 +1,4 @@
-"""Tables of examples as a user writes them: CSV, one column per variable, or JSON Lines.
+"""Tables of examples as a user writes them: CSV or Parquet, a column a variable, or JSON Lines.
 
 A line of JSON Lines is one example::
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from groundkit.data.files import read_probability, read_table
+from groundkit.data.parquet import is_parquet, read_rows
 from groundkit.errors import DataError, Location, choose_from
 from groundkit.files import DATA_LIMIT, read_text
 
@@ -48,7 +49,7 @@ def read_raw(file: Path, variables: Sequence[str], inputs: Sequence[str]) -> lis
     """Reads a table of examples.
 
     Args:
-        file: ``.csv``, or ``.jsonl`` for lists and facts.
+        file: ``.csv``; ``.jsonl`` or ``.parquet`` for lists and facts.
         variables: The variables of the goal; each needs a value in every example.
         inputs: Those of them that are images, or lists of images.
 
@@ -57,6 +58,8 @@ def read_raw(file: Path, variables: Sequence[str], inputs: Sequence[str]) -> lis
     """
     if file.suffix.lower() in (".jsonl", ".ndjson"):
         found = [_from_json(at, row, variables, inputs) for at, row in _json_lines(file)]
+    elif is_parquet(file):
+        found = [_from_json(at, row, variables, inputs) for at, row in _parquet_rows(file)]
     else:
         found = _from_csv(file, variables, inputs)
     if not found:
@@ -117,6 +120,26 @@ def _json_lines(file: Path) -> list[tuple[Location, Any]]:
                     at=Location(file, number),
                 ) from None
     return found
+
+
+def _parquet_rows(file: Path) -> list[tuple[Location, Any]]:
+    """The rows of a Parquet table as lines of JSON would have them, counted from 1."""
+    try:
+        _, rows = read_rows(file)
+    except FileNotFoundError:
+        raise DataError(
+            f"there is no file '{file}'",
+            expected="a Parquet table with a column for every variable of the goal",
+            remedy="[examples] file is relative to the spec's folder",
+        ) from None
+    absent = (TARGET, FACTS)
+    return [
+        (
+            Location(file, number),
+            {k: v for k, v in row.items() if v is not None or k not in absent},
+        )
+        for number, row in enumerate(rows, start=1)
+    ]
 
 
 def _from_json(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from torch import Tensor
 
-from groundkit.data.levels import Levels, Taken, extent, take_images
+from groundkit.data.levels import Levels, Taken, extent, in_words_of_scale, take_images
 from groundkit.errors import DataError
 
 Seed: TypeAlias = int | np.random.RandomState | np.random.Generator | None
@@ -31,9 +31,13 @@ def draw_seed(random_state: Seed) -> int:
     """Returns a seed; one that is given as a whole number is that number.
 
     Raises:
-        ValueError: It is no source of randomness; scikit-learn words it.
+        ValueError: It is no source of randomness, which scikit-learn words, or out of range.
     """
     if isinstance(random_state, numbers.Integral):
+        if not 0 <= random_state < 2**32:
+            raise ArrayError(
+                f"the seed {random_state}", expected="a whole number from 0 to 4,294,967,295"
+            )
         return int(random_state)
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(_MOST))
@@ -42,10 +46,13 @@ def draw_seed(random_state: Seed) -> int:
 
 def plain_array(values: Any) -> Any:
     """Returns a tensor of any device as an array, and all else as it is."""
-    return values.detach().cpu().numpy() if isinstance(values, Tensor) else values
+    if not isinstance(values, Tensor):
+        return values
+    held = values.detach().cpu()
+    return held.float().numpy() if held.dtype == torch.bfloat16 else held.numpy()
 
 
-def in_one_range(images: Any, what: str) -> Taken:
+def in_one_range(images: Any, what: str, *, fitting: bool = False) -> Taken:
     """Takes up images in the one range that estimators know, whatever values they hold.
 
     A set of dark images, or a single one, is then read as it would be among others.
@@ -54,6 +61,7 @@ def in_one_range(images: Any, what: str) -> Taken:
         images: ``(N, H, W)``, ``(N, C, H, W)`` or ``(N, H, W, C)``: bytes, truth values, or floats
             in [0, 1].
         what: What they are, for messages.
+        fitting: Whether a network is to learn from them: bytes of 0 and 1 are then a mistake.
 
     Raises:
         ArrayError: They have another type or range, or no shape of images.
@@ -63,6 +71,12 @@ def in_one_range(images: Any, what: str) -> Taken:
         remedy = "images.astype(numpy.uint8) if 255 is white, else images / images.max()"
         raise ArrayError(
             f"{what}: images of type {values.dtype}", expected=_RANGE, remedy=f"give {remedy}"
+        )
+    if fitting and values.dtype == np.uint8 and values.size and values.max() == 1:
+        raise ArrayError(
+            f"{what}: bytes of which the largest is 1",
+            expected="255 for white",
+            remedy="give images.astype(bool) if 1 is white, else images * 1.0 / 255",
         )
     levels = Levels(0, 255) if values.dtype == np.uint8 else Levels(0, 1)
     try:
@@ -87,7 +101,7 @@ def _check_unit(values: NDArray[Any], what: str) -> None:
     elif low >= 0 and 128 <= high <= 255:
         remedy = "images / 255"
     else:
-        remedy = f"(images - {low:g}) / {high - low or 1:g}"
+        remedy = in_words_of_scale(low, high)
     raise ArrayError(
         f"{what}: pixels run from {low:.6} to {high:.6}", expected=_RANGE, remedy=f"give {remedy}"
     )

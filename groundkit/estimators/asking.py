@@ -16,9 +16,11 @@ from groundkit.errors import DataError, NetworkError, SpecError, choose_from
 from groundkit.estimators.examples import (
     Columns,
     Given,
-    as_bytes,
     as_columns,
+    as_inputs,
+    check_columns,
     is_list,
+    lists_inputs,
     only_query,
     stacked,
     symbols_of,
@@ -62,7 +64,8 @@ class ProgramReader(BaseEstimator):  # type: ignore[misc]
         """Returns the most probable symbol ``(N,)`` of each image.
 
         Args:
-            images: ``(N, C, H, W)`` or ``(N, H, W)``, bytes or floats in [0, 1].
+            images: ``(N, C, H, W)`` or ``(N, H, W)``, bytes or floats in [0, 1]; rows ``(N, D)`` or
+                sequences ``(N, T, D)`` for a network that was trained on such.
             network: The network; not needed when the program has one.
         """
         name = self._name(network)
@@ -91,13 +94,16 @@ class ProgramReader(BaseEstimator):  # type: ignore[misc]
         return self._likelihood(as_columns(examples, only_query(self._binding)))
 
     def _likelihood(self, examples: Columns) -> NDArray[np.float64]:
-        goal, count = self._goal(examples), len(next(iter(examples.values())))
+        query = only_query(self._binding)
+        count = check_columns(examples, (*query.inputs, *query.given), query)
+        goal = self._goal(examples)
         roles = goal.roles
         rows: dict[str, Tensor] = {}
         for network, calls in goal.reasoner.slots.items():
             if network in self.networks_ and calls:
+                kind = kind_of(self._shapes[network])
                 read = [
-                    log_probs(self._logits(stacked(goal, call, examples), network))
+                    log_probs(self._logits(stacked(goal, call, examples, kind), network))
                     for call in calls
                 ]
                 rows[network] = torch.stack(read, dim=1)
@@ -134,6 +140,8 @@ class ProgramReader(BaseEstimator):  # type: ignore[misc]
 
     def _answered(self, examples: Columns) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Returns P(answer) ``(n, R)`` of examples, and which answer ``(n,)`` is theirs."""
+        query = only_query(self._binding)
+        check_columns(examples, query.goal.variables, query)
         goal = self._goal(examples)
         columns = [symbols_of(goal, name, examples) for name in goal.reasoner.observed]
         likelihood = self._likelihood(examples)
@@ -149,7 +157,8 @@ class ProgramReader(BaseEstimator):  # type: ignore[misc]
         lengths = {
             name: len(values[0])
             for name, values in examples.items()
-            if name in (*query.inputs, *query.given) and is_list(values)
+            if (name in query.inputs and lists_inputs(values))
+            or (name in query.given and is_list(values))
         }
         return self._binding.compiled(of_lengths(query, lengths))
 
@@ -187,11 +196,11 @@ class ProgramReader(BaseEstimator):  # type: ignore[misc]
     def _logits(self, images: ArrayLike, network: str | None) -> Tensor:
         """Reads images: logits ``(N, K)`` float64 on the CPU."""
         name = self._name(network)
-        model, image = self.networks_[name], kind_of(self._shapes[name]) == "image"
-        pixels = as_bytes("images", images) if image else torch.as_tensor(images).float()
+        model, kind = self.networks_[name], kind_of(self._shapes[name])
+        pixels = as_inputs(f"{kind}s", images, kind)
         if tuple(pixels.shape[1:]) != self._shapes[name]:
             raise DataError(
-                f"the images have shape {tuple(pixels.shape[1:])}",
+                f"the {kind}s have shape {tuple(pixels.shape[1:])}",
                 expected=f"{self._shapes[name]}, as in training",
             )
         device = model.prototypes.weight.device

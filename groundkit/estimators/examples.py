@@ -7,21 +7,23 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from groundkit.data.rows import take_rows
 from groundkit.data.tables import RawExample, Value
 from groundkit.errors import DataError, Location, SpecError, choose_from
-from groundkit.estimators.arrays import in_one_range, plain_array
+from groundkit.estimators.arrays import ArrayError, in_one_range, plain_array
 from groundkit.layer.collate import collate
+from groundkit.perception.inputs import Kind
 from groundkit.task.binding import Binding, BoundGoal, BoundQuery
 from groundkit.task.contents import Contents
 from groundkit.task.gather import Table
 
 Columns: TypeAlias = Mapping[str, Any]
-"""Variable of the goal -> images ``(n, C, H, W)`` or ``(n, H, W)``, or ``n`` observed symbols; for
-a variable that is a list, ``n`` lists of these."""
+"""Variable of the goal -> images ``(n, C, H, W)`` or ``(n, H, W)``, rows ``(n, D)`` or sequences
+``(n, T, D)``, or ``n`` observed symbols; for a variable that is a list, ``n`` lists of these."""
 
 Given: TypeAlias = Columns | Iterable[Any]
 """What ``Grounder`` takes as examples: columns, a DataFrame of them, a data set or a sequence of
@@ -112,70 +114,115 @@ def only_query(binding: Binding) -> BoundQuery:
     return binding.queries[0]
 
 
-def as_table(query: BoundQuery, columns: Columns) -> Table:
-    """Makes examples of the user's arrays; nothing is known of the images' symbols.
+def check_columns(columns: Columns, wanted: Sequence[str], query: BoundQuery) -> int:
+    """Checks that there is a column for each wanted variable, all of one length.
 
-    Args:
-        query: The query.
-        columns: Variable -> images ``(n, C, H, W)`` or ``(n, H, W)``; ``n`` lists of images; or
-            ``n`` observed symbols.
+    Returns:
+        The number of examples.
 
     Raises:
         DataError: A variable is missing or unknown, or lengths differ.
     """
-    wanted = query.goal.variables
     for name in columns:
-        if name not in wanted:
-            raise DataError(f"the goal has no variable '{name}'", remedy=choose_from(name, wanted))
+        if name not in query.goal.variables:
+            raise DataError(
+                f"the goal has no variable '{name}'",
+                remedy=choose_from(name, query.goal.variables),
+            )
     for name in wanted:
         if name not in columns:
             raise DataError(f"the variable '{name}' is missing", expected=", ".join(wanted))
-    counts = {name: len(columns[name]) for name in wanted}
+    counts = {name: len(column) for name, column in columns.items()}
     if len(set(counts.values())) != 1 or not next(iter(counts.values())):
         raise DataError(
             f"the variables have {', '.join(f'{n} {c}' for n, c in counts.items())} examples",
             expected="one number, above 0",
         )
+    return next(iter(counts.values()))
+
+
+def as_table(query: BoundQuery, columns: Columns, *, sequences: bool = False) -> Table:
+    """Makes examples of the user's arrays; nothing is known of the images' symbols.
+
+    Args:
+        query: The query.
+        columns: Variable -> images ``(n, C, H, W)`` or ``(n, H, W)``; rows ``(n, D)``; ``n`` lists
+            of these; or ``n`` observed symbols.
+        sequences: Whether inputs of two axes are sequences ``(T, D)`` rather than images.
+
+    Raises:
+        DataError: A variable is missing or unknown, or lengths differ.
+    """
+    wanted = query.goal.variables
+    count = check_columns(columns, wanted, query)
     table = Table(query, Contents("examples"))
-    pixels = {name: _pixels(name, columns[name]) for name in query.inputs}
+    kinds = {name: _kind_in(name, columns[name], sequences=sequences) for name in query.inputs}
+    pixels = {name: _pixels(name, columns[name], kinds[name]) for name in query.inputs}
     _check_one_shape(pixels)
-    for row in range(next(iter(counts.values()))):
+    for row in range(count):
         values: dict[str, Value] = {}
         keys: dict[str, list[str]] = {}
         for name in wanted:
             if name in pixels:
                 images = pixels[name][row]
                 keys[name] = [table.contents.add_array(image) for image in images]
-                values[name] = tuple(keys[name]) if is_list(columns[name]) else keys[name][0]
+                listed = lists_inputs(columns[name])
+                values[name] = tuple(keys[name]) if listed else keys[name][0]
             else:
                 values[name] = _as_value(columns[name][row])
         table.add(RawExample(values, {}, (), 1.0, Location(None, row + 1)), keys)
     return table
 
 
-def _pixels(name: str, column: Any) -> list[Tensor]:
-    """Brings a column to bytes: for every example, the images ``(m, C, H, W)`` of its list."""
-    if is_list(column):
-        return [
-            as_bytes(name, np.stack([plain_array(image) for image in images]))
-            if len(images)
-            else NO_IMAGES
-            for images in column
-        ]
-    return list(as_bytes(name, column).unsqueeze(1))
+def _kind_in(name: str, column: Any, *, sequences: bool) -> Kind:
+    """Tells what a column's inputs are, by the axes of the first of them.
+
+    Raises:
+        ArrayError: They are single values.
+    """
+    listed = lists_inputs(column)
+    found = [one for one in column if len(one)] if listed else column
+    if not len(found):
+        return "image"
+    axes = np.ndim(plain_array(found[0][0] if listed else found[0]))
+    if not axes:
+        raise ArrayError(
+            f"{name} holds single values",
+            expected="images, rows of numbers, or lists of these",
+            remedy=f"give a column of numbers as rows of one: {name}[:, None]",
+        )
+    if axes == 1:
+        return "row"
+    return "sequence" if sequences and axes == 2 else "image"
+
+
+def _pixels(name: str, column: Any, kind: Kind) -> list[Tensor]:
+    """Brings a column to what networks read: for every example, the inputs of its list."""
+    if lists_inputs(column):
+        return [as_inputs(name, images, kind) if len(images) else NO_IMAGES for images in column]
+    return list(as_inputs(name, column, kind).unsqueeze(1))
 
 
 def _check_one_shape(pixels: Mapping[str, Sequence[Tensor]]) -> None:
     shapes = {n: tuple(i.shape[1:]) for n, images in pixels.items() for i in images if len(i)}
     if len(set(shapes.values())) > 1:
         words = ", ".join(f"{name}: {shape}" for name, shape in shapes.items())
-        raise DataError(f"the images have several shapes ({words})", expected="one shape")
+        raise DataError(f"the inputs have several shapes ({words})", expected="one shape")
 
 
 def is_list(column: Any) -> bool:
-    """Whether a column holds a list of images, or of symbols, for every example."""
+    """Whether a column holds a list of symbols for every example."""
+    return bool(len(column)) and isinstance(column[0], list | tuple)
+
+
+def lists_inputs(column: Any) -> bool:
+    """Whether a column holds a list of inputs for every example; a row may be a list of numbers."""
+    if not len(column):
+        return False
     first = column[0]
-    return isinstance(first, list | tuple) or getattr(first, "ndim", 0) > _IMAGE
+    if isinstance(first, list | tuple):
+        return not first or np.ndim(plain_array(first[0])) > 0
+    return getattr(first, "ndim", 0) > _IMAGE
 
 
 def _as_value(value: Any) -> Value:
@@ -186,7 +233,10 @@ def _as_value(value: Any) -> Value:
 
 def _printed(value: Any) -> str:
     """Prints a symbol as the program does, without the type that an array gives it."""
-    return str(value.item() if isinstance(value, Tensor | np.generic | np.ndarray) else value)
+    value = value.item() if isinstance(value, Tensor | np.generic | np.ndarray) else value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def symbols_of(goal: BoundGoal, name: str, columns: Columns) -> tuple[str, ...]:
@@ -199,16 +249,47 @@ def symbols_of(goal: BoundGoal, name: str, columns: Columns) -> tuple[str, ...]:
     return tuple(v if isinstance(v, str) else f"[{','.join(v)}]" for v in printed)
 
 
-def stacked(goal: BoundGoal, call: Sequence[str], columns: Columns) -> NDArray[np.uint8]:
-    """Stacks the images that one call reads along channels: bytes ``(n, C, H, W)``."""
+def stacked(goal: BoundGoal, call: Sequence[str], columns: Columns, kind: Kind) -> NDArray[Any]:
+    """Stacks the inputs that one call reads along their first axis, ``(n, C, H, W)`` of images."""
     parts = []
     for flat in call:
         variable, place = next((v, n.index(flat)) for v, n in goal.names.items() if flat in n)
-        images = _pixels(variable, columns[variable])
+        images = _pixels(variable, columns[variable], kind)
         parts.append(torch.stack([one[place] for one in images]))
-    return torch.cat(parts, dim=1).numpy()
+    found: NDArray[Any] = torch.cat(parts, dim=1).numpy()
+    return found
 
 
-def as_bytes(name: str, images: ArrayLike) -> Tensor:
-    """Brings images to bytes ``(N, C, H, W)``."""
-    return in_one_range(images, name).pixels()
+def as_inputs(name: str, values: Any, kind: Kind) -> Tensor:
+    """Brings inputs of a kind to what networks read.
+
+    Args:
+        name: What they are, for messages.
+        values: An array, or a sequence of arrays of one shape.
+        kind: The kind.
+
+    Returns:
+        Bytes ``(N, C, H, W)`` of images; floats ``(N, D)`` of rows, ``(N, T, D)`` of sequences.
+
+    Raises:
+        ArrayError: They have several shapes, or another type or range.
+    """
+    array = plain_array(values)
+    if isinstance(array, list | tuple):
+        parts = [np.asarray(plain_array(one)) for one in array]
+        shapes = sorted({one.shape for one in parts})
+        if len(shapes) > 1:
+            raise ArrayError(
+                f"{name}: {kind}s of the shapes {', '.join(map(str, shapes[:3]))}",
+                expected="one shape",
+                remedy="fill the end of shorter ones with numpy.nan"
+                if kind == "sequence"
+                else f"bring all {kind}s to one shape",
+            )
+        array = np.stack(parts)
+    if kind == "image":
+        return in_one_range(array, name).pixels()
+    try:
+        return take_rows(array, "rows" if kind == "row" else "sequences", name)
+    except DataError as error:
+        raise ArrayError(error.found, expected=error.expected, remedy=error.remedy) from None

@@ -17,8 +17,9 @@ from groundkit.estimators.examples import (
     as_table,
     only_query,
 )
-from groundkit.files import write_atomically
+from groundkit.files import make_folder, write_atomically
 from groundkit.perception.ascent import Factories, OptimiserFactory, SchedulerFactory
+from groundkit.perception.backbones import READS
 from groundkit.perception.history import Row
 from groundkit.perception.own_modules import Module
 from groundkit.program.source import load_program
@@ -146,9 +147,11 @@ class Grounder(ProgramReader):
 
         Args:
             examples: A mapping from the goal's variables to images, as bytes or floats in [0, 1],
-                or to observed symbols; a DataFrame with a column a variable; a torch data set, or
-                any sequence, of such examples; or a ``DataLoader`` of batches, which is read once.
-                When absent, examples are drawn or read as the spec says.
+                to rows of numbers ``(n, D)``, or to observed symbols; a DataFrame with a column a
+                variable; a torch data set, or any sequence, of such examples; or a ``DataLoader``
+                of batches, which is read once. Three axes are images, and sequences
+                ``(n, T, D)`` where the backbone is ``gru`` or ``transformer``. When absent,
+                examples are drawn or read as the spec says.
             y: Ignored; there for scikit-learn's searches.
             held_out: Examples in any of these forms that callbacks are told the scores of.
             callbacks: Told of training as it goes. Inside them :meth:`predict`,
@@ -167,7 +170,10 @@ class Grounder(ProgramReader):
         task = self._task()
         if examples is not None:
             query = only_query(task.binding)
-            task.give(query, as_table(query, as_columns(examples, query)))
+            backbones = {task.spec.network(name).backbone for name in task.neural}
+            sequences = any(READS.get(name) == "sequence" for name in backbones)
+            table = as_table(query, as_columns(examples, query), sequences=sequences)
+            task.give(query, table)
         self.history_: list[Row] = []
 
         def keep(row: Row) -> None:
@@ -234,7 +240,7 @@ class Grounder(ProgramReader):
             raise SpecError(f"'{path}' holds a run already", remedy="name another folder")
         new_path(path, "", 0)
         spec = anchored(task.spec, task.sources.spec.parent, task.sources.program.parent)
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         for name, text in {"spec.toml": spec.to_toml(), "program.pl": task.program.text}.items():
             write_atomically(path / name, text.encode())
         save_networks(path, task, self._learners, symbol_starts(self._learners), self.seed_)

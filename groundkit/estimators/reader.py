@@ -18,6 +18,7 @@ from torch import Tensor
 
 from groundkit.estimators.arrays import ArrayError, RowScale, in_one_range, plain_array
 from groundkit.perception.model import SymbolModel, energy
+from groundkit.report.words import counted
 
 _CHUNK = 1000
 
@@ -105,11 +106,15 @@ class SymbolReader(
                 self.scale_, self.assumed_ = RowScale.of(rows), ()
             assert self.scale_ is not None
             return self.scale_.scaled(rows).to(self.device)
-        taken = in_one_range(X, "X")
+        taken = in_one_range(X, "X", fitting=fitting)
         if fitting:
             if len(taken.values) < self.n_symbols:
                 raise ArrayError(
-                    f"{len(taken.values)} images", expected=f"at least {self.n_symbols}"
+                    counted(len(taken.values), "image"), expected=f"at least {self.n_symbols}"
+                )
+            if (taken.values == taken.values[:1]).all():
+                raise ArrayError(
+                    f"X: all {len(taken.values)} images are equal", expected="images that differ"
                 )
             self.scale_, self.assumed_ = None, taken.assumed
         return torch.as_tensor(taken.floats(), device=self.device)

@@ -5,6 +5,7 @@ In the manner of scikit-learn: settings in the constructor, what is learnt ends 
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Generator
 
+from groundkit.device import choose_device
 from groundkit.errors import DataError, SpecError
 from groundkit.estimators.arrays import Seed, draw_seed
 from groundkit.estimators.reader import SymbolReader
@@ -35,6 +37,7 @@ from groundkit.perception.own_names import OWN
 from groundkit.perception.phases import JointPhase
 from groundkit.perception.settings import PerceptionSpec, SamplerSpec
 from groundkit.presets import load_preset
+from groundkit.report.words import counted
 from groundkit.task.networks import build_model
 from groundkit.task.spec import NetworkSpec, TrainSpec
 
@@ -55,6 +58,8 @@ TRAIN_KEYS = (
 
 PERCEPTION_KEYS = tuple(PerceptionSpec.model_fields)
 """Keys of ``[networks.NAME.perception]``, all of them settings here."""
+
+_LEFT_OUT = "leave it out for the default"
 
 NETWORK = "net"
 """The network's name in the history."""
@@ -242,7 +247,13 @@ class SymbolPerception(SymbolReader):
             NetworkError: If the backbone or one of its options is.
         """
         del y
-        network, train = self._network(), self._train()
+        try:
+            network, train = self._network(), self._train()
+        except SpecError as error:
+            if (error.remedy or "").startswith(_LEFT_OUT):  # a spec's default may be another one
+                error.remedy = _LEFT_OUT
+            raise
+        choose_device(self.device)
         images = self._images(X, fitting=True)
         channels, height, breadth = images.shape[1:]
         self.image_shape_ = (channels, height, breadth)
@@ -310,8 +321,16 @@ class SymbolPerception(SymbolReader):
             seed: Of start and noise.
         """
         check_is_fitted(self, "model_")
-        if symbol is not None and not 0 <= symbol < self.n_symbols:
-            raise DataError(f"symbol {symbol}", expected=f"0 to {self.n_symbols - 1}")
+        if not self.generative:
+            raise DataError(
+                "this model was trained without the generative term, so it has no samples",
+                remedy="fit it with generative above 0",
+            )
+        if not isinstance(n_samples, numbers.Integral) or n_samples < 1:
+            raise DataError(f"n_samples = {n_samples!r}", expected="a whole number from 1")
+        whole = symbol is None or isinstance(symbol, numbers.Integral)
+        if not whole or not 0 <= (symbol or 0) < self.n_symbols:
+            raise DataError(f"symbol {symbol!r}", expected=f"0 to {self.n_symbols - 1}")
         generator = Generator(self.device).manual_seed(seed)
         if symbol is None:
             wanted = self.start_.draw_symbols(n_samples, generator)
@@ -332,10 +351,19 @@ class SymbolPerception(SymbolReader):
 
     def _network(self) -> NetworkSpec:
         """The settings of the network, checked."""
+        symbols = self.n_symbols
+        if not isinstance(symbols, numbers.Integral) or isinstance(symbols, bool) or symbols < 2:
+            raise SpecError(f"n_symbols = {symbols!r}", expected="a whole number from 2")
         perception = {key: getattr(self, key) for key in PERCEPTION_KEYS}
         if isinstance(self.augmentation, Augmentation):
             del perception["augmentation"]
         network = {key: getattr(self, key) for key in NETWORK_KEYS}
+        shares = self.prior_probabilities
+        if shares is not None and not isinstance(shares, str) and len(shares) != symbols:
+            raise SpecError(
+                f"prior_probabilities has {counted(len(shares), 'share')}",
+                expected=f"{symbols}, one for each symbol",
+            )
         given = network | {"perception": perception}
         if not isinstance(self.backbone, str):
             given["backbone"] = OWN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -35,6 +35,8 @@ class InDistribution:
         encoder: Key of the frozen encoder; empty where there is none.
         dark_border: Share of the training images whose border is dark. Near 0 or 1, an image
             with the other kind of border is taken for inverted. 0.5 for what has no border.
+        levels: Which values of image files are black and white, by the type of these: ``uint16``
+            and so on, where training read such files.
     """
 
     shape: Shape
@@ -43,6 +45,7 @@ class InDistribution:
     foreign_limit: float | None = None
     references: int = 0
     encoder: str = ""
+    levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as JSON-able values."""
@@ -71,7 +74,15 @@ class InDistribution:
             encoder = values.get("encoder", "")
             if type(encoder) is not str:
                 raise ValueError("the key of the encoder is no text")
-            return InDistribution(sizes, float(limit), float(dark), found, references, encoder)
+            levels = {
+                str(kind): (float(black), float(white))
+                for kind, (black, white) in dict(values.get("levels", {})).items()
+            }
+            if not all(math.isfinite(b + w) and b < w for b, w in levels.values()):
+                raise ValueError("what is black and white is no range")
+            return InDistribution(
+                sizes, float(limit), float(dark), found, references, encoder, levels
+            )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise CheckpointError(
                 f"the checkpoint's facts of its images are damaged: {error}",

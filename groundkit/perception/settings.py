@@ -6,9 +6,9 @@ one default and one check of its value.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from groundkit.presets.bounds import (
     SMALLEST,
@@ -44,7 +44,7 @@ class SamplerSpec(Section):
     reinit: float = Field(default=0.05, ge=0, le=1)
     """Share of chains that start anew."""
     batch: Batch = Field(default=64, validate_default=True)
-    """Chains per generative step, at most ``buffer``."""
+    """Chains per generative step, at most ``buffer``; with a smaller one, as many as it holds."""
     every: Steps = 4
     """The generative term joins every so many training steps."""
     energy_penalty: Weight = 0.001
@@ -55,6 +55,14 @@ class SamplerSpec(Section):
     """Standard deviation of each of a perturbation's two steps, of images in [-1, 1]."""
     negatives: int = Field(default=4, ge=1, le=10_000)
     """Perturbations of an image."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fits_a_small_buffer(cls, given: Any) -> Any:
+        held = given.get("buffer") if isinstance(given, dict) else None
+        if type(held) is not int or "batch" in given or held >= cls.model_fields["batch"].default:
+            return given
+        return {**given, "batch": held}
 
     @field_validator("batch")
     @classmethod

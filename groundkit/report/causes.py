@@ -27,6 +27,9 @@ GOOD = 0.9
 """Symbols count as grounded from this share of right ones."""
 UNEVEN = 3.0
 """The most frequent symbol has so many times the images of the rarest one."""
+NEAR = 0.1
+"""Share of the images that would have to change their symbol for learnt shares to be the true ones,
+below which they are taken for true."""
 CONTRADICTED = 0.02
 """Share of contradicted rows that is worth telling."""
 PER_SYMBOL = 20
@@ -128,7 +131,7 @@ def contradicted(signs: Signs) -> Verdict | None:
 
 
 def imbalanced(signs: Signs) -> Verdict | None:
-    """Some symbols are far more frequent than others, and nobody said so."""
+    """Some symbols are far more frequent than others, and training did not know."""
     counts = signs.scores.get("confusion")
     if not counts or signs.scores.get("prior"):
         return None
@@ -138,12 +141,21 @@ def imbalanced(signs: Signs) -> Verdict | None:
         return None
     symbols = list(signs.scores.get("per_symbol") or {})
     shares = [total / sum(totals) for total in totals]
+    learnt: list[float] | None = signs.scores.get("prior_learnt")
+    if learnt and sum(abs(a - b) for a, b in zip(learnt, shares, strict=True)) / 2 < NEAR:
+        return None
     line = ", ".join(f"{share:.3g}" for share in shares)
     often, rare = totals.index(max(totals)), totals.index(min(seen))
+    if learnt:
+        thought = (
+            f"training learnt other shares, {percent(learnt[often])} and {percent(learnt[rare])}"
+        )
+    else:
+        thought = "training took all symbols for equally frequent"
     return Verdict(
         "imbalanced",
         f"Imbalanced: {symbols[often]} is {max(seen) / min(seen):.0f} times as frequent as "
-        f"{symbols[rare]}, and training took all symbols for equally frequent "
+        f"{symbols[rare]}, and {thought} "
         f"({percent(signs.accuracy)} of {signs.name} right).",
         f"Say so in [networks.{signs.name}.perception]: prior_probabilities = [{line}]",
         signs.name,

@@ -24,6 +24,8 @@ __all__ = ["GOOD", "MARGIN", "Verdict", "judge", "missing_symbols"]
 
 MARGIN = 0.05
 """So much more accuracy after the best renaming means that names, not clusters, are wrong."""
+CHANCE = 0.05
+"""Probability up to which symbols are not missing by chance among a few images."""
 
 _SEVERITY: tuple[Status, ...] = (
     "collapsed", "contradicted", "shortcut", "renamed", "ambiguous", "imbalanced", "colour",
@@ -81,15 +83,25 @@ def _inexact(reasoning: Mapping[str, Any]) -> str:
 
 
 def missing_symbols(scores: Mapping[str, Any]) -> list[str]:
-    """Symbols that are never predicted, leaving out those that have no image to be given to."""
+    """Symbols that are never predicted, leaving out those that have no image to be given to.
+
+    Where nobody knows which have one, none is missing among images that are too few to show all.
+    """
     shares: Mapping[str, float] = scores.get("predicted_share") or {}
     recall: Mapping[str, float | None] = scores.get("per_symbol") or {}
-    scored = scores.get("accuracy") is not None
-    return [
-        name
-        for name, share in shares.items()
-        if share == 0 and not (scored and recall.get(name) is None)
-    ]
+    unused = [name for name, share in shares.items() if share == 0]
+    if scores.get("accuracy") is not None:
+        return [name for name in unused if recall.get(name) is not None]
+    return unused if _by_chance(len(shares), len(unused), scores.get("n") or 0) < CHANCE else []
+
+
+def _by_chance(symbols: int, unused: int, images: int) -> float:
+    """Bounds the probability that images of even symbols show none of so many of them."""
+    used = symbols - unused
+    if not images or used <= 0:
+        return 1.0
+    choices = math.lgamma(symbols + 1) - math.lgamma(used + 1) - math.lgamma(unused + 1)
+    return math.exp(min(0.0, choices + images * math.log(used / symbols)))
 
 
 def _judge_one(
@@ -101,7 +113,8 @@ def _judge_one(
 ) -> Verdict:
     accuracy, matched = scores.get("accuracy"), scores.get("accuracy_matched")
     if missing := missing_symbols(scores):
-        return _collapsed(name, missing, len(scores["predicted_share"]))
+        asked = identify is not None or query is not None
+        return _collapsed(name, missing, len(scores["predicted_share"]), asked=asked)
     if identify is None and query is None and matched is not None:
         return _clustered(name, matched)
     if accuracy is None:
@@ -165,14 +178,15 @@ def _wrong(signs: Signs, moved: Sequence[str]) -> Verdict:
     )
 
 
-def _collapsed(name: str, missing: Sequence[str], total: int) -> Verdict:
+def _collapsed(name: str, missing: Sequence[str], total: int, *, asked: bool) -> Verdict:
     verb = "is" if len(missing) == 1 else "are"
+    longer = "with [train] reground = true" if asked else "([train] cluster_steps)"
     return Verdict(
         "collapsed",
         f"Collapsed: {len(missing)} of {total} symbols of {name} {verb} never predicted "
         f"({listing(missing)}).",
         f"Raise [networks.{name}.perception] prior, which asks for every symbol to be used, or "
-        "train longer with [train] reground = true.",
+        f"train longer {longer}.",
         name,
     )
 

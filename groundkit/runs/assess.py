@@ -121,6 +121,7 @@ def assess_network(
         if truth is None
         else embedding_accuracy(embedded.numpy(), truth[:MOST_IMAGES]),
         "prior": task.spec.network(name).perception.given_shares,
+        "prior_learnt": learner.shares.estimate.tolist() if learner.shares.moved else None,
     }
     inside = detector_scores(learner, images.pixels, score)
     settings = task.spec.evaluate

@@ -20,7 +20,7 @@ def read_facts(checkpoint: Path) -> dict[str, Any]:
     """
     facts: dict[str, Any] = read_manifest(checkpoint)["facts"]
     kinds: dict[str, type] = {"program": str, "seed": int, "networks": dict, "names": dict}
-    kinds |= {"ambiguity": dict, "labelled": list, "declared": list}
+    kinds |= {"ambiguity": dict, "labelled": list, "declared": list, "trained": dict}
     for key, kind in kinds.items():
         if key in facts and type(facts[key]) is not kind:
             raise CheckpointError(

@@ -36,7 +36,7 @@ def prepare(
     height, width = rest
     shape = (first // len(paths), height, width)
     return [
-        prepare_image(Path(path), shape, known.dark_border, contents.get(str(path)))
+        prepare_image(Path(path), shape, known.dark_border, contents.get(str(path)), known.levels)
         for path in paths
     ]
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from groundkit.data.images import ImageSet
 from groundkit.perception.foreign import ForeignScore
 from groundkit.perception.in_distribution import measure
 from groundkit.perception.learner import Learner
@@ -39,6 +41,10 @@ def save_networks(
         name: measure(learner.model, learner.pool, task.pool(name))
         for name, learner in learners.items()
     }
+    facts = {
+        name: replace(known, levels=_levels(task.banks(0)[name]))
+        for name, (known, _) in measured.items()
+    }
     save_weights(
         folder / "checkpoint",
         {name: learner.model for name, learner in learners.items()}
@@ -49,8 +55,14 @@ def save_networks(
         {
             "program": str(task.sources.program),
             "seed": seed,
-            "networks": {name: known.to_dict() for name, (known, _) in measured.items()},
+            "networks": {name: known.to_dict() for name, known in facts.items()},
             "declared": sorted(task.binding.declared),
+            "handed_over": task.handed_over,
         },
     )
     return {name: score for name, (_, score) in measured.items()}
+
+
+def _levels(images: ImageSet) -> dict[str, tuple[float, float]]:
+    """Which values of files were black and white, by the type of these."""
+    return {kind: (one.black, one.white) for kind, one in images.levels.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from groundkit.errors import CheckpointError, DataError, InputError, NetworkError, choose_from
+from groundkit.errors import CheckpointError, InputError, NetworkError, choose_from
 from groundkit.evaluate.calibration import reliability
 from groundkit.evaluate.symbols import score_grounding
 from groundkit.files import make_folder, read_text, write_atomically
@@ -23,6 +24,7 @@ from groundkit.identifiability.images import factored, members
 from groundkit.identifiability.posterior import FloatArray
 from groundkit.runs.ambiguity import Predict, meanings_of
 from groundkit.runs.assess import assess_queries, held_out_images
+from groundkit.runs.noted import Labels, Names, Noted
 from groundkit.runs.readings import average, joint_certainty, joint_symbols
 from groundkit.runs.session import Session, open_run
 from groundkit.symbols import Values
@@ -241,6 +243,8 @@ def suggested(session: Session) -> Settled:
     """Does what :func:`suggest` does, for a run that is open."""
     if session.doubt is None:
         reason = (_metrics(session.folder).get("ambiguity") or {}).get("reason")
+        if not reason and session.spec.query:
+            reason = "what the symbols may mean was not worked out when it was trained"
         return Settled(session.folder, None, reason=reason or "the run has no program")
     readings = session.doubt.readings
     asked: tuple[Asked, ...] = ()
@@ -258,6 +262,8 @@ def label(
     device: str = "auto",
 ) -> Settled:
     """Takes up labels of a few images: networks are renamed, and nothing is trained.
+
+    The label of an image that has one already takes its place.
 
     Args:
         run: The run's folder.
@@ -292,21 +298,16 @@ def labelled(
             expected="a run of a program whose readings could be listed",
             remedy="train with labels: [networks.NAME.labels] file",
         )
-    readings = session.doubt.readings
-    noted: list[dict[str, str]] = list(session.facts().get("labelled") or [])
+    facts, readings = session.facts(), session.doubt.readings
+    noted = Labels.of(facts, readings)
     for image, given in labels:
         symbol = str(given)
         group, known = _known(session, readings, network, symbol)
-        predicted = _predicted(session, group, image)
-        try:
-            readings = readings.given(group, predicted, known)
-        except DataError as error:
-            error.found = f"the label {symbol} of '{image}' cannot be: {error.found}"
-            raise
-        noted.append({"image": str(image), "network": group, "symbol": symbol})
-    names, readings = _renamed(session, readings)
-    facts = {**session.facts(), "ambiguity": readings.to_dict(), "labelled": noted}
-    rewrite_facts(session.folder / "checkpoint", {**facts, "names": names})
+        content, predicted = _predicted(session, noted.names, group, image)
+        noted = noted.with_label(Noted(str(image), group, symbol, content, predicted, tuple(known)))
+    names, left = _renamed(session, noted.names, noted.left())
+    facts |= {**noted.to_facts(), "ambiguity": left.to_dict(), "names": names}
+    rewrite_facts(session.folder / "checkpoint", facts)
     renamed = session.again()
     return renamed, _measured(renamed)
 
@@ -340,28 +341,34 @@ def _known(
     return group, meanings_of(domains, group, {name: place})
 
 
-def _predicted(session: Session, group: str, image: Path | str) -> int:
-    """Returns the (joint) symbol that networks give an image, whatever it stands for."""
-    logs = {}
+def _predicted(session: Session, before: Names, group: str, image: Path | str) -> tuple[str, int]:
+    """Returns an image's digest, and the (joint) symbol that the trained networks give it."""
+    logs, content = {}, ""
+    now: Names = session.facts().get("names") or {}
     for name in members(group):
         (reading,) = session.read([image], name)
         assert reading.predicted is not None  # what a session reads has it
-        logs[name] = torch.from_numpy(np.log(reading.predicted.clip(1e-300)))[None]
-    return int(joint_symbols(logs, group)[0])
+        size = len(reading.predicted)
+        # Labels have renamed the symbols since: each is looked up by its place in the weights.
+        place = {saved: k for k, saved in enumerate(now.get(name, range(size)))}
+        order = [place[saved] for saved in before.get(name, range(size))]
+        logs[name] = torch.from_numpy(np.log(reading.predicted[order].clip(1e-300)))[None]
+        content = hashlib.sha256(np.ascontiguousarray(reading.pixels).tobytes()).hexdigest()
+    return content, int(joint_symbols(logs, group)[0])
 
 
 def _renamed(
-    session: Session, readings: FactoredPosterior
+    session: Session, before: Names, readings: FactoredPosterior
 ) -> tuple[dict[str, list[int]], FactoredPosterior]:
     """Renames symbols by the heaviest reading, where it is one of each network by itself."""
-    names: dict[str, list[int]] = dict(session.facts().get("names") or {})
+    names = {name: list(order) for name, order in before.items()}
     best = readings.best()
     moved = factored(best, session.binding.domains)
     if moved is None:
         return names, readings
     for network, own in moved.items():
-        before = names.get(network, list(range(len(own))))
-        names[network] = [before[old] for old in np.argsort(own).tolist()]
+        earlier = names.get(network, list(range(len(own))))
+        names[network] = [earlier[old] for old in np.argsort(own).tolist()]
     return names, readings.renamed(best)
 
 
@@ -387,7 +394,9 @@ def _measured(session: Session) -> Settled:
         asked = tuple(Asked(**one) for one in found["suggested"])
     except InputError:  # the data is gone: the labels stand, and nothing is measured
         found = {"maps": readings.count, "admitted": readings.total, "suggested": []}
-    metrics["ambiguity"] = {**found, "labelled": session.facts().get("labelled")}
+    shown = ("image", "network", "symbol")
+    labels = [{key: one[key] for key in shown} for one in session.facts().get("labelled", [])]
+    metrics["ambiguity"] = {**found, "labelled": labels}
     if len(session.networks) == 1 and accuracy:
         metrics["grounding"] = metrics["networks"][session.networks[0]]["grounding"]
     write_atomically(folder / "metrics.json", json.dumps(metrics, indent=2).encode())

@@ -41,6 +41,7 @@ from groundkit.runs.progress import Progress, Silent
 from groundkit.runs.results import Outcome, collect_metrics, report_data
 from groundkit.task.anchor import anchored
 from groundkit.task.load import read_task
+from groundkit.task.networks import check_pool
 from groundkit.task.task import Task
 from groundkit.training.callbacks import Callback, check_callbacks, ending, tell
 from groundkit.training.history import RenameRow, SplitRow
@@ -200,6 +201,8 @@ def run(
         modules=networks,
     )
     task.prepare()
+    for name in task.neural:  # before a folder is made, which would be in the way of the next try
+        check_pool(task, name)
     times.lap("ground")
     if resume is not None:
         folder.check_program(task.program.text, program)

@@ -154,6 +154,13 @@ class Session:
         Raises:
             InputError: Data that the run used is no longer there.
         """
+        if self._facts.get("handed_over"):
+            raise CheckpointError(
+                f"'{self.folder}' was trained on examples that were handed over in Python, which "
+                "are not in it",
+                expected="a run that `groundkit run` made",
+                remedy=f"groundkit.Grounder.load('{self.folder}').score(examples) scores it",
+            )
         return Task(self.binding)
 
     def _learnt(self) -> Learnt:

@@ -97,4 +97,6 @@ def _joined(parts: Sequence[ImageSet]) -> ImageSet:
         torch.cat([part.pixels for part in parts]),
         np.concatenate(labels) if known else None,
         classes,
+        assumed=tuple(dict.fromkeys(words for part in parts for words in part.assumed)),
+        levels={kind: one for part in reversed(parts) for kind, one in part.levels.items()},
     )

@@ -45,6 +45,10 @@ ENGINES: Mapping[str, Callable[..., Reasoner]] = {
 }
 
 
+def tell_nobody(done: int, total: int) -> None:
+    """Is told how many shapes are compiled, and of how many, where nobody asked."""
+
+
 @dataclass(frozen=True)
 class Sources:
     """Where a task was read from, for messages and for repeating it."""
@@ -257,7 +261,7 @@ class Binding:
     def compile_all(
         self,
         templates: Sequence[Template],
-        on_shape: Callable[[int, int], None] = lambda done, total: None,
+        on_shape: Callable[[int, int], None] = tell_nobody,
     ) -> None:
         """Compiles many shapes, several at a time where each runs in a process of its own.
 

@@ -17,6 +17,8 @@ from groundkit.data.examples import inside
 from groundkit.data.features import names_row, pick_row, read_bank, split_reference
 from groundkit.data.files import read_images
 from groundkit.data.images import ImageSet
+from groundkit.data.kept import ByKind, assumed_of
+from groundkit.data.rows import refuse_empty_columns
 from groundkit.errors import DataError, Location
 from groundkit.files import read_bytes
 
@@ -67,7 +69,9 @@ class Contents:
         """Notes a row of a file, which is read once."""
         path = inside(folder, split_reference(name)[0], at)
         if path not in self._banks:
-            self._banks[path] = read_bank(path, at)
+            bank = read_bank(path, at)
+            refuse_empty_columns(bank, f"'{path.name}': rows")
+            self._banks[path] = bank
         return self.add_array(pick_row(self._banks[path], name, at))
 
     @property
@@ -83,24 +87,30 @@ class Contents:
         self._arrays.setdefault(key, whole)
         return key
 
-    def read(self, calls: Sequence[Sequence[str]], shape: tuple[int, ...]) -> ImageSet:
+    def read(
+        self,
+        calls: Sequence[Sequence[str]],
+        shape: tuple[int, ...],
+        known: ByKind | None = None,
+    ) -> ImageSet:
         """Reads the inputs of neural calls, those of one call stacked along their first axis.
 
         Args:
             calls: The keys of the images of every call.
             shape: ``(C, H, W)`` that image files are brought to.
+            known: Which values are black and white in the set that they are to be held against.
 
         Raises:
             DataError: A file is no image, or inputs of one network have several shapes.
         """
         keys = [key for call in calls for key in call]
-        assumed: tuple[str, ...] = ()
+        levels: ByKind = {}
         if any(key in self._arrays for key in keys):
             pixels = torch.stack(self._alike(keys))
         else:
-            pixels, assumed = read_images([self._paths[key] for key in keys], shape)
+            pixels, levels = read_images([self._paths[key] for key in keys], shape, known=known)
         stacked = pixels.reshape(len(calls), -1, *pixels.shape[2:])
-        return ImageSet(self.name, stacked, assumed=assumed)
+        return ImageSet(self.name, stacked, assumed=assumed_of(levels), levels=levels)
 
     def _alike(self, keys: Sequence[str]) -> list[Tensor]:
         """Returns the arrays of one network, if they have one shape."""

@@ -152,10 +152,8 @@ class Table:
 
     query: BoundQuery
     contents: Contents
-    rows: dict[Template, list[RawExample]] = field(default_factory=lambda: defaultdict(list))
-    keys: dict[Template, dict[str, list[str]]] = field(
-        default_factory=lambda: defaultdict(lambda: defaultdict(list))
-    )
+    rows: dict[Template, list[RawExample]] = field(default_factory=dict)
+    keys: dict[Template, dict[str, list[str]]] = field(default_factory=dict)
 
     def add(self, example: RawExample, keys: Mapping[str, Sequence[str]]) -> None:
         """Adds an example.
@@ -188,9 +186,10 @@ class Table:
                 else:
                     same[one] = earlier
         template = template.merged(same)
-        self.rows[template].append(example)
+        self.rows.setdefault(template, []).append(example)
+        own = self.keys.setdefault(template, {})
         for one, key in flat.items():
-            self.keys[template][one].append(key)
+            own.setdefault(one, []).append(key)
 
     def signatures(self) -> set[str]:
         """Returns the predicates that some example gives facts of."""

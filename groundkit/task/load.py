@@ -8,7 +8,7 @@ from pathlib import Path
 from groundkit.circuit.cache import cache_folder
 from groundkit.perception.own_modules import Module
 from groundkit.program.source import load_program
-from groundkit.task.binding import Binding, Sources
+from groundkit.task.binding import Binding, Sources, tell_nobody
 from groundkit.task.roles import own_settings
 from groundkit.task.spec import load_spec
 from groundkit.task.task import Task
@@ -22,7 +22,7 @@ def read_task(
     trust: bool = False,
     engine: str = "circuit",
     most: int | None = None,
-    on_shape: Callable[[int, int], None] = lambda done, total: None,
+    on_shape: Callable[[int, int], None] = tell_nobody,
     modules: Mapping[str, Module] | None = None,
 ) -> Task:
     """Reads a task as the commands do: with the user's cache and under the spec's limits.

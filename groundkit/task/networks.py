@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from groundkit.errors import DataError, NetworkError
 from groundkit.perception.backbones import Backbone, build_backbone
@@ -17,9 +18,12 @@ from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel
 from groundkit.perception.own_modules import Module, build_own
 from groundkit.perception.own_names import is_own
+from groundkit.report.words import counted
 from groundkit.task.binding import Binding
 from groundkit.task.spec import NetworkSpec
 from groundkit.task.task import Task
+
+_AT_ONCE = 1000
 
 
 def build_model(
@@ -100,21 +104,49 @@ def encoder_of(binding: Binding, name: str, shape: Shape, *, trust: bool) -> Enc
         raise
 
 
+_AT_ONCE = 1000
+
+
 def check_pool(task: Task, name: str) -> None:
-    """Refuses a network that has fewer training inputs than symbols.
+    """Refuses a network that has nothing to tell apart: one symbol, few inputs, or equal ones.
 
     Raises:
-        DataError: It has.
+        NetworkError: It has one symbol.
+        DataError: It has fewer training inputs than symbols, or all of them are equal.
     """
-    pool, symbols = task.pool(name), len(task.domains[name])
-    if len(pool) < symbols:
-        kind = kind_of(pool.shape[1:])
+    pool, domain = task.pool(name), task.domains[name]
+    kind = kind_of(pool.shape[1:])
+    if len(domain) < 2:
+        raise NetworkError(
+            f"network '{name}' has {counted(len(domain), 'symbol')}: {', '.join(domain)}",
+            expected=f"at least two, which it tells apart by its {kind}s",
+            remedy="add the other symbols to the list in nn(...)",
+            at=task.program.networks[name].location,
+        )
+    if len(pool) < len(domain):
         raise DataError(
-            f"network '{name}' has {len(pool)} training {kind}s for {symbols} symbols",
+            f"network '{name}' has {counted(len(pool), f'training {kind}')} for "
+            f"{len(domain)} symbols",
             expected=f"at least one {kind} a symbol",
             remedy=f"give more {kind}s, or leave out symbols that none of them shows",
             at=task.at("examples"),
         )
+    if _all_equal(pool):
+        raise DataError(
+            f"the {len(pool):,} training {kind}s of network '{name}' are all equal",
+            expected=f"{kind}s that differ from symbol to symbol",
+            remedy="check that [examples] names the right data, and that it was saved with its "
+            "values",
+            at=task.at("examples"),
+        )
+
+
+def _all_equal(pool: Tensor) -> bool:
+    """Whether all inputs ``(N, ...)`` are the same, missing values too; reads as few as it can."""
+    first = torch.nan_to_num(pool[:1])
+    return all(
+        bool((torch.nan_to_num(part) == first).all()) for part in torch.split(pool, _AT_ONCE)
+    )
 
 
 def build_learners(

@@ -60,6 +60,38 @@ class ShapedExamples:
                     raise
         return torch.tensor([found[values] for values in rows], dtype=torch.long)
 
+    @torch.no_grad()
+    def check_possible(self) -> None:
+        """Refuses an example that no symbols of its images explain.
+
+        Raises:
+            DataError: There is one, such as an odd sum of an image and the same image.
+        """
+        reasoner, domains = self.goal.reasoner, self.goal.roles.domains
+        if self.goal.roles.given:
+            return  # what is observed of one example is not what is observed of another
+        even = {
+            network: torch.zeros((1, len(calls), len(domains[network])), dtype=torch.float64)
+            for network, calls in reasoner.slots.items()
+            if calls
+        }
+        never = reasoner({n: t.log_softmax(-1) for n, t in even.items()})[0].cpu().isneginf()
+        wrong = never[self.answers].numpy()
+        if self.examples.targets is not None:
+            wrong = wrong & (self.examples.targets > 0)
+        if not wrong.any():
+            return
+        first = int(wrong.argmax())
+        answer = reasoner.answers[int(self.answers[first])]
+        values = ", ".join(f"{n} = {v}" for n, v in zip(reasoner.observed, answer, strict=True))
+        shape = self.goal.template.words()
+        raise DataError(
+            f"no symbols of the images give {values or 'the goal'}{f' ({shape})' if shape else ''}",
+            expected="an example that some symbols of its images explain",
+            remedy="correct the example, or leave it out",
+            at=self.examples.place(first),
+        )
+
     @cached_property
     def observed(self) -> dict[str, NDArray[np.int64]]:
         """Symbols of the observed networks' calls: network -> ``(n, S)`` places in the domain.

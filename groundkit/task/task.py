@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -24,7 +24,7 @@ from groundkit.errors import (
 )
 from groundkit.program.source import Program
 from groundkit.task.banks import Gathered, Group, Split
-from groundkit.task.binding import Binding, BoundGoal, BoundQuery, Sources
+from groundkit.task.binding import Binding, BoundGoal, BoundQuery, Sources, tell_nobody
 from groundkit.task.gather import (
     Table,
     bind_table,
@@ -57,7 +57,7 @@ class Task:
         binding: Binding,
         *,
         most: int | None = None,
-        on_shape: Callable[[int, int], None] = lambda done, total: None,
+        on_shape: Callable[[int, int], None] = tell_nobody,
     ) -> None:
         self.binding = binding
         self.program: Program = binding.program
@@ -277,15 +277,22 @@ class Task:
         if later is None:
             train, test = _part(shaped, query.examples.seed)
         else:
-            train, (test, images) = shaped, self._read(later)
+            train, (test, images) = shaped, self._read(later, images)
             for group, sets in images.items():
                 gathered[1].add(group, later.contents.name, sets)
         gathered[0].examples += [(table.contents.name, part) for part in train]
         name = (later or table).contents.name
         gathered[1].examples += [(name, part) for part in test]
 
-    def _read(self, table: Table) -> tuple[list[ShapedExamples], dict[Group, dict[str, ImageSet]]]:
-        """Binds a table's examples and reads its images, each once for a group of networks."""
+    def _read(
+        self, table: Table, like: Mapping[Group, Mapping[str, ImageSet]] | None = None
+    ) -> tuple[list[ShapedExamples], dict[Group, dict[str, ImageSet]]]:
+        """Binds a table's examples and reads its images, each once for a group of networks.
+
+        Args:
+            table: The table.
+            like: Images whose levels of black and white hold for these as well.
+        """
         places: dict[Group, dict[tuple[str, ...], int]] = {}
 
         def place(readers: tuple[str, ...], keys: tuple[str, ...]) -> int:
@@ -296,9 +303,13 @@ class Task:
         for part in shaped:
             # Rows that are held out are looked at after training: their mistakes are told before.
             _ = part.answers, part.observed
+            if self.binding.engine == "circuit" and self.spec.reasoning.mode == "exact":
+                part.check_possible()
         images: dict[Group, dict[str, ImageSet]] = {}
         for group, keys in places.items():
-            bank = table.contents.read(list(keys), self._shape(group, table))
+            known = (like or {}).get(group, {}).get(group[0])
+            levels = None if known is None else known.levels
+            bank = table.contents.read(list(keys), self._shape(group, table), levels)
             images[group] = dict.fromkeys(group, bank)
         return shaped, images
 
@@ -353,10 +364,18 @@ class Task:
             {name: self.spec.network(name).attribute for name in group},
         )
 
+    @property
+    def handed_over(self) -> bool:
+        """Whether examples were given as arrays, so that no file has them."""
+        return bool(self._given)
+
     def pool(self, network: str) -> Tensor:
         """Returns the unlabelled training images of a network, ``(N, C, H, W)`` bytes.
 
         Without ``examples.pool`` these are the images of the examples alone.
+
+        Raises:
+            DataError: No example has an input for the network.
         """
         split = self._splits[_TRAIN]
         if network not in split.banks:
@@ -390,7 +409,7 @@ class Task:
         images = self.banks(_TRAIN)[network]
         if wanted.file is not None:
             file = self.sources.spec.parent / wanted.file
-            return read_labelled(file, self.domains[network], images.shape)
+            return read_labelled(file, self.domains[network], images.shape, images.levels)
         if not wanted.per_symbol:
             return None
         if images.labels is None:

@@ -155,3 +155,9 @@ def test_an_address_space_too_small_for_the_libraries_is_said(monkeypatch, capsy
     said = capsys.readouterr().err
     assert "groundkit: the address space is limited to 1,024 MiB\n" in said
     assert "expected: at least 4,096 MiB" in said and "ulimit -v unlimited" in said
+
+
+def test_a_command_whose_reader_has_gone_is_no_internal_error(capsys):
+    with pytest.raises(BrokenPipeError), terminal.reported(False):  # click ends in silence then
+        raise BrokenPipeError
+    assert capsys.readouterr().err == ""

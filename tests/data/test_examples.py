@@ -68,3 +68,16 @@ def test_symbols_are_classes_by_name_or_number():
     assert domain_classes("net", ("0", "1"), named, "bank").tolist() == [0, 1]
     with pytest.raises(DataError, match="did you mean 'dog'"):
         domain_classes("net", ("dogs",), named, "bank")
+
+
+def test_what_symbols_were_taken_for_is_said_and_what_was_left_out():
+    named = bank([0, 1, 2, 1], ("0", "1", "9"))
+    assert restrict({"net": ["0", "1", "9"]}, named)["net"].assumed == ()
+    assert restrict({"net": ["0", "1.0"]}, named)["net"].assumed == (
+        "1 image of classes that are no symbols of net is left out: 9",
+    )
+    letters = bank([0, 1, 2, 2], ("a", "b", "c"))
+    assert restrict({"net": ["0", "1"]}, letters)["net"].assumed == (
+        "the symbols of net, 0, 1, are the classes a, b by their numbers",
+        "2 images of classes that are no symbols of net are left out: c",
+    )

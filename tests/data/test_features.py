@@ -162,3 +162,44 @@ def test_noise_lies_where_the_columns_do_and_sets_of_images_are_told_apart(folde
 
 def test_points_are_rows():
     assert load_data("moons").train.shape == (2,)
+
+
+HEADERS = {
+    "an index of pandas": (",a,b\n0,1,2\n1,3,4\n", "column 1 has no name"),
+    "an index that was saved twice": ("Unnamed: 0,a\n0,1\n1,3\n", "column 1 has no name"),
+    "no names": ("1.5,2\n3,4\n5,6\n", "the first line holds numbers: 1.5, 2"),
+    "two columns of labels": ("a,label,Labels\n1,x,y\n2,x,y\n", "label and Labels may both hold"),
+}
+
+
+@pytest.mark.parametrize("case", HEADERS)
+def test_a_first_line_that_names_no_features_is_refused(tmp_path, case):
+    text, words = HEADERS[case]
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(DataError, match=words):
+        load_data(str(tmp_path / "t.csv"))
+
+
+@pytest.mark.parametrize("name", ["label", "Label", "LABELS"])
+def test_labels_are_no_feature_however_they_are_capitalised(tmp_path, name):
+    (tmp_path / "t.csv").write_text(f"0,1,{name}\n1,2,x\n3,4,y\n5,6,x\n")
+    found = load_data(str(tmp_path / "t.csv"))
+    assert found.train.shape == (2,) and found.classes == ("x", "y")
+    assert (f"labels are the column {name}" in found.train.assumed) == (name != "label")
+
+
+def test_a_row_by_itself_may_lack_a_value(tmp_path):
+    (tmp_path / "one.csv").write_text("a,b\n1,\n")
+    assert "1 missing value" in str(prepare_row(str(tmp_path / "one.csv"), (2,)).done)
+    np.savez(tmp_path / "one.npz", rows=[[1.0, np.nan]])
+    assert "1 missing value" in str(prepare_row(str(tmp_path / "one.npz"), (2,)).done)
+    with pytest.raises(DataError, match="no value in any row"):
+        load_data(str(tmp_path / "one.csv"))
+
+
+@pytest.mark.parametrize("name", ["t.tsv", "t.xlsx", "a.png", "t"])
+def test_a_file_of_another_kind_is_not_said_to_be_absent(tmp_path, name):
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(DataError, match="is a file of a kind that holds no data set") as told:
+        load_data(str(tmp_path / name))
+    assert ("put images into a folder" in str(told.value)) == (name == "a.png")

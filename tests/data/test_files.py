@@ -9,6 +9,7 @@ from PIL import Image
 
 from groundkit.data import files, sources
 from groundkit.data.archives import load_npz
+from groundkit.data.photos import prepare_image
 from groundkit.errors import DataError, Location
 
 
@@ -110,7 +111,7 @@ def test_wrong_npz_arrays_are_refused(tmp_path, arrays, said):
 
 def test_pickled_arrays_are_refused(tmp_path):
     np.savez(tmp_path / "a.npz", images=np.array([{"a": 1}, {"b": 2}], dtype=object))
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match=r"images are pickled .*\n.*\n  remedy: bring all to one"):
         load_npz(tmp_path / "a.npz")
 
 
@@ -267,7 +268,7 @@ def test_labels_of_any_type_are_named_as_people_write_them(tmp_path, labels, cla
 def test_labels_that_are_not_finite_are_no_class(tmp_path):
     labels = np.array([0, 1, np.nan, 1])
     np.savez(tmp_path / "a.npz", images=np.zeros((4, 8, 8), np.uint8), labels=labels)
-    words = r"1 labels are not finite, the first is that of image 2\n.*\n  remedy: leave out the"
+    words = r"1 label is not finite, the first is that of input 2\n.*\n  remedy: leave out the"
     with pytest.raises(DataError, match=words):
         load_npz(tmp_path / "a.npz")
 
@@ -307,3 +308,117 @@ def test_a_labelled_set_is_brought_to_grey_as_its_files_would_be(tmp_path):
         assert min(int((image.int() - one.int()).abs().max()) for one in wanted) <= 1
     assert data.brought_to((3, 14, 14)).test.shape == (3, 14, 14)
     assert data.brought_to((4, 28, 28)).test.pixels[:, 3].min() == 255
+
+
+def test_pictures_of_16_bits_are_turned_upright_as_their_camera_says(tmp_path):
+    wide = np.zeros((4, 8), np.uint16)
+    wide[:, 0] = 65535
+    note = Image.Exif()
+    note[274] = 6  # the camera was held on its side
+    for kind in (np.uint16, np.uint8):
+        Image.fromarray(wide.astype(kind)).save(tmp_path / "a.png", exif=note)
+        found = files.read_image(tmp_path / "a.png", (1, 8, 4))[0]
+        assert found[0].tolist() == [255] * 4 and int(found[1:].max()) == 0
+        assert files.read_image_size(tmp_path / "a.png") == (1, 8, 4)
+
+
+NO_IMAGES = {
+    "other endings": ({"a.heic": b"x", "b.HEIC": b"x", "notes": b"x"}, "2 .heic, 1 without an end"),
+    "an empty file": ({"a.png": b"", "b.png": b""}, "cannot be read as an image: it is empty"),
+    "a text": ({"a.png": b"<svg/>", "b.png": b"x"}, "cannot be read as an image: it is none"),
+    "nothing": ({}, "holds 0 images\n"),
+}
+
+
+@pytest.mark.parametrize("case", NO_IMAGES)
+def test_a_folder_without_images_says_what_it_holds(tmp_path, case):
+    held, words = NO_IMAGES[case]
+    for name, content in held.items():
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=words):
+        files.load_folder(tmp_path)
+
+
+def test_folders_of_a_split_are_said_to_be_classes(tmp_path):
+    for name in ("train", "Test"):
+        (tmp_path / name).mkdir()
+        for number in range(2):
+            save(tmp_path / name / f"{number}.png", np.eye(8, dtype=np.uint8) * 255)
+    found = files.load_folder(tmp_path)
+    assert found.classes == ("Test", "train") and "are classes, not parts" in str(
+        found.train.assumed
+    )
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_files_of_one_set_and_later_ones_share_their_levels(tmp_path, bits):
+    """A dark picture that is asked about later is as dark as it was among the others."""
+    white = (1 << bits) - 1
+    values = np.full((8, 8), white, np.uint16)
+    for place, shown in enumerate((values, values // 2, values // 300)):
+        save(tmp_path / f"{place}.png", shown)
+    data = files.load_folder(tmp_path)
+    levels = data.train.levels
+    assert (levels["uint16"].black, levels["uint16"].white) == (0, white)
+    assert f"values have {bits} bits: {white} is white" in str(data.train.assumed)
+    seen = torch.cat([data.train.pixels, data.test.pixels]).amax((1, 2, 3)).sort().values
+    alone = [
+        int(files.read_one(tmp_path / f"{place}.png", (1, 28, 28), known=levels)[0].max())
+        for place in (2, 1, 0)
+    ]
+    assert alone == seen.tolist() and alone[0] <= 1
+    pairs = {kind: (one.black, one.white) for kind, one in levels.items()}
+    asked = prepare_image(tmp_path / "1.png", (1, 28, 28), 0.5, levels=pairs)
+    assert int(asked.pixels.max()) == alone[1]
+    if bits < 16:
+        save(tmp_path / "3.png", np.full((8, 8), 65535, np.uint16))
+        with pytest.raises(DataError, match=f"expected: 0 for black to {white} for white, as in"):
+            files.read_one(tmp_path / "3.png", (1, 28, 28), known=levels)
+
+
+LABELS = {
+    "one-hot": (np.eye(4), "labels.argmax"),
+    "too few": (np.arange(3), "there are 4 inputs"),
+    "empty texts": (
+        np.array(["a", "", "b", " "]),
+        "2 labels are empty, the first is that of input 1",
+    ),
+    "complex numbers": (np.arange(4) * 1j, "labels are of type complex128"),
+    "objects": (
+        np.array(["a", 1, 2, "b"], dtype=object),
+        r"pickled .*(?s:.*)numpy.array\(labels, d",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LABELS)
+def test_labels_that_are_none_are_refused(tmp_path, case):
+    labels, words = LABELS[case]
+    np.savez(tmp_path / "a.npz", images=np.zeros((4, 8, 8), np.uint8), labels=labels)
+    with pytest.raises(DataError, match=words):
+        load_npz(tmp_path / "a.npz")
+
+
+def test_labels_are_read_without_space_and_truth_values_as_symbols(tmp_path):
+    for labels, classes in (
+        (np.array([" a", "a ", "b", "b"]), ("a", "b")),
+        (np.array([True, False, True, False]), ("false", "true")),
+        (np.array([b"x", b"y", b"x", b"y"]), ("x", "y")),
+    ):
+        np.savez(tmp_path / "a.npz", images=np.zeros((4, 8, 8), np.uint8), labels=labels)
+        assert load_npz(tmp_path / "a.npz").classes == classes
+
+
+@pytest.mark.parametrize("order", ["NHWC", "nhwc", b"NHWC", np.array(["NHWC"])])
+def test_the_order_of_axes_may_be_written_in_any_way(tmp_path, order):
+    np.savez(tmp_path / "a.npz", images=np.zeros((4, 3, 3, 3), np.uint8), order=order)
+    assert load_npz(tmp_path / "a.npz").train.shape == (3, 3, 3)
+    np.savez(tmp_path / "a.npz", images=np.zeros((4, 3, 3, 3), np.uint8), order=["NHWC", "x"])
+    with pytest.raises(DataError, match="order is "):
+        load_npz(tmp_path / "a.npz")
+
+
+def test_an_archive_of_other_names_says_which_it_holds(tmp_path):
+    np.savez(tmp_path / "a.npz", X_train=np.zeros(3), y=np.zeros(3))
+    with pytest.raises(DataError, match=r"holds X_train, y\n(?s:.*)remedy: name them so"):
+        load_npz(tmp_path / "a.npz")

@@ -62,7 +62,7 @@ def test_token_ids_become_columns_and_none_becomes_nothing():
         (np.array([[-2]]), "tokens", "run from -2 to -2"),
         (np.array([[-1]]), "tokens", "run from -1 to -1"),
         (np.array([[10**6]]), "tokens", "embeddings"),
-        (np.array([[1.0, np.inf]]), "rows", r"1 values are infinite or too large, the first at "),
+        (np.array([[1.0, np.inf]]), "rows", r"1 value infinite or too large, the first at "),
         (np.array([[1e300]]), "rows", "expected: numbers below 3e38"),
     ],
 )

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import importlib.util
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,7 @@ def test_unknown_name_offers_the_nearest():
 
 def test_absent_data_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setenv("GROUNDKIT_DATA", str(tmp_path))
+    monkeypatch.setattr(sources, "CARDS", dict(sources.CARDS))
     monkeypatch.setattr(sources, "DEBIAN_FASHION", tmp_path / "none")
     for name in ("fashion-mnist", "mnist", "cifar10", "cifar100", "svhn"):
         with pytest.raises(sources.MissingDataError) as caught:
@@ -154,7 +156,20 @@ def test_checksums_are_those_of_debians_files():
             assert number == f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def test_what_is_drawn_is_there_without_drawing_it():
-    for card in sources.CARDS.values():
-        if card.always:
-            assert card.available()
+def test_whether_a_set_is_there_is_told_without_reading_it(monkeypatch, tmp_path):
+    def read():
+        raise AssertionError("it was read")
+
+    monkeypatch.setenv("GROUNDKIT_DATA", str(tmp_path))
+    monkeypatch.setattr(sources, "CARDS", dict(sources.CARDS))
+    monkeypatch.setattr(sources, "DEBIAN_FASHION", tmp_path / "debian")
+    sources.register_source("mine", read, "a set of one's own")
+    for name, card in list(sources.CARDS.items()):
+        sources.CARDS[name] = replace(card, load=read)
+    missing = {name for name, card in sources.CARDS.items() if not card.there()}
+    fetched = {"mnist", "svhn", "cifar10", "cifar100", "fashion-mnist"}
+    assert missing == fetched | {"mnist5k-foreign"}
+    for name in ("MNIST/raw/train-images-idx3-ubyte", "MNIST/raw/t10k-images-idx3-ubyte"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert sources.CARDS["mnist"].there()

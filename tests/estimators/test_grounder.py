@@ -164,7 +164,7 @@ def test_bytes_and_floats_are_read_alike(fitted, digits5):
     [
         ({"W": [1]}, "no variable 'W'"),
         ({"Z": [1, 2]}, "Z 2"),
-        ({"X": np.zeros((200, 8))}, "X has shape"),
+        ({"X": np.zeros((200, 8))}, "the inputs have several shapes"),
         ({"X": np.full((200, 8, 8), 7.0)}, "7.0"),
         ({"X": np.full((200, 8, 8), -0.5)}, r"give \(images \+ 1\) / 2 if -1 is black"),
     ],

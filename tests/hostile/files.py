@@ -162,7 +162,7 @@ def _lying(folder: Path) -> None:
 
 NAN = np.full((4, 8, 8), np.nan)
 ARCHIVES = [
-    _archive("pickled objects", "cannot be read as .npz",
+    _archive("pickled objects", "images are pickled Python objects",
              lambda folder: {"images": np.array([Trap(folder), None], dtype=object)}),
     _archive("pixels that are no numbers", "256 pixels are not finite", lambda _: {"images": NAN}),
     _archive("endless pixels", "not finite", lambda _: {"images": NAN * 0 + np.inf}),

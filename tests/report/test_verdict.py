@@ -1,9 +1,14 @@
 """The verdict in words: each way a run can end."""
 
+import itertools
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from groundkit.report import verdict
 from groundkit.report.verdict import judge
 
 DIGITS = [str(d) for d in range(10)]
@@ -84,8 +89,26 @@ def test_without_truth_the_clues_are_given():
 
 
 def test_collapse_shows_without_truth():
-    s = scores(None, shares={"7": 0.0}) | {"accuracy_matched": None}
+    s = scores(None, shares={"7": 0.0}, n=500) | {"accuracy_matched": None}
     assert judge({"net": s}, PROGRAM).status == "collapsed"
+    assert "reground" not in judge({"net": s}).advice  # without a goal nothing is relabelled
+
+
+@pytest.mark.parametrize(("unused", "images", "status"), [
+    (1, 12, "unknown"), (8, 12, "collapsed"), (9, 1, "unknown"), (9, 0, "unknown"),
+    (1, 80, "collapsed"),
+])  # fmt: skip
+def test_few_images_that_show_few_symbols_are_no_collapse(unused, images, status):
+    s = scores(None, shares=dict.fromkeys(DIGITS[:unused], 0.0), n=images)
+    assert judge({"net": s | {"accuracy_matched": None}}).status == status
+
+
+@given(st.integers(2, 5), st.integers(1, 6), st.data())
+def test_the_chance_of_missing_symbols_is_bounded_from_above(symbols, images, data):
+    unused = data.draw(st.integers(0, symbols - 1))
+    drawn = list(itertools.product(range(symbols), repeat=images))
+    true = np.mean([len(set(one)) <= symbols - unused for one in drawn])
+    assert verdict._by_chance(symbols, unused, images) >= true - 1e-12
 
 
 @pytest.mark.parametrize(("matched", "status"), [(0.95, "grounded"), (0.5, "not grounded")])
@@ -154,6 +177,17 @@ WRONG: dict[str, tuple[Any, ...]] = {
         "imbalanced", "0 is 8 times as frequent as 1",
         "prior_probabilities = [0.471, 0.0588, 0.0588, 0.0588, 0.0588, 0.0588, 0.0588, 0.0588, "
         "0.0588, 0.0588]",
+    ),
+    "imbalanced, and learnt wrongly": (
+        scores(0.6, 0.65, confusion=confusion(80, 10, *[10] * 8), prior_learnt=[0.1] * 10),
+        PROGRAM, {}, {},
+        "imbalanced", "training learnt other shares, 10.0 % and 10.0 %", "prior_probabilities = [",
+    ),
+    "imbalance that was learnt is none": (
+        scores(
+            0.6, 0.65, confusion=confusion(80, *[10] * 9), prior_learnt=[0.44] + [0.56 / 9] * 9
+        ),
+        PROGRAM, {}, {}, "not grounded", "Not grounded", "Train longer",
     ),
     "imbalance that was said is none": (
         scores(0.6, 0.65, confusion=confusion(80, *[10] * 9), prior=[0.5] + [0.05] * 9),

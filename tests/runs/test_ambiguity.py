@@ -257,8 +257,8 @@ def test_a_label_settles_it_without_training(copied):
     assert metrics["grounding"]["accuracy"] > 0.95 and metrics["ambiguity"]["maps"] == 1
     assert metrics["query"]["accuracy"] > 0.95
     assert suggest(copied, device="cpu").maps == 1
-    with pytest.raises(DataError, match=r"the label 1 of .* cannot be"):
-        label(copied, [("0.png", "1")], device="cpu")
+    with pytest.raises(DataError, match=r"(?s)the label 0 of '1.png' cannot be.*'0.png' 0; label"):
+        label(copied, [("1.png", "0")], device="cpu")
     with pytest.raises(DataError, match="no symbol of network"):
         label(copied, [("0.png", "7")], device="cpu")
 
@@ -268,6 +268,40 @@ def test_the_other_label_settles_it_the_other_way(copied):
     label(copied, [("0.png", 1)], device="cpu")
     (reading,) = open_run(copied, device="cpu").read(["0.png"])
     assert reading.symbol == "1"
+
+
+def test_a_label_given_wrongly_is_corrected_by_giving_the_right_one(copied):
+    shutil.copyfile("0.png", "copy.png")
+    fresh = open_run(copied, device="cpu").facts()
+    label(copied, [("0.png", "0")], device="cpu")
+    right = open_run(copied, device="cpu").facts()
+    for wrong in ("0.png", "copy.png"):  # an image is known by its content
+        assert label(copied, [(wrong, "1")], device="cpu").maps == 1
+        assert open_run(copied, device="cpu").read(["1.png"])[0].symbol == "0"
+    assert label(copied, [("0.png", "0"), ("1.png", "1")], device="cpu").accuracy["net"] > 0.95
+    found = open_run(copied, device="cpu").facts()
+    assert found["names"] == right["names"] and found["ambiguity"] == right["ambiguity"]
+    assert found["trained"]["ambiguity"] == fresh["ambiguity"]
+    assert [one["image"] for one in found["labelled"]] == ["0.png", "1.png"]
+    metrics = json.loads((copied / "metrics.json").read_text())
+    assert metrics["ambiguity"]["labelled"][1] == {
+        "image": "1.png",
+        "network": "net",
+        "symbol": "1",
+    }
+
+
+@pytest.mark.parametrize(
+    "change", [{"predicted": 7}, {"meant": [9]}, {"meant": 1}, {"network": "x"}]
+)
+def test_labels_of_a_stranger_are_checked(copied, change):
+    label(copied, [("0.png", "0")], device="cpu")
+    path = copied / "checkpoint" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["facts"]["labelled"][0] |= change
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(CheckpointError, match="labels of the run are damaged"):
+        label(copied, [("1.png", "1")], device="cpu")
 
 
 def test_a_network_that_no_goal_asks_about_is_in_no_doubt(copied):

@@ -23,13 +23,16 @@ _SHOWS = {
 }
 
 
-def drawn_cards(load: Callable[[str], DataSource]) -> tuple[Card, ...]:
+def drawn_cards(
+    load: Callable[[str], DataSource], there: Callable[[str], bool]
+) -> tuple[Card, ...]:
     """Returns the cards.
 
     Args:
         load: Loads another data set by its name, for those that are mixed from it.
+        there: Tells whether the files of another data set are on this machine.
     """
-    return (*(_drawn(plan, shows) for plan, shows in _SHOWS.items()), *_mixed(load))
+    return (*(_drawn(plan, shows) for plan, shows in _SHOWS.items()), *_mixed(load, there))
 
 
 def _drawn(plan: Plan, shows: str) -> Card:
@@ -43,11 +46,10 @@ def _drawn(plan: Plan, shows: str) -> Card:
         licence=f"{_LICENCE}; the fonts' licences come with matplotlib" if fonts else _LICENCE,
         split="drawn from the seeds 1 and 2; combinations of labels take turns",
         attributes=plan.concepts if len(plan.concepts) > 1 else {},
-        always=True,
     )
 
 
-def _mixed(load: Callable[[str], DataSource]) -> tuple[Card, ...]:
+def _mixed(load: Callable[[str], DataSource], there: Callable[[str], bool]) -> tuple[Card, ...]:
     return (
         Card(
             "hwf",
@@ -80,5 +82,6 @@ def _mixed(load: Callable[[str], DataSource]) -> tuple[Card, ...]:
             licence="as mnist5k and fashion-mnist",
             split="as mnist5k; the test images are its digits alone",
             attributes={"foreign": TRUE_OR_FALSE},
+            there=lambda: there("fashion-mnist"),
         ),
     )
