@@ -20,6 +20,8 @@ from groundkit.presets import fill_in, load_preset
 from groundkit.presets.bounds import no_truth_value
 
 _SHOWN = 80
+_NO_TABLE = ("list_type", "dict_type", "model_type", "model_attributes_type")
+"""Complaints of pydantic about a value where a table stands."""
 
 
 class Section(BaseModel):
@@ -80,12 +82,39 @@ def refusal(
         return SpecError(f"unknown key '{dotted}'", remedy=remedy, at=at)
     if first["type"] == "missing":
         return SpecError(f"the key '{dotted}' is missing", at=at, remedy=f"add {path[-1]} = ...")
+    if first["type"] in _NO_TABLE and _section_at(model, path) is not None:
+        table = f"{dotted}.NAME" if first["type"] == "dict_type" else dotted
+        return SpecError(
+            f"{dotted} = {_shown(first['input'])} is a value",
+            expected=f"a table of keys, [{table}]",
+            remedy=f"write [{table}] on a line of its own, and its keys on the lines below",
+            at=at,
+        )
+    if first["type"] == "list_type" and isinstance(first["input"], str):
+        return SpecError(
+            f"{dotted} = {_shown(first['input'])} is a text",
+            expected="a list",
+            remedy=f"write {path[-1]} = [{json.dumps(first['input'])}]",
+            at=at,
+        )
     said = first["msg"].removeprefix("Value error, ")
-    found = f"{dotted} = {_shown(first['input'])}: {said}"
+    given = first["input"]
+    tables = isinstance(given, list) and any(isinstance(one, dict) for one in given)
+    found = f"{dotted}: {said}" if tables else f"{dotted} = {_shown(given)}: {said}"
     if first["type"] == "literal_error" and isinstance(first["input"], str):
         valid = re.findall(r"'([^']*)'", first["ctx"]["expected"])
         return SpecError(found, remedy=choose_from(first["input"], valid), at=at)
     return SpecError(found, remedy=_default_of(model, path), at=at)
+
+
+def _section_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel] | None:
+    """Finds the section that the spec has at a path; ``None`` where a plain key stands."""
+    found: type[BaseModel] | None = model
+    for part in path:
+        field = (found or model).model_fields.get(part)
+        if field is not None:
+            found = _section_of(field.annotation)
+    return found
 
 
 def _default_of(model: type[BaseModel], path: Sequence[str]) -> str | None:

@@ -105,7 +105,7 @@ def _check_trunk(name: str, program: Program, spec: Spec, at: Locate) -> None:
             f"networks.{name}.backbone is 'shared:{other}', and '{other}' has no backbone of its "
             "own to share",
             expected="a network of the program with a backbone such as convnet",
-            remedy=choose_from(other, own),
+            remedy=choose_from(other, own) if own else 'give it one: backbone = "convnet"',
             at=at("networks", name, "backbone"),
         )
 

@@ -195,3 +195,20 @@ def test_a_nul_byte_in_a_spec_is_located(tmp_path):
         SpecError, match=r"a.toml:2:7: the spec cannot be read: it holds a NUL byte"
     ):
         load_spec(tmp_path / "a.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "table"),
+    [
+        ('query = "sum(X, Y, Z)"', "query"),
+        ("train = 3", "train"),
+        ("networks = []", "networks.NAME"),
+        ('[networks]\nn = "mlp"', "networks.n"),
+        ("[networks.n]\nperception = 1", "networks.n.perception"),
+    ],
+)
+def test_a_value_where_a_table_belongs_is_told_how_to_write_the_table(text, table):
+    with pytest.raises(SpecError, match="is a value") as info:
+        parse_spec(text, Path("a.toml"))
+    assert f"[{table}]" in str(info.value.remedy)
+    parse_spec(f"{GOAL}[{table.replace('NAME', 'n')}]\n" if table != "query" else GOAL)
