@@ -103,7 +103,7 @@ def test_a_table_s_columns_are_remembered():
     [
         (np.linspace(-1, 1, 90).reshape(10, 3, 3), r"give \(images \+ 1\) / 2 if -1 is black"),
         (np.linspace(0, 255, 90).reshape(10, 3, 3), r"give images / 255"),
-        (np.linspace(0, 16, 90).reshape(10, 3, 3), r"give \(images - 0\) / 16"),
+        (np.linspace(0, 16, 90).reshape(10, 3, 3), "give images / 16"),
         (np.arange(90).reshape(10, 3, 3), r"give images.astype\(numpy.uint8\)"),
         (np.full((10, 3, 3), np.nan), "leave out those images"),
     ],

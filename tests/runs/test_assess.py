@@ -12,6 +12,7 @@ from groundkit.evaluate import generation
 from groundkit.perception.foreign import ForeignScore
 from groundkit.perception.pixels import to_model
 from groundkit.perception.settings import PerceptionSpec
+from groundkit.perception.shares import Shares
 from groundkit.runs.assess import (
     assess_generation,
     assess_network,
@@ -58,6 +59,7 @@ class Perfect:
         self.pool = bank.pixels
         self.model = Reading(self.read)
         self.settings = PerceptionSpec()
+        self.shares = Shares(symbols, torch.device("cpu"))
 
     def read(self, pixels):
         rows = torch.zeros(len(pixels), self.symbols)
