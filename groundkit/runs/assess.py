@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -222,15 +223,19 @@ def read(learner: Learner, pixels: Tensor) -> tuple[Floats, Floats]:
     return log_probs(logits).exp().cpu().numpy(), energy(logits).cpu().numpy()
 
 
+_LIKELY = math.log(0.5)
+
+
 @torch.no_grad()
 def assess_queries(
     task: Task, learners: Mapping[str, Learner], examples: Sequence[ShapedExamples]
 ) -> dict[str, Any]:
     """Scores queries: negative log-likelihood, and accuracy.
 
-    With observed answers a query is right when the likeliest answer is the observed one; where
-    nothing is observed, when the likeliest symbols satisfy the goal; a query that is not to hold is
-    right when it is otherwise.
+    With observed answers a query is right when the observed one is the likeliest, or likelier than
+    not: answers that do not exclude each other may hold together. Where nothing is observed, it is
+    right when the likeliest symbols satisfy the goal; a query that is not to hold is right when it
+    is otherwise.
 
     Returns:
         ``accuracy``, ``nll`` and ``n`` over all examples; where there are several queries, the same
@@ -272,7 +277,7 @@ def _query_scores(shaped: ShapedExamples, learners: Mapping[str, Learner]) -> tu
     joint = reasoner(rows).expand(len(shaped), -1)
     likelihood = joint.gather(1, answers[:, None])[:, 0]
     if joint.shape[1] > 1:
-        right = joint.argmax(1) == answers
+        right = (joint.argmax(1) == answers) | (likelihood > _LIKELY)
     else:
         certain = {name: _one_hot(t) for name, t in rows.items()}
         right = reasoner.log_likelihood(certain, answers) > -1.0

@@ -107,6 +107,21 @@ def test_observed_answers_are_scored_by_the_likeliest(small):
     assert math.isfinite(queries["nll"])
 
 
+def test_answers_that_hold_together_are_right_where_they_are_likely(small):
+    """Of a small and even digit both answers are certain, so that none is the likeliest."""
+    program = small.folder / "add.pl"
+    told = """kind(X, even) :- digit(X, A), 0 =:= A mod 2.
+kind(X, small) :- digit(X, A), A < 3.
+kind(X, any) :- digit(X, A).
+"""
+    program.write_text(program.read_text() + told)
+    task = small('query.goal="kind(X, P)"', 'examples.images=["X"]')
+    learner = Perfect(task.banks(1)["net"])
+    assert assess_queries(task, {"net": learner}, task.held_out)["accuracy"] == 1
+    wrong = Perfect(task.banks(1)["net"], shift=1)
+    assert assess_queries(task, {"net": wrong}, task.held_out)["accuracy"] < 0.9
+
+
 @pytest.fixture
 def own_images(small):
     """Writes 8x8 digits as PNG files and a table of additions; returns a writer of the table."""
