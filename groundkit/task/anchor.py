@@ -8,7 +8,7 @@ from groundkit.data.sources import CARDS
 from groundkit.files import is_there
 from groundkit.perception.own_modules import file_of
 from groundkit.perception.own_names import NAMED
-from groundkit.task.spec import Spec
+from groundkit.task.spec import ExamplesSpec, Spec
 
 
 def anchored(spec: Spec, base: Path, beside: Path) -> Spec:
@@ -41,16 +41,24 @@ def anchored(spec: Spec, base: Path, beside: Path) -> Spec:
         path, mark, tensor = file.partition("#")
         return f"{kind}{sign}{anchor(path)}{mark}{tensor}"
 
-    examples = spec.examples
+    def tables(examples: ExamplesSpec) -> ExamplesSpec:
+        return examples.model_copy(
+            update={
+                "data": optional(examples.data),
+                "file": located(examples.file),
+                "held_out_file": located(examples.held_out_file),
+            }
+        )
+
     return spec.model_copy(
         update={
-            "examples": examples.model_copy(
-                update={
-                    "data": optional(examples.data),
-                    "file": located(examples.file),
-                    "held_out_file": located(examples.held_out_file),
-                }
-            ),
+            "examples": tables(spec.examples),
+            "query": [
+                query
+                if query.examples is None
+                else query.model_copy(update={"examples": tables(query.examples)})
+                for query in spec.query
+            ],
             "networks": {
                 name: network.model_copy(
                     update={

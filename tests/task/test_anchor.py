@@ -20,3 +20,15 @@ def test_paths_of_a_spec_hold_from_anywhere(tmp_path):
     assert found.evaluate.ood == ["noise", str(tmp_path / "mine")]
     assert found.networks["n"].backbone == f"module:{tmp_path / 'nets.py'}:Net"
     assert found.networks["o"].backbone == "module:elsewhere.nets:Net"
+
+
+def test_so_do_the_tables_of_each_query(tmp_path):
+    (tmp_path / "short.jsonl").touch()
+    (tmp_path / "long.jsonl").touch()
+    table = '[[query]]\nname = "{0}"\ngoal = "g(X)"\n[query.examples]\nfile = "{0}.jsonl"\n'
+    spec = parse_spec(table.format("short") + table.format("long"))
+    found = anchored(spec, tmp_path, tmp_path)
+    assert [query.examples.file for query in found.query] == [
+        tmp_path / "short.jsonl",
+        tmp_path / "long.jsonl",
+    ]
