@@ -110,6 +110,9 @@ def page(rows: Sequence[dict[str, Any]]) -> str:
     tables = []
     for quick, title in TITLES.items():
         own = [row for row in rows if row["quick"] is quick]
+        if not own:
+            tables.append(f"\n## {title}\n\nNot measured.\n")
+            continue
         there = {row["program"] for row in own}
         missing = ", ".join(name for name in PROGRAMS if name not in there)
         tables.append(f"\n## {title}\n\n{table(HEAD, lines(own))}")
@@ -142,6 +145,8 @@ def _known(scores: Sequence[Mapping[str, Any]], key: str) -> list[float]:
 
 def _queries(scores: Sequence[dict[str, Any]]) -> str:
     """Words the share of right queries, of each query of the spec apart."""
+    if any(one["accuracy"] is None for one in scores):
+        return "not scored"
     if "queries" not in scores[0]:
         return spread([one["accuracy"] for one in scores])
     return "; ".join(
