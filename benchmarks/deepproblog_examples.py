@@ -16,6 +16,7 @@ import deepproblog
 import torch
 
 from benchmarks.machine import circumstances, commit
+from benchmarks.rows import RESULTS, keep, read
 from groundkit.circuit.build import build_reasoner
 from groundkit.circuit.reasoner import Reasoner
 from groundkit.deepproblog.engine import build_deepproblog_reasoner
@@ -25,7 +26,6 @@ from groundkit.program.limits import Limits
 from groundkit.program.source import load_program
 
 EXAMPLES = Path(deepproblog.__file__).parent / "examples"
-RESULTS = Path(__file__).parent / "results"
 LIMITS = Limits(120.0)
 
 
@@ -110,13 +110,13 @@ def judge(example: Example) -> dict[str, Any]:
 def main() -> None:
     """Asks all examples and writes the table."""
     file = RESULTS / "deepproblog_examples.json"
-    rows = json.loads(file.read_text()) if file.exists() else []
+    rows = read(file)
     known = {(row["file"], row["goal"]) for row in rows}
     for example in ASKED:
         if (example.file, example.goal) not in known:
             here = {"commit": commit(), "where": circumstances("deepproblog", "problog")}
             rows.append(judge(example) | here)
-            file.write_text(json.dumps(rows, indent=1) + "\n")
+            keep(rows[-1], file, "file", "goal")
             print(json.dumps(rows[-1]), flush=True)
     where = rows[-1]["where"]
     lines = [

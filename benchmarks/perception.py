@@ -15,17 +15,16 @@ benchmarks/results/perception_runs.json, from which benchmarks/results/perceptio
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 
+from benchmarks import rows
 from benchmarks.clustering_baselines import clustering_runs, detection_runs
 from groundkit.data.cards import MissingDataError
 from groundkit.data.images import ImageSet
@@ -39,8 +38,7 @@ from groundkit.perception.pixels import to_model
 from groundkit.perception.settings import SamplerSpec
 from groundkit.report.compare import RunResult, compare
 
-RESULTS = Path(__file__).parent / "results"
-RUNS = RESULTS / "perception_runs.json"
+RUNS = rows.RESULTS / "perception_runs.json"
 FOREIGN = ("fashion-mnist", "mnist5k", "letters", "noise", "inverted", "rotated")
 OURS = "full bound"
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -164,15 +162,13 @@ def scores_of(model: SymbolPerception, images: torch.Tensor) -> dict[str, np.nda
 
 def keep(run: RunResult) -> None:
     """Adds a run to the file of runs, in place of an earlier one of the same label and seed."""
-    runs = json.loads(RUNS.read_text()) if RUNS.exists() else []
-    runs = [r for r in runs if (r["label"], r["seed"]) != (run["label"], run["seed"])]
-    RUNS.write_text(json.dumps([*runs, run], indent=1), encoding="utf-8")
+    rows.keep({**run}, RUNS, "label", "seed")
     print(f"{run['label']}, seed {run['seed']}: {run['metrics']}", flush=True)
 
 
 def write_tables() -> None:
     """Makes the tables of all runs so far."""
-    runs = sorted(json.loads(RUNS.read_text()), key=lambda run: run["label"])
+    runs = sorted(cast(list[RunResult], rows.read(RUNS)), key=lambda run: run["label"])
     parts = {
         "Clusters on the test images": compare(having(runs, "grounding"), CLUSTERING),
         "Samples by symbol": compare(having(runs, "generation"), GENERATION),
@@ -187,7 +183,7 @@ def write_tables() -> None:
         "and bfloat16, `(short)` a quick look with a smaller network and 100 steps a phase. More "
         "baselines on pixels, over three seeds: clustering_baselines.md.\n"
     )
-    (RESULTS / "perception.md").write_text(head + text, encoding="utf-8")
+    (rows.RESULTS / "perception.md").write_text(head + text, encoding="utf-8")
 
 
 def having(runs: list[RunResult], part: str) -> list[RunResult]:

@@ -19,11 +19,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from benchmarks.draws import draw_group
 from benchmarks.machine import circumstances, commit
+from benchmarks.rows import RESULTS, keep, read
 from groundkit.circuit.approximate import reasoner_of
 from groundkit.circuit.attempts import COMPILERS
 from groundkit.circuit.compile import compile_program
@@ -38,7 +38,6 @@ from tests.circuit.random_programs import RandomProgram, programs
 from tests.circuit.random_terms import TermProgram, term_programs
 from tests.circuit.test_random_terms import compare as differences
 
-RESULTS = Path(__file__).parent / "results"
 GROUP = 250
 TOLERANCE = 1e-9
 STAGES = {
@@ -196,7 +195,7 @@ def main() -> None:
     parser.add_argument("count", nargs="?", type=int, default=5000)
     count = parser.parse_args().count
     file = RESULTS / "random_programs.json"
-    rows = json.loads(file.read_text()) if file.exists() else []
+    rows = read(file)
     version = commit()
     done = {(row["kind"], row["seed"]) for row in rows}
     for number in range(count // (2 * GROUP)):
@@ -204,7 +203,7 @@ def main() -> None:
             if (kind, number) in done:
                 continue
             rows.append(run_group(kind, number, version))
-            file.write_text(json.dumps(rows, indent=1) + "\n")
+            keep(rows[-1], file, "kind", "seed")
             (RESULTS / "random_programs.md").write_text(render(rows))
             print(json.dumps(rows[-1]), flush=True)
 

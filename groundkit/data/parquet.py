@@ -81,9 +81,7 @@ def _check_type(path: Path, name: str, kind: Any) -> None:
     """
     from pyarrow import types
 
-    inner = kind
-    while types.is_list(inner) or types.is_large_list(inner) or types.is_fixed_size_list(inner):
-        inner = inner.value_type
+    inner, _ = _within_lists(kind)
     if types.is_dictionary(inner):
         inner = inner.value_type
     plain = (
@@ -96,6 +94,16 @@ def _check_type(path: Path, name: str, kind: Any) -> None:
             expected="numbers, texts, or lists of these",
             remedy="save images as files and their paths in the table, or leave the column out",
         )
+
+
+def _within_lists(kind: Any) -> tuple[Any, int]:
+    """Returns the type of the values inside of lists, and how many lists deep they are."""
+    from pyarrow import types
+
+    depth = 0
+    while types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        kind, depth = kind.value_type, depth + 1
+    return kind, depth
 
 
 def read_rows(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
@@ -134,14 +142,17 @@ def read_texts(path: Path) -> tuple[list[str], list[dict[str, str]]]:
             raise DataError(
                 f"column {shown(name)} of '{shown(path)}' has lists", expected="one value a row"
             )
-    texts = [{k: "" if v is None else str(v).strip() for k, v in row.items()} for row in rows]
-    return header, texts
+    return header, [{name: _text(value) for name, value in row.items()} for row in rows]
 
 
 def column_texts(column: Any) -> list[str]:
     """The values of a column of :func:`read_parquet` as texts, empty where there is none."""
-    found = map(_plain, column.to_pylist())
-    return ["" if value is None else str(value).strip() for value in found]
+    return [_text(_plain(value)) for value in column.to_pylist()]
+
+
+def _text(value: Any) -> str:
+    """A plain value as a field of a CSV file would hold it."""
+    return "" if value is None else str(value).strip()
 
 
 def read_numbers(path: Path, name: str, column: Any) -> NDArray[np.float64]:
@@ -161,9 +172,7 @@ def read_numbers(path: Path, name: str, column: Any) -> NDArray[np.float64]:
     """
     from pyarrow import types
 
-    kind, depth = column.type, 0
-    while types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        kind, depth = kind.value_type, depth + 1
+    kind, depth = _within_lists(column.type)
     numbers = (types.is_boolean, types.is_integer, types.is_floating, types.is_decimal)
     if depth > 2 or not (types.is_null(kind) or any(test(kind) for test in numbers)):
         raise DataError(
@@ -174,7 +183,7 @@ def read_numbers(path: Path, name: str, column: Any) -> NDArray[np.float64]:
         )
     values = column.to_pylist()
     if depth == 0:
-        return np.array([np.nan if v is None else float(v) for v in values], dtype=np.float64)
+        return np.array(list(map(_real, values)), dtype=np.float64)
     return _stacked(path, name, values, depth)
 
 
@@ -193,10 +202,13 @@ def _stacked(path: Path, name: str, values: list[Any], depth: int) -> NDArray[np
     found = np.full((len(rows), *shape), np.nan)
     for place, one in enumerate(rows):
         if depth == 1:
-            found[place, : len(one)] = [np.nan if v is None else float(v) for v in one]
+            found[place, : len(one)] = list(map(_real, one))
             continue
         for step, row in enumerate(one):
-            found[place, step, : len(row or [])] = [
-                np.nan if v is None else float(v) for v in row or []
-            ]
+            found[place, step, : len(row or [])] = list(map(_real, row or []))
     return found
+
+
+def _real(value: Any) -> float:
+    """A number, NaN where there is none."""
+    return math.nan if value is None else float(value)

@@ -104,9 +104,6 @@ def encoder_of(binding: Binding, name: str, shape: Shape, *, trust: bool) -> Enc
         raise
 
 
-_AT_ONCE = 1000
-
-
 def check_pool(task: Task, name: str) -> None:
     """Refuses a network that has nothing to tell apart: one symbol, few inputs, or equal ones.
 

@@ -15,6 +15,7 @@ from groundkit.program.facts import with_facts
 from groundkit.program.goal import Binding as Substitution
 from groundkit.program.goal import Goal, variables_of
 from groundkit.program.source import Program
+from groundkit.report.words import counted
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,7 @@ class Template:
         parts = [f"{name} of length {length}" for name, length in self.lengths]
         parts += [f"{other} and {name} the same image" for name, other in self.same]
         if self.facts:
-            count = len(self.facts)
-            parts.append(f"{count} fact{'s' if count > 1 else ''} of its own")
+            parts.append(f"{counted(len(self.facts), 'fact')} of its own")
         return ", ".join(parts)
 
 
