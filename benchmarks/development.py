@@ -3,28 +3,32 @@
     python -m benchmarks.development colour zeros both noisy --seeds 1 --set train.min_steps=300
 
 makes each set, trains the program that ``groundkit new`` writes on it under the settings given,
-and prints a line a run: the query likelihood of the training examples, by which settings may be
-chosen, and the accuracy on a validation part, by which choices are reported: a fifth of the images
-of every digit, which no row of the table names. The images of ``mnist5k`` that are used here are
-its training images; its test part is not looked at. See ``docs/protocol.md``.
+and keeps a row a run in ``benchmarks/results/development.json``, from which
+``benchmarks/results/development.md`` is made; rows that are there are kept. A row has the query
+likelihood of the training examples, by which settings may be chosen, and the accuracy on a
+validation part, by which choices are reported: a fifth of the images of every digit, which no row
+of the table names. The images of ``mnist5k`` that are used here are its training images; its test
+part is not looked at. See ``docs/protocol.md``.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import json
+import itertools
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.rows import RESULTS, circumstances_of, keep, made, read, spread, table
 from groundkit.cli.starters import write_starter
 from groundkit.data.sources import load_data
 from groundkit.data.synthetic import glyphs
@@ -32,6 +36,8 @@ from groundkit.evaluate.symbols import score_grounding
 from groundkit.runs.run import run
 from groundkit.runs.session import open_run
 
+ROWS = RESULTS / "development.json"
+KEY = ("set", "seed", "side", "settings")
 SHARE = 0.4
 """Share of the digit 0 among the images of an imbalanced set."""
 WRONG = 0.05
@@ -202,7 +208,7 @@ def score(folder: Path, held: _Bytes, truth: _Labels) -> dict[str, float | None]
     return {"accuracy": scores.accuracy, "matched": scores.accuracy_matched}
 
 
-def train(name: str, side: int, seed: int, settings: Sequence[str]) -> dict[str, object]:
+def train(name: str, side: int, seed: int, settings: Sequence[str]) -> dict[str, Any]:
     """Makes a set, trains on it and says what came out."""
     with tempfile.TemporaryDirectory() as place:
         program, held, truth = write_table(Path(place), SETS[name], side, seed)
@@ -220,17 +226,44 @@ def train(name: str, side: int, seed: int, settings: Sequence[str]) -> dict[str,
         }
 
 
+def page(rows: Sequence[dict[str, Any]]) -> str:
+    """Words all rows as a page."""
+    lines = []
+    kinds = dict.fromkeys((row["set"], row["side"], tuple(row["settings"])) for row in rows)
+    for name, side, settings in sorted(kinds, key=lambda kind: (list(SETS).index(kind[0]), kind)):
+        own = [
+            r for r in rows if (r["set"], r["side"], tuple(r["settings"])) == (name, side, settings)
+        ]
+        changed = ", ".join(f"`{one}`" for one in settings) or "none"
+        found = [spread([row[key] for row in own]) for key in ("accuracy", "matched", "log_p")]
+        lines.append([name, str(side), changed, *found, str(len(own))])
+    head = ("set", "side", "settings", "accuracy", "matched", "log-likelihood", "seeds")
+    return (
+        f"# Development sets\n\n{circumstances_of(rows)}\n\n"
+        "The spec that `groundkit new` writes, but for the settings named. Accuracy is that of "
+        "images that no row of the training table names; the log-likelihood is that of training "
+        "queries when names were last looked for. Median over seeds (least to most).\n\n"
+        f"{table(head, lines)}"
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Makes sets, trains on them and prints what came out."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    """Measures what is missing and writes the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("sets", nargs="+", choices=SETS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--side", type=int, default=14)
     parser.add_argument("--set", dest="settings", action="append", default=[])
     given = parser.parse_args(arguments)
-    for name in given.sets:
-        for seed in given.seeds:
-            print(json.dumps(train(name, given.side, seed, given.settings)), flush=True)
+    for seed, name in itertools.product(given.seeds, given.sets):
+        wanted = (name, seed, given.side, given.settings)
+        if any(tuple(row[key] for key in KEY) == wanted for row in read(ROWS)):
+            continue
+        row = train(name, given.side, seed, given.settings)
+        print(row, flush=True)
+        keep(row | made(), ROWS, *KEY)
+        (RESULTS / "development.md").write_text(page(read(ROWS)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,17 +5,23 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import sys
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
 
 def circumstances(*packages: str) -> str:
-    """Words the date, the processor with its load, Python and the versions of ``packages``."""
+    """Words the date, the processors, Python and the versions of ``packages``."""
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    return (
-        f"{date.today().isoformat()}, {processor()}, Python {platform.python_version()}, {versions}"
-    )
+    where = f"{processor()}{card()}, Python {platform.python_version()}"
+    return f"{date.today().isoformat()}, {where}, {versions}"
+
+
+def card() -> str:
+    """Names the graphics card that torch sees, after a comma; empty where there is none."""
+    torch = sys.modules.get("torch")
+    return f", {torch.cuda.get_device_name()}" if torch and torch.cuda.is_available() else ""
 
 
 def processor() -> str:

@@ -44,12 +44,15 @@ PLAIN_TRANSFORM = v2.Compose(
 
 
 class Speed:
-    """Both sides of the comparison on one data set."""
+    """Both sides of the comparison on one data set, as a preset reads it."""
 
-    def __init__(self, name: str, device: str) -> None:
+    def __init__(self, name: str, device: str, preset_name: str) -> None:
         self.device = torch.device(device)
         self.images = load_data(name).train.floats(slice(0, 2000)).to(self.device)
-        preset, network = SymbolPerception.from_preset(name), load_preset(name).network
+        preset, network = (
+            SymbolPerception.from_preset(preset_name),
+            load_preset(preset_name).network,
+        )
         shape = tuple(self.images.shape[1:])
         self.plain, self.single, self.half = (
             SymbolModel(
@@ -175,7 +178,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     torch.manual_seed(0)
-    rows = Speed(options.data, options.device).rows()
+    rows = Speed(options.data, options.device, options.data).rows()
     table = "".join(
         f"| {what} | {plain:,.0f} | {ours:,.0f} ({ours / plain:.1f}x) | "
         f"{half:,.0f} ({half / plain:.1f}x) |\n"
