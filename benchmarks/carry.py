@@ -7,6 +7,7 @@ numbers (``gather``), which no longer works when a digit of the sum is uncertain
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +70,18 @@ def by_reasoner(reasoner: Reasoner, batch: Batch) -> dict[str, Tensor]:
         "mnist_net": batch.log_probs[:, images],
         "given": batch.one_hot[:, observed],
     }
+
+
+def forward_backward(run: Callable[[], Tensor], leaf: Tensor) -> Callable[[], Tensor]:
+    """Returns an action that evaluates and differentiates once."""
+
+    def action() -> Tensor:
+        leaf.grad = None
+        out = run()
+        out.sum().backward()
+        return out
+
+    return action
 
 
 _DIGITS = torch.arange(10)

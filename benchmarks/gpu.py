@@ -24,10 +24,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.carry import CARRY, by_reasoner, carry_goal, draw
+from benchmarks.carry import CARRY, by_reasoner, carry_goal, draw, forward_backward
 from benchmarks.machine import circumstances
 from benchmarks.perception_speed import Speed
-from benchmarks.reasoning import forward_backward
 from groundkit import run
 from groundkit.circuit.prepare import prepare
 from groundkit.circuit.reasoner import Reasoner

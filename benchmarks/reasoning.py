@@ -21,7 +21,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.carry import CARRY, by_einsum, by_gather, by_reasoner, carry_goal, draw
+from benchmarks.carry import (
+    forward_backward,
+    CARRY,
+    by_einsum,
+    by_gather,
+    by_reasoner,
+    carry_goal,
+    draw,
+)
 from benchmarks.klay_export import to_klay
 from benchmarks.machine import circumstances
 from groundkit.circuit import cache
@@ -197,18 +205,6 @@ def against_deepproblog(digits: int) -> dict[str, float]:
             bare = BATCH / seconds_of(network_step(module(), inputs))
             row |= {"network_alone": bare, "network_ratio": bare / theirs}
     return row
-
-
-def forward_backward(run: Callable[[], Tensor], leaf: Tensor) -> Callable[[], Tensor]:
-    """Returns an action that evaluates and differentiates once."""
-
-    def action() -> Tensor:
-        leaf.grad = None
-        out = run()
-        out.sum().backward()
-        return out
-
-    return action
 
 
 def carry_row(digits: int) -> dict[str, float | str]:
