@@ -22,13 +22,13 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.carry import (
-    forward_backward,
     CARRY,
     by_einsum,
     by_gather,
     by_reasoner,
     carry_goal,
     draw,
+    forward_backward,
 )
 from benchmarks.klay_export import to_klay
 from benchmarks.machine import circumstances

@@ -131,13 +131,16 @@ class FactoredPosterior:
             for number in range(count)
         ]
 
-    def given(self, network: str, symbol: int, meant: Collection[int]) -> FactoredPosterior:
+    def given(
+        self, network: str, symbol: int, meant: Collection[int], *, mistaken: float = 0.0
+    ) -> FactoredPosterior:
         """Returns what is left once it is known what a predicted symbol stands for.
 
         Args:
             network: The network.
             symbol: The symbol that it predicts.
             meant: The symbols of which one is meant.
+            mistaken: Probability that the image which says so was given the wrong symbol.
 
         Raises:
             DataError: No reading is left.
@@ -145,7 +148,9 @@ class FactoredPosterior:
         """
         return FactoredPosterior(
             tuple(
-                part.given(network, symbol, meant) if network in part.domains else part
+                part.given(network, symbol, meant, mistaken=mistaken)
+                if network in part.domains
+                else part
                 for part in self.parts
             )
         )

@@ -158,13 +158,17 @@ class MapPosterior:
                 members = np.flatnonzero(own == label).tolist()
                 yield from ((network, a, b) for a, b in itertools.pairwise(members))
 
-    def given(self, network: str, symbol: int, meant: Collection[int]) -> MapPosterior:
+    def given(
+        self, network: str, symbol: int, meant: Collection[int], *, mistaken: float = 0.0
+    ) -> MapPosterior:
         """Returns what is left once it is known what a predicted symbol stands for.
 
         Args:
             network: The network.
             symbol: The symbol that it predicts.
             meant: The symbols of which one is meant.
+            mistaken: Probability that the image which says so was given the wrong symbol: readings
+                in which none of ``meant`` is meant keep that share of their weight.
 
         Raises:
             DataError: No reading is left.
@@ -187,9 +191,10 @@ class MapPosterior:
         for row, weight in zip(self.maps, self.weights.tolist(), strict=True):
             if weight > 0:
                 for moved, share in _refined(row, self.labels[starts + row], parts, starts):
-                    if start + moved[place] in wanted:
+                    chance = 1 - mistaken if start + moved[place] in wanted else mistaken
+                    if chance > 0:
                         rows.append(moved)
-                        weights.append(weight * share)
+                        weights.append(weight * share * chance)
                         if len(rows) > 20 * MOST_LISTED:
                             raise LimitError("too many readings of the symbols to list them")
         if not rows:

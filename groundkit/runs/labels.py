@@ -1,59 +1,36 @@
-"""Few labels that settle what a run's symbols stand for: which to ask for, and taking them up."""
+"""Few labels that settle what a run's symbols stand for: suggesting them, and taking them up."""
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
-from torch import Tensor
 
 from groundkit.errors import CheckpointError, InputError, NetworkError, choose_from
 from groundkit.evaluate.calibration import reliability
 from groundkit.evaluate.symbols import score_grounding
-from groundkit.files import make_folder, read_text, write_atomically
+from groundkit.files import read_text, write_atomically
 from groundkit.identifiability.factored import FactoredPosterior
 from groundkit.identifiability.images import factored, members
 from groundkit.identifiability.posterior import FloatArray
 from groundkit.runs.ambiguity import Predict, meanings_of
+from groundkit.runs.asked import Asked, ask_for, digest
 from groundkit.runs.assess import assess_queries, held_out_images
 from groundkit.runs.noted import Labels, Names, Noted
-from groundkit.runs.readings import average, joint_certainty, joint_symbols
+from groundkit.runs.readings import average, joint_symbols
+from groundkit.runs.results import mean_grounding
 from groundkit.runs.session import Session, open_run
 from groundkit.symbols import Values
 from groundkit.task.task import Task
 from groundkit.training.weights import rewrite_facts
 
-_WRITABLE = (1, 3)
 _DIGITS = 6
 _TIE = 0.05
-FOLDER = "suggested"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """An image to label.
-
-    Attributes:
-        image: Its file in the run's folder.
-        network: The networks that read it.
-        symbol: The symbol that they give it, a name that may be wrong.
-    """
-
-    image: str
-    network: str
-    symbol: str
-
-    def to_dict(self) -> dict[str, str]:
-        """Returns it as JSON-able values."""
-        return {"image": self.image, "network": self.network, "symbol": self.symbol}
 
 
 @dataclass(frozen=True)
@@ -66,6 +43,7 @@ class Settled:
         asked: Images whose labels leave one.
         accuracy: Network -> share of held-out images that are right, after labels.
         reason: Why nothing is known.
+        mistaken: Labelled images that get a symbol which the other labels contradict.
     """
 
     run: Path
@@ -73,6 +51,7 @@ class Settled:
     asked: tuple[Asked, ...] = ()
     accuracy: dict[str, float | None] = field(default_factory=dict)
     reason: str = ""
+    mistaken: tuple[Asked, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as JSON-able values."""
@@ -81,6 +60,7 @@ class Settled:
             "suggested": [one.to_dict() for one in self.asked],
             "accuracy": self.accuracy,
             "reason": self.reason,
+            "mistaken": [one.to_dict() for one in self.mistaken],
         }
 
     def __str__(self) -> str:
@@ -88,6 +68,12 @@ class Settled:
             f"{name}: {share:.1%} of the held-out images get their symbol"
             for name, share in self.accuracy.items()
             if share is not None
+        ]
+        lines += [
+            f"{one.image}: its label does not fit the others, by which {one.network} reads it as "
+            f"{one.symbol}. Check them; if all are right, the network mistakes an image, and more "
+            "labels tell which"
+            for one in self.mistaken
         ]
         if self.maps is None:
             return "\n".join([*lines, f"nothing to suggest: {self.reason}"])
@@ -103,7 +89,11 @@ class Settled:
 
 
 def settled_scores(
-    task: Task, found: FactoredPosterior | str | None, predict: Predict, folder: Path
+    task: Task,
+    found: FactoredPosterior | str | None,
+    predict: Predict,
+    folder: Path,
+    labelled: Collection[str] = (),
 ) -> dict[str, Any] | None:
     """Returns ``ambiguity`` of ``metrics.json``; writes the images to label into a folder.
 
@@ -112,6 +102,7 @@ def settled_scores(
         found: The readings that are left, or why they are not known.
         predict: The trained networks.
         folder: The run's folder.
+        labelled: Digests of images that have a label already.
     """
     if found is None:
         return None
@@ -135,7 +126,7 @@ def settled_scores(
         "concept_ece": float(np.mean(list(errors.values()))) if errors else None,
         "concept_ece_pick": float(np.mean(list(plain.values()))) if plain else None,
         "meanings": _meanings(found),
-        "suggested": [one.to_dict() for one in ask_for(task, found, predict, folder)],
+        "suggested": [one.to_dict() for one in ask_for(task, found, predict, folder, labelled)],
     }
 
 
@@ -167,60 +158,6 @@ def _meanings(found: FactoredPosterior) -> dict[str, dict[str, dict[str, float]]
     }
 
 
-def ask_for(
-    task: Task, found: FactoredPosterior, predict: Predict, folder: Path
-) -> tuple[Asked, ...]:
-    """Chooses the images whose labels leave one reading and writes them into a folder.
-
-    For each symbol whose meaning has to be known, the image is the held-out one that is given it
-    most certainly.
-    """
-    if found.total == 1:
-        return ()
-    shown: dict[int, Tensor] = {}
-    for group in found.domains:
-        for split in (1, 0):
-            for symbol, pixels in _most_certain(task, group, split, predict).items():
-                shown.setdefault(found.place(group, symbol), pixels)
-    asked = []
-    for group, symbol in found.ask(shown):
-        name = found.domains[group][symbol]
-        file = Path(FOLDER) / f"{_plain(group)}-{_plain(name)}.png"
-        make_folder(folder / FOLDER)
-        _write(shown[found.place(group, symbol)], folder / file)
-        asked.append(Asked(str(file), group, name))
-    return tuple(asked)
-
-
-def _most_certain(task: Task, group: str, split: int, predict: Predict) -> dict[int, Tensor]:
-    """Returns the image of every (joint) symbol that is given it most certainly."""
-    first = members(group)[0]
-    if any(len(call) > 1 for goal in task.goals for call in goal.reasoner.slots.get(first, ())):
-        return {}  # several images stacked, which no one file can hold
-    pixels = held_out_images(task, first).pixels if split else task.pool(first)
-    if pixels.dim() != 4 or pixels.shape[1] not in _WRITABLE:
-        return {}
-    logs = {n: predict(n, pixels).double().cpu() for n in members(group)}
-    certain = joint_certainty(logs, group)
-    given = certain.argmax(1)
-    return {
-        k: pixels[int(torch.where(given == k, certain[:, k], -np.inf).argmax())]
-        for k in sorted(set(given.tolist()))
-    }
-
-
-def _write(pixels: Tensor, path: Path) -> None:
-    array = pixels.numpy()
-    picture = Image.fromarray(array[0] if len(array) == 1 else np.moveaxis(array, 0, -1))
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    write_atomically(path, buffer.getvalue())
-
-
-def _plain(name: str) -> str:
-    return "".join(c if c.isascii() and c.isalnum() else "-" for c in name)
-
-
 def suggest(run: Path | str, *, trust: bool = False, device: str = "auto") -> Settled:
     """Names the fewest images of a run whose labels leave one reading of its symbols.
 
@@ -249,8 +186,13 @@ def suggested(session: Session) -> Settled:
     readings = session.doubt.readings
     asked: tuple[Asked, ...] = ()
     if readings.count > 1:
-        asked = ask_for(session.task, readings, session.predict, session.folder)
+        asked = ask_for(session.task, readings, session.predict, session.folder, _contents(session))
     return Settled(session.folder, readings.count, asked)
+
+
+def _contents(session: Session) -> set[str]:
+    """Returns the digests of the images that have a label."""
+    return {one["content"] for one in session.facts().get("labelled", []) if "content" in one}
 
 
 def label(
@@ -305,11 +247,21 @@ def labelled(
         group, known = _known(session, readings, network, symbol)
         content, predicted = _predicted(session, noted.names, group, image)
         noted = noted.with_label(Noted(str(image), group, symbol, content, predicted, tuple(known)))
-    names, left = _renamed(session, noted.names, noted.left())
+    agreed = noted.left()
+    names, left = _renamed(session, noted.names, agreed)
     facts |= {**noted.to_facts(), "ambiguity": left.to_dict(), "names": names}
     rewrite_facts(session.folder / "checkpoint", facts)
     renamed = session.again()
-    return renamed, _measured(renamed)
+    return renamed, replace(_measured(renamed), mistaken=_mistaken(noted, agreed))
+
+
+def _mistaken(labels: Labels, left: FactoredPosterior) -> tuple[Asked, ...]:
+    """Lists the labelled images whose symbol the other labels contradict."""
+    best = left.best()
+    return tuple(
+        Asked(one.image, one.network, left.domains[one.network][best[one.network][one.predicted]])
+        for one in labels.unexplained(left)
+    )
 
 
 def _known(
@@ -353,7 +305,7 @@ def _predicted(session: Session, before: Names, group: str, image: Path | str) -
         place = {saved: k for k, saved in enumerate(now.get(name, range(size)))}
         order = [place[saved] for saved in before.get(name, range(size))]
         logs[name] = torch.from_numpy(np.log(reading.predicted[order].clip(1e-300)))[None]
-        content = hashlib.sha256(np.ascontiguousarray(reading.pixels).tobytes()).hexdigest()
+        content = digest(reading.pixels)
     return content, int(joint_symbols(logs, group)[0])
 
 
@@ -381,7 +333,7 @@ def _measured(session: Session) -> Settled:
     asked: tuple[Asked, ...] = ()
     try:
         task = session.task
-        found = settled_scores(task, readings, session.predict, folder)
+        found = settled_scores(task, readings, session.predict, folder, _contents(session))
         for name in session.networks:
             images = held_out_images(task, name)
             probs = session.predict(name, images.pixels).double().exp().cpu().numpy()
@@ -397,8 +349,8 @@ def _measured(session: Session) -> Settled:
     shown = ("image", "network", "symbol")
     labels = [{key: one[key] for key in shown} for one in session.facts().get("labelled", [])]
     metrics["ambiguity"] = {**found, "labelled": labels}
-    if len(session.networks) == 1 and accuracy:
-        metrics["grounding"] = metrics["networks"][session.networks[0]]["grounding"]
+    if accuracy:
+        metrics["grounding"] = mean_grounding(metrics["networks"])
     write_atomically(folder / "metrics.json", json.dumps(metrics, indent=2).encode())
     return Settled(folder, readings.count, asked, accuracy)
 

@@ -1,7 +1,9 @@
 """The labels that a run was given, each of which takes the place of an earlier one of its image.
 
 What the labels leave is worked out anew from what training left, so that a label that was given
-wrongly is corrected by giving the right one.
+wrongly is corrected by giving the right one. A network may also have mistaken an image: where the
+labels contradict each other, each is taken to be of such an image with a small probability, and the
+readings keep weight by how many labels they explain.
 """
 
 from __future__ import annotations
@@ -10,10 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from groundkit.errors import CheckpointError, DataError
+from groundkit.errors import CheckpointError, DataError, LimitError
 from groundkit.identifiability.factored import FactoredPosterior
 from groundkit.report.words import listing
 
+MISTAKEN = 0.01
+"""Probability that an image was given the wrong symbol, once labels contradict each other.
+
+A reading that explains one label more than another leaves the doubt open, one that explains two
+more does not (``LIGHTEST``)."""
 Names = Mapping[str, Sequence[int]]
 """Network -> which symbol of the saved weights each of its symbols is, where labels came later."""
 
@@ -102,21 +109,48 @@ class Labels:
         """Returns the readings that the labels leave, under the names that training left.
 
         Raises:
-            DataError: They contradict the program, or each other.
+            DataError: They contradict the program: no reading explains half of a network's labels.
         """
         readings = self.readings
         for place, one in enumerate(self.noted):
             try:
                 readings = readings.given(one.network, one.predicted, one.meant)
             except DataError as error:
+                doubtful = self._doubtful()
+                if doubtful is not None:
+                    return doubtful
                 error.found = f"the label {one.symbol} of '{one.image}' cannot be: {error.found}"
                 others = [f"'{o.image}' {o.symbol}" for o in self.noted[:place]]
                 if others:
-                    error.remedy = (
-                        f"labels so far: {listing(others)}; label an image again to correct it"
-                    )
+                    error.remedy = f"{error.remedy} (labels so far: {listing(others)})"
                 raise
         return readings
+
+    def _doubtful(self) -> FactoredPosterior | None:
+        """Returns what is left if any label may be of an image that its network mistakes.
+
+        ``None`` where no reading explains half of a network's labels, or too many are left.
+        """
+        readings = self.readings
+        try:
+            for one in self.noted:
+                readings = readings.given(one.network, one.predicted, one.meant, mistaken=MISTAKEN)
+        except LimitError:
+            return None
+        aside = [one.network for one in self.unexplained(readings)]
+        given = [one.network for one in self.noted]
+        if any(2 * aside.count(network) > given.count(network) for network in aside):
+            return None
+        return readings
+
+    def unexplained(self, left: FactoredPosterior) -> tuple[Noted, ...]:
+        """Returns the labels that the heaviest reading contradicts: of images that are mistaken.
+
+        Args:
+            left: What :meth:`left` returned.
+        """
+        best = left.best()
+        return tuple(one for one in self.noted if best[one.network][one.predicted] not in one.meant)
 
     def to_facts(self) -> dict[str, Any]:
         """Returns what :meth:`of` reads."""

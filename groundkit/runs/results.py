@@ -127,16 +127,22 @@ def over_networks(networks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """
     first = next(iter(networks.values()))
     return {
-        "grounding": first["grounding"] if len(networks) == 1 else _mean_grounding(networks),
+        "grounding": mean_grounding(networks),
         "ood": first["ood"],
         "generation": first["generation"],
         "networks": dict(networks),
     }
 
 
-def _mean_grounding(networks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Averages the networks' scores; each network's own stand under ``networks``."""
+def mean_grounding(networks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Averages the networks' scores, each of which stands under ``networks``; a single one's stay.
+
+    Args:
+        networks: Network -> at least ``grounding``.
+    """
     scores = [network["grounding"] for network in networks.values()]
+    if len(scores) == 1:
+        return dict(scores[0])
     mean: dict[str, Any] = {}
     for key in ("accuracy", "accuracy_matched", "nmi", "ari", "collapse", "ece"):
         values = [score[key] for score in scores]

@@ -99,6 +99,10 @@ def _check_labels(found, brute, data):
     size = len(found.domains[name])
     symbol, meant = data.draw(st.tuples(*[st.integers(0, size - 1)] * 2))
     left = {key: weight for key, weight in brute.items() if dict(key)[name][symbol] == meant}
+    doubted = {key: weight * (0.8 if key in left else 0.2) for key, weight in brute.items()}
+    after = lists_of(found.given(name, symbol, [meant], mistaken=0.2).every(10_000))
+    for key, weight in doubted.items():
+        assert after[key] == pytest.approx(weight / sum(doubted.values()), abs=1e-9)
     if not left:
         with pytest.raises(DataError):
             found.given(name, symbol, [meant])

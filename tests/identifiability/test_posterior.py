@@ -121,16 +121,24 @@ def _check_given(found, flats, chances, maps, data):
     symbol = data.draw(st.integers(0, size - 1))
     meant = data.draw(st.sets(st.integers(0, size - 1), min_size=1))
     left = np.isin(flats[:, part.start + symbol], list(meant))
+    doubted = found.given(name, symbol, meant, mistaken=0.2)
+    expected = chances * np.where(left, 0.8, 0.2)
+    _check_listed(doubted, flats, expected / expected.sum())
     if not left.any():
         with pytest.raises(DataError):
             found.given(name, symbol, meant)
         return
-    after = found.given(name, symbol, meant)
-    assert after.total == left.sum()
+    _check_listed(
+        found.given(name, symbol, meant), flats[left], chances[left] / chances[left].sum()
+    )
+
+
+def _check_listed(after, flats, chances):
+    """The readings are those of a list, with its weights."""
+    assert after.total == len(flats)
     listed = after.every(10_000)
     ours = {tuple(row): weight for row, weight in zip(listed[0].tolist(), listed[1], strict=True)}
-    expected = chances[left] / chances[left].sum()
-    for flat, chance in zip(map(tuple, flats[left].tolist()), expected, strict=True):
+    for flat, chance in zip(map(tuple, flats.tolist()), chances, strict=True):
         assert ours[flat] == pytest.approx(chance, abs=1e-9)
     drawn = after.sample(20, np.random.default_rng(0))
     assert {tuple(row) for row in drawn.tolist()} <= ours.keys()

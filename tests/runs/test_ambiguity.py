@@ -257,10 +257,29 @@ def test_a_label_settles_it_without_training(copied):
     assert metrics["grounding"]["accuracy"] > 0.95 and metrics["ambiguity"]["maps"] == 1
     assert metrics["query"]["accuracy"] > 0.95
     assert suggest(copied, device="cpu").maps == 1
-    with pytest.raises(DataError, match=r"(?s)the label 0 of '1.png' cannot be.*'0.png' 0; label"):
-        label(copied, [("1.png", "0")], device="cpu")
     with pytest.raises(DataError, match="no symbol of network"):
         label(copied, [("0.png", "7")], device="cpu")
+
+
+def test_labels_that_contradict_each_other_leave_a_doubt_that_others_settle(copied):
+    """One of two is wrong, or of an image that the network mistakes; another label tells which."""
+    label(copied, [("0.png", "0")], device="cpu")
+    after = label(copied, [("1.png", "0")], device="cpu")
+    assert after.maps == 2 and len(after.mistaken) == 1 and after.asked
+    assert "its label does not fit the others" in str(after)
+    assert after.asked == suggest(copied, device="cpu").asked
+    files = []
+    for maps in (2, 1):  # one label more is not enough against the one that does not fit
+        file = copied / after.asked[0].image
+        files.append(file.read_bytes())
+        read = open_run(copied, device="cpu").read(["0.png", file])
+        zero, shown = (int(one.predicted.argmax()) for one in read)
+        after = label(copied, [(file, "0" if shown == zero else "1")], device="cpu")
+        assert after.maps == maps
+    assert files[0] != files[1]
+    assert [one.image for one in after.mistaken] == ["1.png"]
+    corrected = label(copied, [("1.png", "1")], device="cpu")
+    assert corrected.maps == 1 and corrected.mistaken == ()
 
 
 def test_the_other_label_settles_it_the_other_way(copied):
