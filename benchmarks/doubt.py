@@ -60,8 +60,8 @@ SMALL = tuple(
 PROGRAMS: dict[str, tuple[str, int, tuple[str, ...]]] = {
     **{name: (name, 150, DIGITS) for name in ("xor", "equality", "parity", "half")},
     **{name: (name, 400, DIGITS) for name in ("difference", "modulo", "even_odd")},
-    "road": ("road", 150, SMALL),
-    "road, stop or go": ("road", 150, (*SMALL, 'query.goal="act(X, Move)"')),
+    "road": ("road", 400, SMALL),
+    "road, stop or go": ("road", 400, (*SMALL, 'query.goal="act(X, Move)"')),
     "kandinsky": (
         "kandinsky",
         150,

@@ -17,16 +17,23 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from groundkit.perception.readback import send
+
 # Control points along the shorter side of the elastic field, whose displacements vary over about a
 # quarter of that side; a longer one has more, within bounds.
 ELASTIC_GRID, MOST_POINTS = 4, 64
 
 
 class Rows(NamedTuple):
-    """Rows of a batch: ``own`` are the positions ``(b,)`` among its ``total``."""
+    """Rows of a batch: ``own`` are the positions ``(b,)`` among its ``total``, in order."""
 
     total: int
     own: Tensor
+
+    def of(self, values: Tensor) -> Tensor:
+        """Returns the own rows of ``(total, ...)`` values, on any device."""
+        # A single process has them all: nothing has to be sent to the device.
+        return values if len(self.own) == self.total else values[send(self.own, values.device)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,7 @@ class Draws:
         count = len(self.like) if self.among is None else self.among.total
         options = {"device": self.like.device, "dtype": self.like.dtype}
         drawn = draw((count, *shape), generator=self.generator, **options)
-        return drawn if self.among is None else drawn[self.among.own]
+        return drawn if self.among is None else self.among.of(drawn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +164,8 @@ class Augmentation:
         points = [min(round(ELASTIC_GRID * side / short), MOST_POINTS) for side in (height, width)]
         coarse = 2 * self.elastic * draws.normal(2, *points)
         field = functional.interpolate(coarse, (height, width), mode="bicubic", align_corners=True)
-        return field * torch.tensor([short / width, short / height]).to(field)[:, None, None]
+        across, down = field.unbind(1)
+        return torch.stack([across * (short / width), down * (short / height)], dim=1)
 
 
 _OBJECTS = Augmentation(

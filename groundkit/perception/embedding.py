@@ -44,7 +44,7 @@ class EmbeddingPhase:
             RunError: Weights are no longer finite numbers.
         """
         learner = self.learner
-        places = learner.draw(self._rows.total, self._generator)[self._rows.own]
+        places = self._rows.of(learner.draw(self._rows.total, self._generator))
         both = learner.augmented(places, self._generator, self._rows)
         self._ascent.begin()
         value = self._ascent.compute(lambda: learner.contrast(learner.view(both)))

@@ -134,7 +134,9 @@ class JointPhase:
         self._processes = next(iter(learners.values())).processes
         self._rows = Rows(batch, self._processes.own(batch, "train.pool_batch"))
         self._chains = {
-            name: self._processes.own(learner.chains, f"{name}'s sampler.batch")
+            name: Rows(
+                learner.chains, self._processes.own(learner.chains, f"{name}'s sampler.batch")
+            )
             for name, learner in learners.items()
             if learner.settings.generative > 0
         }
@@ -219,7 +221,7 @@ class JointPhase:
     def _batch(self, name: str, queried: Queried | None) -> _Batch:
         """Draws what a network sees in this step."""
         learner, rows, size = self.learners[name], self._rows, self._processes.size
-        places, counts = learner.draw(rows.total, self._generator)[rows.own], None
+        places, counts = rows.of(learner.draw(rows.total, self._generator)), None
         if queried is not None:
             before = queried.rows.total
             counts = tuple(count + len(rows.own) for count in queried.counts)
@@ -228,7 +230,8 @@ class JointPhase:
         both = learner.augmented(places, self._generator, rows)
         labelled, contrasted = learner.labelled_views(self._generator), None
         if self._samples(learner):
-            contrasted = learner.draw(learner.chains, self._generator)[self._chains[name]]
+            chains = self._chains[name]
+            contrasted = chains.of(learner.draw(chains.total, self._generator))
         return _Batch(
             places,
             both,

@@ -1,9 +1,16 @@
-"""Numbers on their way from the device to the host, read when they are there."""
+"""Tensors on their way between host and device, for which neither waits."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+
+def send(values: Tensor, device: torch.device) -> Tensor:
+    """Copies a tensor of the host to a device, which makes the copy when it comes to it."""
+    if device.type != "cuda":
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)
 
 
 class Readback:

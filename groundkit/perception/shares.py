@@ -45,11 +45,15 @@ class Shares:
         return (1 - EVEN) * self.estimate + EVEN / len(self.estimate)
 
     def move(self, found: Tensor, rate: float = RATE) -> None:
-        """Moves the estimate a part of the way to shares ``(K,)`` that were found among images."""
-        if bool(torch.isfinite(found).all()):
-            shares = found.to(self.estimate).clamp_min(0)
-            self.estimate = torch.lerp(self.estimate, shares / shares.sum().clamp_min(1e-9), rate)
-            self.moved = True
+        """Moves the estimate a part of the way to shares ``(K,)`` that were found among images.
+
+        Shares that are no finite numbers move nothing; the device decides, so that it need not
+        wait for the host.
+        """
+        shares = found.to(self.estimate).clamp_min(0)
+        moved = torch.lerp(self.estimate, shares / shares.sum().clamp_min(1e-9), rate)
+        self.estimate = torch.where(torch.isfinite(found).all(), moved, self.estimate)
+        self.moved = True
 
     def permute(self, permutation: Sequence[int]) -> None:
         """Follows names: the new symbol k is the old ``permutation[k]``."""

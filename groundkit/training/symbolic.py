@@ -16,6 +16,7 @@ from groundkit.perception.augment import Rows
 from groundkit.perception.distributed import ProcessGroup
 from groundkit.perception.learner import Learner
 from groundkit.perception.phases import Queried, Views
+from groundkit.perception.readback import send
 from groundkit.task.shaped import ShapedExamples
 from groundkit.task.task import Task
 
@@ -255,7 +256,8 @@ class SymbolicTerm:
         for bucket, own in self._split_own(buckets):
             for name, slots in self.parts[bucket.part].slots.items():
                 width, start = slots.shape[1], total.get(name, 0)
-                places.setdefault(name, []).append(slots[bucket.chosen[own]].flatten())
+                chosen = send(bucket.chosen[own], self._device)
+                places.setdefault(name, []).append(slots[chosen].flatten())
                 within = (own[:, None] * width + torch.arange(width)).flatten()
                 rows.setdefault(name, []).append(start + within)
                 total[name] = start + len(bucket.chosen) * width
@@ -292,7 +294,7 @@ class SymbolicTerm:
             if not len(own):
                 continue
             part = self.parts[bucket.part]
-            chosen = bucket.chosen[own]
+            chosen = send(bucket.chosen[own], self._device)
             weight = self._queries[part.query][0] * share / sizes[part.query]
             taken = {}
             for name, slots in part.slots.items():
