@@ -209,18 +209,24 @@ def test_both_phases_go_on_from_a_state_as_if_they_had_not_stopped():
 
 
 class Waits(TorchDispatchMode):
-    """Notes what would make the host wait for a GPU: numbers read, shapes that hang on them."""
+    """Notes what would make the host wait for a GPU.
 
-    def __init__(self):
+    Numbers that are read, shapes that hang on them, and tensors that the host makes of numbers or
+    picks rows by: these are sent to the GPU first.
+    """
+
+    def __init__(self, *of_host):
         super().__init__()
-        self.found = []
+        self.found, self.of_host = [], {id(one) for one in of_host}
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         name = function.name()
         masks = name == "aten::index.Tensor" and any(
-            index is not None and index.dtype == torch.bool for index in args[1]
+            index is not None and (index.dtype == torch.bool or id(index) in self.of_host)
+            for index in args[1]
         )
-        if masks or name in ("aten::_local_scalar_dense", "aten::nonzero", "aten::equal"):
+        waits = ("aten::_local_scalar_dense", "aten::nonzero", "aten::equal", "aten::lift_fresh")
+        if masks or name in waits:
             self.found.append(name)
         return function(*args, **(kwargs or {}))
 
@@ -234,11 +240,11 @@ def test_no_step_waits_for_the_device(monkeypatch):
     embedding = EmbeddingPhase(one, PhaseSettings(9, 2e-3), 16, rng())
     joint = JointPhase({"net": one}, PhaseSettings(90, 2e-3), 16, rng())
     embedding.step()
-    with Waits() as waits:
+    with Waits(embedding._rows.own) as waits:
         embedding.step()
     assert not waits.found
     for step in range(1, 31):
-        with Waits() as waits:
+        with Waits(joint._rows.own, joint._chains["net"].own) as waits:
             joint.step()
         told = step in (21, 24, 28)  # a report and gaps, by then on the host
         assert told or not waits.found, (step, waits.found)
