@@ -64,6 +64,13 @@ TABLES = (
     Table("reasoning", "the engine beside DeepProbLog and dynamic programs", 10),
     Table("layer", "a program in one's own training loop", 15),
     Table("engine", "hard programs beside ProbLog", 25),
+    Table("inexact", "bounds and samples where exact reasoning ends", 20),
+    Table(
+        "development",
+        "data that is not MNIST, with the spec that `groundkit new` writes",
+        60,
+        ("colour", "zeros", "both", "noisy", "--side", "28", "--seeds", "0"),
+    ),
     Table("identify", "counts of admitted groundings", 5),
     Table("reground", "the search for names", 15),
     Table("zoo", "which admitted grounding is learnt", 60, ("--seeds", "0")),
@@ -95,7 +102,8 @@ TABLES = (
     Table("fuzz", "readers of strange files", 30, ("--inputs", "5000"), needs="atheris"),
 )
 """All tables that a machine without a GPU and without a network can make, by importance. ``swav``
-adds rows to ``perception`` and wants lightly; ``golden`` reads ProbLog's own repository."""
+adds rows to ``perception`` and wants lightly; ``golden`` reads ProbLog's own repository; ``gpu``
+wants a card."""
 
 
 def seconds(text: str) -> float:
