@@ -195,8 +195,8 @@ def _agrees(mode: str, error: float, gap: float, known: float, drawn: bool) -> b
 
 def page(rows: Sequence[dict[str, Any]]) -> str:
     """Words all rows as a page."""
-    head = ("program", "limit, s", "values", "known", "bounds", "widest gap", "hold")
-    head += ("estimate", "largest standard error", "largest error", "within 3 errors")
+    head = ["program", "limit, s", "values", "known", "bounds", "widest gap", "hold"]
+    head += ["estimate", "largest standard error", "largest error", "within 3 errors"]
     lines = []
     for row in sorted(rows, key=lambda one: list(KNOWN).index(one["name"])):
         cells = [row["name"], f"{row['limit_s']:g}", f"{row['values']:,}"]

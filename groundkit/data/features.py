@@ -99,11 +99,9 @@ def _read_features(path: Path) -> tuple[ImageSet, list[str]]:
         header, lines = read_table(path)
         _check_header(header, path)
         own = _label_of(header, path)
-        labels = [] if own is None else [line[own] for line in lines]
+        labels = [] if own is None else [line[own] for _, line in lines]
         named = {
-            name: np.array(
-                [_number(line[name], name, Location(path, n)) for n, line in enumerate(lines, 2)]
-            )
+            name: np.array([_number(line[name], name, at) for at, line in lines])
             for name in header
             if name != own
         }

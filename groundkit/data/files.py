@@ -29,6 +29,9 @@ from groundkit.errors import DataError, Location
 from groundkit.files import DATA_LIMIT, read_bytes, read_text, shown
 from groundkit.report.words import counted, listing
 
+TableRow = tuple[Location, dict[str, str]]
+"""Where a row of a table stands, and its values by column."""
+
 # More pixels than this in one file is a decompression bomb or a mistake, not a symbol.
 MAX_PIXELS, MAX_SIDE = 40_000_000, 16_384
 SUFFIXES = frozenset(
@@ -376,18 +379,20 @@ def read_probability(text: str) -> float | None:
     return value if 0 <= value <= 1 else None
 
 
-def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+def read_table(path: Path) -> tuple[list[str], list[TableRow]]:
     """Reads a CSV with a header line, or a Parquet table.
 
     Returns:
-        The column names and a dictionary per row.
+        The column names, and for each row its place and its values by column. The place is the line
+        on which the row begins, or in a Parquet table its number.
 
     Raises:
         DataError: The file is missing, empty, or has a row of another length.
     """
     try:
         if is_parquet(path):
-            return read_texts(path)
+            header, found = read_texts(path)
+            return header, [(Location(path, n), row) for n, row in enumerate(found, start=1)]
         text = read_text(
             path,
             error=DataError,
@@ -409,7 +414,7 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         raise DataError(f"it cannot be read as CSV: {error}", at=at) from None
 
 
-def _parse_table(path: Path, reader: Any) -> tuple[list[str], list[dict[str, str]]]:
+def _parse_table(path: Path, reader: Any) -> tuple[list[str], list[TableRow]]:
     """Reads the header and the rows, each of as many values."""
     header = [name.strip() for name in next(reader, [])]
     if not header:
@@ -425,13 +430,12 @@ def _parse_table(path: Path, reader: Any) -> tuple[list[str], list[dict[str, str
             at=Location(path, 1),
         )
     rows = []
+    begins = reader.line_num + 1  # a quoted value may go on over several lines
     for row in reader:
+        at, begins = Location(path, begins), reader.line_num + 1
         if not row:
             continue
         if len(row) != len(header):
-            raise DataError(
-                f"{len(row)} values in a row, the header has {len(header)}",
-                at=Location(path, reader.line_num),
-            )
-        rows.append(dict(zip(header, (value.strip() for value in row), strict=True)))
+            raise DataError(f"{len(row)} values in a row, the header has {len(header)}", at=at)
+        rows.append((at, dict(zip(header, (value.strip() for value in row), strict=True))))
     return header, rows

@@ -107,8 +107,7 @@ def read_labelled(
         missing = "no column 'image'" if "image" not in header else "no row below the header"
         raise DataError(f"there is {missing}", at=Location(file, 1))
     named, targets = [], []
-    for number, row in enumerate(rows, start=2):
-        at = Location(file, number)
+    for at, row in rows:
         if soft:
             targets.append(_soft(row, columns, len(domain), at))
         else:

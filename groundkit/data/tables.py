@@ -83,8 +83,7 @@ def _from_csv(file: Path, variables: Sequence[str], inputs: Sequence[str]) -> li
         if name not in known and not _is_truth(name, inputs):
             raise DataError(f"unknown column '{name}'", remedy=choose_from(name, known), at=top)
     found = []
-    for number, row in enumerate(rows, start=2):
-        at = Location(file, number)
+    for at, row in rows:
         for name in variables:
             if not row[name]:
                 raise DataError(

@@ -122,7 +122,7 @@ def test_any_bytes_are_a_table_or_a_data_error(tmp_path, content):
     path.write_bytes(content)
     try:
         header, rows = files.read_table(path)
-        assert all(set(row) == set(header) for row in rows)
+        assert all(set(row) == set(header) for _, row in rows)
     except DataError as error:
         assert str(path) in str(error)
 
@@ -284,7 +284,21 @@ def test_archives_without_pixels_are_refused(tmp_path, size):
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
 def test_tables_with_a_byte_order_mark_and_any_line_end_are_read(tmp_path, start, end):
     (tmp_path / "t.csv").write_bytes(start + end.join([b"X,Z", b"a.png,1", b""]))
-    assert files.read_table(tmp_path / "t.csv") == (["X", "Z"], [{"X": "a.png", "Z": "1"}])
+    header, rows = files.read_table(tmp_path / "t.csv")
+    assert header == ["X", "Z"] and [row for _, row in rows] == [{"X": "a.png", "Z": "1"}]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(st.lists(st.sampled_from(["", "a,1", '"a\nb",1', "'a,1"]), max_size=8))
+def test_a_row_is_said_to_stand_where_it_begins(tmp_path, lines):
+    """Whatever stands before it: blank lines, and quoted values of several lines."""
+    (tmp_path / "t.csv").write_text("\n".join(["", "X,Z", *lines, "last,2"]).lstrip("\n"))
+    begins, expected = 2, []
+    for line in [*lines, "last,2"]:
+        expected += [begins] if line else []
+        begins += 1 + line.count("\n")
+    _, rows = files.read_table(tmp_path / "t.csv")
+    assert [at.line for at, _ in rows] == expected
 
 
 def test_points_have_no_other_shape():
