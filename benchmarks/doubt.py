@@ -94,7 +94,8 @@ def measure(name: str, seed: int, folder: Path) -> dict[str, Any]:
     session = open_run(folder / "run", device="cpu")
     assert session.doubt is not None, made["ambiguity"]
     readings = session.doubt.readings
-    names = session.networks
+    # A network that no goal asks about has no readings.
+    names = [name for group in readings.domains for name in members(group)]
     before = _scores(session.task, names, _reader(session, averaged=False))
     averaged = _scores(session.task, names, _reader(session, averaged=True))
     row = {
@@ -128,7 +129,7 @@ def measure(name: str, seed: int, folder: Path) -> dict[str, Any]:
     trained = ensemble.train(task, seed, members=MEMBERS, steps=steps)
     row["ensemble_cpu_s"] = round(time.process_time() - begun, 1)
     for kind, one in (("plain", trained.first()), ("ensemble", trained)):
-        row[kind] = _scores(task, task.neural, one.symbols)
+        row[kind] = _scores(task, names, one.symbols)
         row[kind]["label_accuracy"] = one.right(task.held_out)
     if name in EVERY:
         everything = read_task(file, settings=_every_pair(name, settings))
@@ -241,10 +242,11 @@ def _label(folder: Path, session: Session) -> dict[str, Any]:
         labels += len(asked)
     after = open_run(folder, device="cpu")
     assert after.doubt is not None
+    names = [name for group in after.doubt.readings.domains for name in members(group)]
     metrics = json.loads((folder / "metrics.json").read_text())
-    scores = [network["grounding"] for network in metrics["networks"].values()]
+    scores = [metrics["networks"][name]["grounding"] for name in names]
     read = _reader(after, averaged=after.doubt.several)
-    return _scores(session.task, after.networks, read) | {
+    return _scores(session.task, names, read) | {
         "labels": labels,
         "suggest_s": round(asking, 2),
         "label_s": round(taking, 2),

@@ -253,6 +253,10 @@ def headlines(metrics: dict[str, Any]) -> Iterator[str]:
             f"clusters right {grounding['accuracy_matched']:.1%} after the best renaming, "
             f"collapse {grounding['collapse']:.2f}"
         )
+    else:
+        unused = grounding["collapse"]
+        shown = "" if unused is None else f"; {unused:.0%} of the symbols are never predicted"
+        yield f"symbols are not scored: {grounding.get('reason') or 'no label is known'}{shown}"
     if metrics["query"] is not None:
         yield f"query accuracy {metrics['query']['accuracy']:.1%} on held-out images"
     for name, scores in metrics["ood"].items():

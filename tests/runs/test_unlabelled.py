@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from groundkit.cli.terminal import headlines
 from groundkit.errors import DataError
 from groundkit.runs.check import check_program
 from groundkit.runs.commands import evaluate
@@ -76,3 +77,8 @@ def test_fewer_images_than_symbols_are_refused_before_training(tmp_path):
     for use in (check_program, run):
         with pytest.raises(DataError, match="2 training images for 3 symbols"):
             use(program)
+
+
+def test_evaluate_says_that_nothing_is_scored(result):
+    first = next(headlines(evaluate(result.folder)))
+    assert "symbols are not scored: no image has a known true symbol" in first
