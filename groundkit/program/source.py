@@ -219,6 +219,7 @@ class _Reader:
             )
         if head.functor == "evidence" and head.arity in (1, 2):
             _check_asked(head, at, has_body)
+            _check_told(head, at)
             self.evidence.append(", ".join(str(arg) for arg in head.args))
         elif head.functor == "query" and head.arity == 1:
             _check_asked(head, at, has_body)
@@ -295,6 +296,19 @@ def _check_asked(head: Term, at: Location, has_body: bool) -> None:
         expected=f"a goal, such as {head.functor}(addition(1,2,{'Z' if verb[0] == 'a' else 3}))",
         at=at,
     )
+
+
+def _check_told(head: Term, at: Location) -> None:
+    """Raises a ProgramError at ``evidence(a, yes)``, which ProbLog would read over."""
+    if head.arity == 2 and not isinstance(head.args[1], Var):
+        told = str(head.args[1])
+        if told not in ("true", "false"):
+            raise ProgramError(
+                f"{head.functor}({head.args[0]}, {told}) says neither true nor false",
+                expected=f"evidence({head.args[0]}, true) or evidence({head.args[0]}, false)",
+                remedy="leave the line out if nothing is known",
+                at=at,
+            )
 
 
 def _named_pattern(goal: Any) -> Any:

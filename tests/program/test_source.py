@@ -76,6 +76,8 @@ REFUSED = [
     ("0.3::a ; b.", 1, "'b' stands among several heads without a probability"),
     ("query(X).", 1, "asks for no predicate"),
     ("evidence(X).", 1, "speaks of no predicate"),
+    ("a.\nevidence(a, yes).", 2, "says neither true nor false"),
+    ("evidence(a, 1).", 1, "says neither true nor false"),
     ("p('it''s').", 1, "syntax error"),
     ("a.\n:- dynamic b/1.", 2, "syntax error"),
     ("p(0'a).", 1, "syntax error"),
