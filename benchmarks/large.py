@@ -36,7 +36,7 @@ from groundkit.data.kept import KeptImages
 
 HERE = Path(__file__).parent
 # Images, their shape, and how many a step sees.
-SETS = {"28x28": (1_000_000, (1, 28, 28), 4000), "224x224": (32_000, (3, 224, 224), 256)}
+SETS = {"28x28": (1_000_000, (1, 28, 28), 4000), "224x224": (100_000, (3, 224, 224), 256)}
 SMALL = {"28x28": (600, (1, 28, 28), 40), "224x224": (60, (3, 224, 224), 4)}
 DECODED, GATHERED, BATCH = 5_000, 200, 256
 CLUSTER_STEPS = 10

@@ -34,6 +34,7 @@ from groundkit.evaluate import generation
 from groundkit.evaluate.baselines import library_scores
 from groundkit.evaluate.clustering import best_matching, confusion, score_clusters
 from groundkit.evaluate.ood import model_scores, score_ood
+from groundkit.perception.foreign import ForeignScore
 from groundkit.perception.pixels import to_model
 from groundkit.perception.settings import SamplerSpec
 from groundkit.report.compare import RunResult, compare
@@ -86,8 +87,6 @@ def tells_foreign(name: str) -> bool:
 
 def foreign_sets(name: str, seed: int) -> Iterator[tuple[str, ImageSet]]:
     """Foreign sets that are at hand."""
-    if not tells_foreign(name):
-        return
     inside = load_data(name).test
     for foreign in FOREIGN:
         if foreign == name:
@@ -128,8 +127,11 @@ def fit(
     if min(data.test.shape[-2:]) >= 8 and model.generative > 0:
         metrics["generation"] = judge_samples(model, data.train, test, limit, seed)
     yield {"label": f"{name}: {variant}{suffix}", "seed": seed, "metrics": metrics}
-    foreign = {f: scores_of(model, images_of(images)) for f, images in foreign_sets(name, seed)}
-    for detector, inside in scores_of(model, test).items() if foreign else ():
+    if not tells_foreign(name):
+        return
+    score, _ = ForeignScore.fit(model.model_, data.train.pixels[:limit].to(model.device))
+    foreign = {f: scores_of(model, images, score) for f, images in foreign_sets(name, seed)}
+    for detector, inside in scores_of(model, data.test, score).items():
         found = {f: score_ood(inside, outside[detector]) for f, outside in foreign.items()}
         ood = {"ood": {f: s.to_dict() for f, s in found.items()}}
         label = f"{name}: {detector}" + ("" if variant == OURS else f", {variant}") + suffix
@@ -151,18 +153,21 @@ def judge_samples(
     return generation.score_generation(samples, test, images, judge, asked=asked).to_dict()
 
 
-def scores_of(model: SymbolPerception, images: torch.Tensor) -> dict[str, np.ndarray]:
-    """Scores of the model and of pytorch-ood on its logits."""
-    images = images.to(model.device)
+def scores_of(
+    model: SymbolPerception, images: ImageSet, score: ForeignScore
+) -> dict[str, np.ndarray]:
+    """Scores of the model, the one for users, and those of pytorch-ood on its logits."""
+    pixels = images_of(images).to(model.device)
     with torch.no_grad():
-        logits = torch.cat([model.model_(part) for part in torch.split(images, 500)])
+        logits = torch.cat([model.model_(part) for part in torch.split(pixels, 500)])
     library = library_scores(logits.double().cpu().numpy())
-    return model_scores(model.model_, images) | library
+    foreign = score(model.model_, images.pixels.to(model.device)).double().cpu().numpy()
+    return model_scores(model.model_, pixels) | {"foreign": foreign} | library
 
 
 def keep(run: RunResult) -> None:
     """Adds a run to the file of runs, in place of an earlier one of the same label and seed."""
-    rows.keep({**run}, RUNS, "label", "seed")
+    rows.keep({**run} | rows.made(), RUNS, "label", "seed")
     print(f"{run['label']}, seed {run['seed']}: {run['metrics']}", flush=True)
 
 
@@ -181,7 +186,8 @@ def write_tables() -> None:
         "# Perception without a program\n\nMade by `python -m benchmarks.perception`, whose "
         "docstring says how. Rows are `data set: method`; `full bound` is ours with its preset "
         "and bfloat16, `(short)` a quick look with a smaller network and 100 steps a phase. More "
-        "baselines on pixels, over three seeds: clustering_baselines.md.\n"
+        "baselines on pixels, over three seeds: clustering_baselines.md. Runs say in "
+        "`perception_runs.json` where they were made, but for older ones.\n"
     )
     (rows.RESULTS / "perception.md").write_text(head + text, encoding="utf-8")
 
