@@ -32,6 +32,7 @@ from benchmarks.rows import RESULTS, circumstances_of, keep, made, read, table
 ROWS = RESULTS / "inexact.json"
 MODES = ("bounds", "sample")
 DRAWN = 1_000_000
+DIGITS = 9
 Distribution = dict[float, float]
 """Value of the last argument of an answer, or 1 where that is no number, with its probability."""
 
@@ -154,7 +155,7 @@ def ask(name: str, mode: str, seconds: float) -> dict[str, Any]:
 def measure(name: str, seconds: float) -> dict[str, Any]:
     """Asks for bounds and samples; returns them beside the known values."""
     row: dict[str, Any] = {"name": name, "limit_s": seconds}
-    known = KNOWN[name]()
+    known = {round(value, DIGITS): p for value, p in KNOWN[name]().items()}
     drawn = name.startswith("shortest path")
     for mode in MODES:
         found = ask(name, mode, seconds)
@@ -180,9 +181,9 @@ def measure(name: str, seconds: float) -> dict[str, Any]:
 
 
 def _value(text: str) -> float:
-    """Reads the last argument of an answer; 1 where it is no number."""
-    found = re.search(r"[(,](-?[\d.]+(?:[eE][-+]?\d+)?)\)$", text)
-    return round(float(found[1]), 9) if found else 1.0
+    """Reads the last argument of an answer, a number or a fraction; 1 where it is neither."""
+    found = re.search(r"[(,]\s*(-?[\d.]+(?:[eE][-+]?\d+)?)(?:/(\d+))?\)$", text)
+    return round(float(found[1]) / float(found[2] or 1), DIGITS) if found else 1.0
 
 
 def _agrees(mode: str, error: float, gap: float, known: float, drawn: bool) -> bool:
