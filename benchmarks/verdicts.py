@@ -271,7 +271,7 @@ CASES = {
     ),
     "hardly trained": Case("not grounded", SHORT, says(*LONGER), "Train longer"),
     "hardly clustered": Case(
-        "not grounded", SHORT, says(LONGER[0]), "Train longer ([train] cluster_steps)", goal="",
+        "collapsed", SHORT, says(LONGER[0]), "train longer ([train] cluster_steps)", goal="",
         spec=SPEC[SPEC.index("[networks.net]\n") :].replace("mlp\"", "mlp\"\ndata = \"digits8\""),
     ),
 }  # fmt: skip
