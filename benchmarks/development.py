@@ -28,7 +28,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.rows import RESULTS, circumstances_of, keep, made, read, spread, table
+from benchmarks.rows import RESULTS, circumstances_of, find, keep, made, read, spread, table
 from groundkit.cli.starters import write_starter
 from groundkit.data.sources import load_data
 from groundkit.data.synthetic import glyphs
@@ -257,8 +257,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--set", dest="settings", action="append", default=[])
     given = parser.parse_args(arguments)
     for seed, name in itertools.product(given.seeds, given.sets):
-        wanted = (name, seed, given.side, given.settings)
-        if any(tuple(row[key] for key in KEY) == wanted for row in read(ROWS)):
+        if find(ROWS, set=name, seed=seed, side=given.side, settings=given.settings):
             continue
         row = train(name, given.side, seed, given.settings)
         print(row, flush=True)

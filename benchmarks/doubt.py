@@ -34,7 +34,7 @@ from torch import Tensor
 
 from benchmarks import ensemble
 from benchmarks.grounding import ROOT
-from benchmarks.rows import RESULTS, circumstances_of, keep, made, read, spread, table
+from benchmarks.rows import RESULTS, circumstances_of, find, keep, made, read, spread, table
 from groundkit.evaluate.calibration import reliability
 from groundkit.evaluate.symbols import collapse
 from groundkit.identifiability.factored import FactoredPosterior
@@ -407,7 +407,7 @@ def main() -> None:
     wanted = parser.parse_args()
     torch.set_num_threads(1)
     for seed, name in itertools.product(wanted.seeds, wanted.programs):
-        if any((one["program"], one["seed"]) == (name, seed) for one in read(ROWS)):
+        if find(ROWS, program=name, seed=seed):
             continue
         folder = Path(tempfile.mkdtemp())
         try:

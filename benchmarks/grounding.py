@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rows import RESULTS, circumstances_of, keep, made, read, spread
+from benchmarks.rows import RESULTS, circumstances_of, find, keep, made, read, spread
 from benchmarks.supervised import ceiling
 from groundkit.report.compare import Criterion, RunResult, compare
 from groundkit.task.load import read_task
@@ -179,12 +179,11 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", choices=[*CASES, CEILING], default=[*CASES, CEILING])
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "benchmark")
     wanted = parser.parse_args()
-    there = {(row["case"], row["seed"]) for row in read(ROWS)}
     work = [
         (name, seed, wanted.out / name / str(seed))
         for seed in wanted.seeds
         for name in wanted.cases
-        if name != CEILING and (name, seed) not in there
+        if name != CEILING and not find(ROWS, case=name, seed=seed)
     ]
     with ThreadPoolExecutor(wanted.jobs) as workers:
         for row in workers.map(lambda job: measure(*job), work):
@@ -193,7 +192,7 @@ def main() -> None:
                 write_tables(read(ROWS))
     task = read_task(ROOT / "programs" / "addition.pl")
     for seed in wanted.seeds if CEILING in wanted.cases else ():
-        if (CEILING, seed) not in there:
+        if not find(ROWS, case=CEILING, seed=seed):
             top = ceiling(task, "mnist_net", seed, steps=VIEWS_STEPS, batch=VIEWS_BATCH)
             keep({"case": CEILING, "seed": seed, "accuracy": top} | made(), ROWS, "case", "seed")
     write_tables(read(ROWS))

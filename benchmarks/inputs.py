@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.rows import RESULTS, circumstances_of, keep, made, read, spread, table
+from benchmarks.rows import RESULTS, circumstances_of, find, keep, made, read, spread, table
 from benchmarks.supervised import ceiling
 from groundkit.runs.run import run
 from groundkit.task.load import read_task
@@ -202,8 +202,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             program = write(CASES[name], Path(folder))
             for (method, measure), seed in itertools.product(METHODS.items(), wanted.seeds):
-                key = (name, method, seed)
-                if any((one["case"], one["method"], one["seed"]) == key for one in read(ROWS)):
+                if find(ROWS, case=name, method=method, seed=seed):
                     continue
                 start = time.perf_counter()
                 row = {"case": name, "method": method, "seed": seed} | measure(program, seed)

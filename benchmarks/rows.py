@@ -20,6 +20,12 @@ def read(file: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def find(file: Path, **key: Any) -> dict[str, Any] | None:
+    """Returns the row of a file that has these values; ``None`` where there is none."""
+    fitting = (row for row in read(file) if all(row[name] == one for name, one in key.items()))
+    return next(fitting, None)
+
+
 def keep(row: dict[str, Any], file: Path, *key: str) -> None:
     """Adds a row to a file, in place of one of the same key."""
     kept = [one for one in read(file) if any(one[name] != row[name] for name in key)]

@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 from benchmarks.grounding import ROOT, Case, run_case
-from benchmarks.rows import RESULTS, circumstances_of, keep, made, read, spread, table
+from benchmarks.rows import RESULTS, circumstances_of, find, keep, made, read, spread, table
 from benchmarks.supervised import ceiling
 from groundkit.task.load import read_task
 
@@ -166,8 +166,7 @@ def main() -> None:
     wanted = parser.parse_args()
     torch.set_num_threads(1)
     for seed, program in itertools.product(wanted.seeds, wanted.programs):
-        key = (program, seed, wanted.quick)
-        if any((one["program"], one["seed"], one["quick"]) == key for one in read(ROWS)):
+        if find(ROWS, program=program, seed=seed, quick=wanted.quick):
             continue
         folder = wanted.out / ("quick" if wanted.quick else "full") / program / str(seed)
         row = measure(program, seed, wanted.quick, folder)

@@ -28,7 +28,7 @@ from sklearn.datasets import load_digits
 
 from benchmarks.doubt import tell
 from benchmarks.grounding import ROOT
-from benchmarks.rows import RESULTS, circumstances_of, keep, made, read, table
+from benchmarks.rows import RESULTS, circumstances_of, find, keep, made, read, table
 from groundkit.errors import GroundkitError
 from groundkit.report.verdict import GOOD
 from groundkit.runs.labels import suggest
@@ -362,7 +362,7 @@ def main() -> None:
     wanted = parser.parse_args()
     torch.set_num_threads(1)
     for name in wanted.cases:
-        if any(one["case"] == name for one in read(ROWS)):
+        if find(ROWS, case=name):
             continue
         try:
             row = measure(name) | made()

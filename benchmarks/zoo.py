@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.grounding import ROOT, Case, run_case
-from benchmarks.rows import RESULTS, circumstances_of, keep, made, read, spread, table
+from benchmarks.rows import RESULTS, circumstances_of, find, keep, made, read, spread, table
 from groundkit.task.load import read_task
 
 ROWS = RESULTS / "zoo.json"
@@ -77,7 +77,7 @@ def measure(program: str, seed: int, folder: Path, *labels: str) -> dict[str, An
     return {
         "program": program,
         "seed": seed,
-        "labels": labels,
+        "labels": list(labels),
         "settings": wanted.settings,
         "admitted": metrics["identify"]["count"],
         "learnt": learnt.get("number"),
@@ -87,6 +87,17 @@ def measure(program: str, seed: int, folder: Path, *labels: str) -> dict[str, An
         },
         "suggested": suggested(metrics["identify"], list(metrics["networks"])),
     }
+
+
+def trained(program: str, seed: int, out: Path, *labels: str) -> dict[str, Any] | None:
+    """Returns the row of a program, measured and kept where it is not there yet."""
+    row = find(ROWS, program=program, seed=seed, labels=list(labels))
+    if row is None:
+        row = measure(program, seed, out / str(seed), *labels)
+        if row is not None:
+            keep(row | made(), ROWS, "program", "seed", "labels")
+            (RESULTS / "zoo.md").write_text(page(read(ROWS)), encoding="utf-8")
+    return row
 
 
 def lines(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
@@ -136,21 +147,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "zoo")
     wanted = parser.parse_args()
     for seed, program in itertools.product(wanted.seeds, wanted.programs):
-        labels: tuple[str, ...] = ()
-        for taught in (False, True):
-            folder = wanted.out / (f"{program}-labels" if taught else program) / str(seed)
-            key = (program, seed, taught)
-            row = next(
-                (r for r in read(ROWS) if (r["program"], r["seed"], bool(r["labels"])) == key), None
-            )
-            if row is None and (labels or not taught):
-                row = measure(program, seed, folder, *labels)
-                if row is not None:
-                    keep(row | made(), ROWS, "program", "seed", "labels")
-                    (RESULTS / "zoo.md").write_text(page(read(ROWS)), encoding="utf-8")
-            if row is None or row["admitted"] == 1:
-                break
-            labels = tuple(row["suggested"])
+        untaught = trained(program, seed, wanted.out / program)
+        if untaught is not None and untaught["admitted"] > 1 and untaught["suggested"]:
+            trained(program, seed, wanted.out / f"{program}-labels", *untaught["suggested"])
 
 
 if __name__ == "__main__":
