@@ -68,6 +68,7 @@ class Learner:
         augmentation: Draws the views in place of the settings' one.
         symbols: The symbols' names, which say whether colour is what they are of.
         processes: The processes that share every batch.
+        alone: Whether no other network reads its images.
     """
 
     def __init__(
@@ -80,9 +81,11 @@ class Learner:
         augmentation: Augmentation | None = None,
         symbols: Sequence[str] = (),
         processes: ProcessGroup | None = None,
+        alone: bool = True,
     ) -> None:
         self.model = model
         self.settings = settings
+        self._invariance = settings.invariance_weight(alone=alone)
         self.chosen = (
             choose(settings.augmentation, pool, settings.invariant, symbols)
             if augmentation is None
@@ -260,14 +263,14 @@ class Learner:
             terms.append(Term("prior", weights.prior, self._prior_term(rows)))
         # A mean over more rows than the others have counts for more in the processes' mean.
         share = len(reading.first) * processes.size / sum(counts) if counts else 1.0
-        if weights.invariance > 0:
+        if self._invariance > 0:
             value = bound.invariance(
                 reading.first,
                 reading.second,
                 symmetric=weights.symmetric,
                 stop_gradient=weights.stop_gradient,
             )
-            terms.append(Term("invariance", weights.invariance, share * value))
+            terms.append(Term("invariance", self._invariance, share * value))
         if weights.assignment > 0 and self.clusters is not None:
             value = bound.assignment(both, self.clusters[places].repeat(2))
             terms.append(Term("assignment", weights.assignment * hold, share * value))

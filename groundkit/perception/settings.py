@@ -78,8 +78,9 @@ class PerceptionSpec(Section):
 
     generative: Weight = 0.2
     """Weight of L_GEN, the energy-based term."""
-    invariance: Weight = 1.0
-    """Weight of L_INV, agreement of an image's two views."""
+    invariance: Weight | Literal["auto"] = "auto"
+    """Weight of L_INV, agreement of an image's two views; ``auto`` is 1, and 0 for networks that
+    read the same images: it has each of them settle on what an image shows most clearly."""
     symmetric: bool = True
     """Whether either view is L_INV's target in turn, or the first one alone."""
     stop_gradient: bool = False
@@ -135,6 +136,10 @@ class PerceptionSpec(Section):
     @classmethod
     def _absent_is_uniform(cls, shares: object) -> object:
         return "uniform" if shares is None else shares
+
+    def invariance_weight(self, *, alone: bool) -> float:
+        """The weight of L_INV, by whether no other network reads the same images."""
+        return float(alone) if self.invariance == "auto" else self.invariance
 
     @property
     def given_shares(self) -> list[float] | None:

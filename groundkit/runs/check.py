@@ -14,7 +14,7 @@ from groundkit.perception.augment_choice import choose
 from groundkit.perception.inputs import kind_of
 from groundkit.perception.model import SymbolModel
 from groundkit.program.remarks import remarks
-from groundkit.report.words import ShownAsPrinted, counted
+from groundkit.report.words import ShownAsPrinted, counted, listing
 from groundkit.task.load import read_task
 from groundkit.task.networks import build_model, check_pool, encoder_of
 from groundkit.task.task import Task
@@ -87,6 +87,10 @@ def _described(name: str, facts: Mapping[str, Any]) -> str:
         f"{facts['symbols']} symbols, {facts['pool']} unlabelled {facts['kind']}s of "
         f"{facts['data']}, {shape}; augmentation {facts['augmentation']}"
     )
+    if facts["invariance"] == 0:
+        line += "; no invariance term"
+        verb = "reads" if len(facts["beside"]) == 1 else "read"
+        line += f", as {listing(facts['beside'])} {verb} the same images" if facts["beside"] else ""
     return line + "".join(f"\n    taken for granted: {text}" for text in facts["assumed"])
 
 
@@ -169,6 +173,7 @@ def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:
         )
     # Of rows nothing but the shape is looked at, so that there is no need to encode them all.
     rests = pool if model.encoder is None else model.encode(pool[:2])
+    beside = [other for other in task.group_of(name) if other != name]
     return {
         "backbone": settings.backbone,
         "encoder": settings.encoder,
@@ -180,4 +185,6 @@ def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:
         "image_shape": list(pool.shape[1:]),
         "assumed": list(task.banks(0)[name].assumed),
         "augmentation": choose(seen.augmentation, rests, seen.invariant, task.domains[name]).words,
+        "invariance": seen.invariance_weight(alone=not beside),
+        "beside": beside if seen.invariance == "auto" else [],
     }

@@ -184,7 +184,15 @@ def _build_learner(
     model = build_model(spec, shape, len(domain), trust=trust, trunk=trunk, **own).to(device)
     pool = model.encode(images.to(device))
     model.learn_scale(pool)
-    learner = Learner(model, spec.perception, pool, seed=seed, symbols=domain, processes=processes)
+    learner = Learner(
+        model,
+        spec.perception,
+        pool,
+        seed=seed,
+        symbols=domain,
+        processes=processes,
+        alone=len(task.group_of(name)) == 1,
+    )
     if name in task.labelled:
         known = task.labelled[name]
         learner.teach(model.encode(known.pixels.to(device)), known.targets, spec.labels.weight)

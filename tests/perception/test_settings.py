@@ -37,8 +37,9 @@ OF_THE_PROGRAM = {
     "reground_every",
     "checkpoint_every",
 }
-# Without a program it is the clusters that are wanted, and training is short.
-OWN_DEFAULTS = {"contrastive", "assignment", "epochs", "min_steps", "pool_batch"}
+# Without a program it is the clusters that are wanted, training is short, and no other network
+# reads the images.
+OWN_DEFAULTS = {"contrastive", "assignment", "epochs", "min_steps", "pool_batch", "invariance"}
 
 
 def test_the_estimator_has_every_key_of_the_spec_that_is_not_of_a_program():
