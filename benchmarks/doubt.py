@@ -245,7 +245,7 @@ def _label(folder: Path, session: Session) -> dict[str, Any]:
     names = [name for group in after.doubt.readings.domains for name in members(group)]
     metrics = json.loads((folder / "metrics.json").read_text())
     scores = [metrics["networks"][name]["grounding"] for name in names]
-    read = _reader(after, averaged=after.doubt.several)
+    read = _reader(after, averaged=True)
     return _scores(session.task, names, read) | {
         "labels": labels,
         "suggest_s": round(asking, 2),

@@ -182,6 +182,7 @@ class Database(ClauseDB):  # type: ignore[misc]
 
     def __init__(self, builtins: Any = None, parent: Any = None) -> None:
         self._builtins = builtins
+        self._modules: dict[str, tuple[Any, Any]] = {}
         super().__init__(builtins=builtins, parent=parent)
 
     def extend(self) -> Database:
@@ -191,15 +192,22 @@ class Database(ClauseDB):  # type: ignore[misc]
         return found
 
     def consult(self, filename: Any, location: Any = None, my_scope: Any = None) -> Any:
-        """Loads a file, unless it is loaded already; ProbLog's libraries are parsed only once."""
+        """Loads a file, unless it is loaded already; ProbLog's libraries are parsed only once.
+
+        A library that several files load is known in each of them; ProbLog itself lets only the
+        first one see it, so that a program which loads library(string) has no member/2.
+        """
         path = self.resolve_filename(filename)
+        if path in self._modules:
+            return self._modules[path]
         if path is None or path in self.source_files or Path(path).parent != _LIBRARY_FOLDER:
             return super().consult(filename, location, my_scope)
         statements, lines = _library(path, len(self.source_files))
         self.source_files.append(path)
         self.source_parent.append(location)
         self.line_info.append(lines)
-        return self.add_all(statements)
+        self._modules[path] = self.add_all(statements)
+        return self._modules[path]
 
     def _compile(self, struct: Any, variables: Any = None, scope: Any = None) -> Any:
         """Compiles a term; ProbLog itself fails at findall(X, G, _), where ``_`` has no name."""

@@ -31,6 +31,7 @@ from groundkit.runs.contradictions import contradicted
 from groundkit.runs.explain import Explanation
 from groundkit.runs.explain import explain as explain_in
 from groundkit.runs.identify import identify_task
+from groundkit.runs.labels import scored
 from groundkit.runs.programs import ask_program, is_program
 from groundkit.runs.results import over_networks
 from groundkit.runs.session import open_run
@@ -198,6 +199,8 @@ def evaluate(
     for name, learner in learners.items():
         score, _ = ForeignScore.fit(learner.model, learner.pool)
         found = assess_network(task, name, learner, score, seed=seed)
+        if session.doubt is not None and session.doubt.labelled:
+            found.scores = scored(session, name)
         assess_generation(task, name, learner, starts.get(name), found)
         networks[name] = found.to_dict()
     shapes = read_examples(task, session.predict) if task.asks else None

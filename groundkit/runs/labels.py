@@ -13,7 +13,7 @@ import torch
 
 from groundkit.errors import CheckpointError, InputError, NetworkError, choose_from
 from groundkit.evaluate.calibration import reliability
-from groundkit.evaluate.symbols import score_grounding
+from groundkit.evaluate.symbols import GroundingScores, score_grounding
 from groundkit.files import read_text, write_atomically
 from groundkit.identifiability.factored import FactoredPosterior
 from groundkit.identifiability.images import factored, members
@@ -324,6 +324,21 @@ def _renamed(
     return names, readings.renamed(best)
 
 
+def scored(session: Session, network: str) -> GroundingScores:
+    """Scores held-out images by the reading that labels leave, or else by the learnt one.
+
+    Where several networks read an image, that reading may be none of each by itself.
+    """
+    images, doubt = held_out_images(session.task, network), session.doubt
+    group = [network] if doubt is None else members(doubt.group_of(network))
+    seen = {name: session.predict(name, images.pixels).double().cpu() for name in group}
+    if doubt is None:
+        probs = seen[network].exp()
+    else:
+        probs = replace(doubt, averaging=False).symbols(network, seen)
+    return score_grounding(images.labels, probs.numpy(), session.task.domains[network])
+
+
 def _measured(session: Session) -> Settled:
     """Measures a run's symbols and queries anew, where its data is there, and notes them."""
     assert session.doubt is not None  # label has looked
@@ -335,9 +350,7 @@ def _measured(session: Session) -> Settled:
         task = session.task
         found = settled_scores(task, readings, session.predict, folder, _contents(session))
         for name in session.networks:
-            images = held_out_images(task, name)
-            probs = session.predict(name, images.pixels).double().exp().cpu().numpy()
-            scores = score_grounding(images.labels, probs, task.domains[name])
+            scores = scored(session, name)
             accuracy[name] = scores.accuracy
             metrics.setdefault("networks", {}).setdefault(name, {})["grounding"] = scores.to_dict()
         learners = {name: session.learner(name) for name in session.networks}
