@@ -233,7 +233,8 @@ CASES = {
         says('query.goal="sum(X, Y, Z)"'), "ask for more of them", goal="large(X, Y, Z)",
     ),
     "no relabelling search": Case(
-        "renamed", ("train.reground=false", "train.min_steps=80", "train.cluster_steps=300"),
+        "renamed",
+        ("train.reground=false", "train.min_steps=100", 'train.schedule="clusters-first"'),
         says("train.reground=true"), "[train] reground = true",
     ),
     "nothing asks for every symbol": Case(
@@ -245,15 +246,18 @@ CASES = {
     "eight in ten images are zeros": Case(
         "imbalanced",
         (
-            *OWN, 'networks.net.perception.prior_probabilities="uniform"', "examples.count=40",
-            "networks.net.perception.prior=30",
+            *OWN, 'networks.net.perception.prior_probabilities="uniform"', "examples.count=120",
+            "networks.net.perception.prior=100",
         ),
         ready_line,
         "prior_probabilities = [", prepare=many_zeros,
     ),
     "papers of five colours": Case(
         "colour",
-        (*OWN, "networks.net.perception.invariant=[]", "examples.count=100", "train.min_steps=60"),
+        (
+            *OWN, "networks.net.perception.invariant=[]", "examples.count=100",
+            "train.min_steps=100", 'train.schedule="clusters-first"', "train.reground=false",
+        ),
         says("networks.net.image_shape=[1, 8, 8]"), "image_shape = [1, HEIGHT, WIDTH]",
         prepare=coloured,
     ),
@@ -271,7 +275,8 @@ CASES = {
     ),
     "hardly trained": Case("not grounded", SHORT, says(*LONGER), "Train longer"),
     "hardly clustered": Case(
-        "collapsed", SHORT, says(LONGER[0]), "train longer ([train] cluster_steps)", goal="",
+        "collapsed", SHORT, says("train.cluster_steps=600"), "train longer ([train] cluster_steps)",
+        goal="",
         spec=SPEC[SPEC.index("[networks.net]\n") :].replace("mlp\"", "mlp\"\ndata = \"digits8\""),
     ),
 }  # fmt: skip

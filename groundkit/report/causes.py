@@ -224,7 +224,7 @@ def hard(signs: Signs) -> Verdict | None:
     )
 
 
-CAUSES = (sparse, contradicted, coloured, imbalanced, satisfied, hard)
+CAUSES = (sparse, coloured, contradicted, imbalanced, satisfied, hard)
 """Looked for in this order, the surest sign first: with few examples the others show by themselves,
 as held-out rows that are misread look like wrong ones."""
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundkit.report import verdict
@@ -103,6 +103,7 @@ def test_few_images_that_show_few_symbols_are_no_collapse(unused, images, status
     assert judge({"net": s | {"accuracy_matched": None}}).status == status
 
 
+@settings(deadline=None)
 @given(st.integers(2, 5), st.integers(1, 6), st.data())
 def test_the_chance_of_missing_symbols_is_bounded_from_above(symbols, images, data):
     unused = data.draw(st.integers(0, symbols - 1))
