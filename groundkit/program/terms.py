@@ -34,7 +34,7 @@ def text_of(term: Any) -> str:
 def printed(term: Any) -> str:
     """Prints a ground term so that ProbLog's parser reads the same term back.
 
-    Two terms print alike only if they are the same to ProbLog: ``yes``, ``'yes'`` and ``"yes"``
+    Two terms print alike only if they are the same: ``yes``, ``'yes'`` and ``"yes"``
     are three, ``1`` and ``'1'`` two. An atom that a built-in put together, such as ``New York``,
     is quoted.
     """
@@ -86,7 +86,7 @@ def _reads_back(text: str, term: Any) -> bool:
 
 
 def same(first: Any, second: Any) -> bool:
-    """Tells whether two terms are the same to ProbLog, numbers by type as well as by value."""
+    """Tells whether two terms are the same: numbers by value, type and the sign of zero."""
     stack = [(first, second)]
     while stack:
         a, b = stack.pop()
@@ -97,6 +97,8 @@ def same(first: Any, second: Any) -> bool:
                 return False
             continue
         if type(a.functor) is not type(b.functor) or a.functor != b.functor or a.arity != b.arity:
+            return False
+        if a.functor == 0 and str(a.functor) != str(b.functor):
             return False
         stack.extend(zip(a.args, b.args, strict=True))
     return True

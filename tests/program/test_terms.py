@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from problog.logic import Constant, Term, list2term
 
@@ -57,6 +57,7 @@ def test_printed_terms_read_back(term: Any) -> None:
 
 
 @given(terms, terms)
+@example(Constant(0.0), Constant(-0.0))
 @settings(max_examples=200, deadline=None)
 def test_different_terms_print_differently(first: Any, second: Any) -> None:
     assert (printed(first) == printed(second)) == same(first, second)
