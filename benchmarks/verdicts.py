@@ -256,7 +256,7 @@ CASES = {
         "colour",
         (
             *OWN, "networks.net.perception.invariant=[]", "examples.count=100",
-            "train.min_steps=100", 'train.schedule="clusters-first"', "train.reground=false",
+            "train.min_steps=100", 'train.schedule="clusters-first"',
         ),
         says("networks.net.image_shape=[1, 8, 8]"), "image_shape = [1, HEIGHT, WIDTH]",
         prepare=coloured,
