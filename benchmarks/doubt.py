@@ -34,7 +34,17 @@ from torch import Tensor
 
 from benchmarks import ensemble
 from benchmarks.grounding import ROOT
-from benchmarks.rows import RESULTS, circumstances_of, find, keep, made, read, spread, table
+from benchmarks.rows import (
+    RESULTS,
+    circumstances_of,
+    find,
+    keep,
+    made,
+    not_measured,
+    read,
+    spread,
+    table,
+)
 from groundkit.evaluate.calibration import reliability
 from groundkit.evaluate.symbols import collapse
 from groundkit.identifiability.factored import FactoredPosterior
@@ -95,7 +105,7 @@ def measure(name: str, seed: int, folder: Path) -> dict[str, Any]:
     assert session.doubt is not None, made["ambiguity"]
     readings = session.doubt.readings
     # A network that no goal asks about has no readings.
-    names = [name for group in readings.domains for name in members(group)]
+    names = _asked(readings)
     before = _scores(session.task, names, _reader(session, averaged=False))
     averaged = _scores(session.task, names, _reader(session, averaged=True))
     row = {
@@ -136,6 +146,11 @@ def measure(name: str, seed: int, folder: Path) -> dict[str, Any]:
         for kind, one in (("plain", trained.first()), ("ensemble", trained)):
             row[kind]["label_accuracy_all"] = one.right(everything.held_out)
     return row
+
+
+def _asked(readings: FactoredPosterior) -> list[str]:
+    """Returns the networks that some goal asks about."""
+    return [name for group in readings.domains for name in members(group)]
 
 
 def _every_pair(name: str, settings: Sequence[str]) -> list[str]:
@@ -242,7 +257,7 @@ def _label(folder: Path, session: Session) -> dict[str, Any]:
         labels += len(asked)
     after = open_run(folder, device="cpu")
     assert after.doubt is not None
-    names = [name for group in after.doubt.readings.domains for name in members(group)]
+    names = _asked(after.doubt.readings)
     metrics = json.loads((folder / "metrics.json").read_text())
     scores = [metrics["networks"][name]["grounding"] for name in names]
     read = _reader(after, averaged=True)
@@ -336,7 +351,7 @@ def page(rows: Sequence[dict[str, Any]]) -> str:
     return PAGE.format(
         made=circumstances_of(rows),
         members=MEMBERS,
-        missing="".join(f"\nNot measured: {n}." for n in PROGRAMS if n not in by_name),
+        missing=not_measured(PROGRAMS, by_name),
         calibration=table(CALIBRATION, calibration),
         settled=table(SETTLED, settled),
         quality=table(QUALITY, quality),
@@ -380,8 +395,8 @@ ensemble (in the manner of BEARS) have the same networks and as many steps.
 
 `average` answers under all readings that are left, `pick` under the learnt one. Of symbols that are
 within 0.05 of the likeliest the first is taken for the answer: which of two readings is ahead by a
-hair says nothing of what an image shows.{missing}
-
+hair says nothing of what an image shows.
+{missing}
 {calibration}
 ## The labels that settle it
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rows import RESULTS, circumstances_of, find, keep, made, read, spread
+from benchmarks.rows import RESULTS, circumstances_of, find, keep, made, not_measured, read, spread
 from benchmarks.supervised import ceiling
 from groundkit.report.compare import Criterion, RunResult, compare
 from groundkit.task.load import read_task
@@ -215,10 +215,7 @@ def write_tables(rows: Sequence[dict[str, Any]]) -> None:
         else ""
     )
     good = Criterion("grounding.accuracy", 0.95)
-    missing = [
-        case.label for name, case in CASES.items() if name not in {r["case"] for r in trained}
-    ]
-    last = f"\nNot measured: {'; '.join(missing)}.\n" if missing else ""
+    last = not_measured([case.label for case in CASES.values()], {run["label"] for run in runs})
     (RESULTS / "grounding.md").write_text(
         "# Symbols grounded without labels, mnist5k\n\n"
         f"{circumstances_of(rows)}\n\nAblations and schedules have no generative term. "

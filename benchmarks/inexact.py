@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.engine_programs import PROGRAMS
-from benchmarks.rows import RESULTS, circumstances_of, keep, made, read, table
+from benchmarks.rows import RESULTS, circumstances_of, keep, made, not_measured, read, table
 
 ROWS = RESULTS / "inexact.json"
 MODES = ("bounds", "sample")
@@ -215,14 +215,13 @@ def page(rows: Sequence[dict[str, Any]]) -> str:
             cells += [one, f"{drawn['largest_gap']:.2g}", f"{drawn['largest_error']:.2g}"]
             cells.append(f"{drawn['agree']} of {row['values']}")
         lines.append([cell.replace("|", "/") for cell in cells])
-    missing = ", ".join(name for name in KNOWN if name not in {row["name"] for row in rows})
     return (
         f"# Where exact reasoning ends\n\n{circumstances_of(rows)}\n\n"
         "Bounds and estimates within a limit of wall time, against values known from an algorithm "
         "written for the program. Of a program with several answers the widest gap and the largest "
         "error are shown. Paths are known from a million drawn grids only, whose own error is "
         "counted in.\n\n"
-        f"{table(head, lines)}" + (f"\nNot measured: {missing}.\n" if missing else "")
+        f"{table(head, lines)}{not_measured(KNOWN, {row['name'] for row in rows})}"
     )
 
 

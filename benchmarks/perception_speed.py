@@ -49,10 +49,8 @@ class Speed:
     def __init__(self, name: str, device: str, preset_name: str) -> None:
         self.device = torch.device(device)
         self.images = load_data(name).train.floats(slice(0, 2000)).to(self.device)
-        preset, network = (
-            SymbolPerception.from_preset(preset_name),
-            load_preset(preset_name).network,
-        )
+        preset = SymbolPerception.from_preset(preset_name)
+        network = load_preset(preset_name).network
         shape = tuple(self.images.shape[1:])
         self.plain, self.single, self.half = (
             SymbolModel(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,13 @@ def keep(row: dict[str, Any], file: Path, *key: str) -> None:
 
 
 def made() -> dict[str, str]:
-    """Says by what and where a row is made."""
-    module = Path(sys.argv[0]).stem
+    """Says by what and where a row is made; where its runs are put says nothing of it."""
+    module, given = Path(sys.argv[0]).stem, sys.argv[1:]
+    if "--out" in given:
+        place = given.index("--out")
+        del given[place : place + 2]
     return {
-        "command": " ".join(["python", "-m", f"benchmarks.{module}", *sys.argv[1:]]),
+        "command": " ".join(["python", "-m", f"benchmarks.{module}", *given]),
         "commit": commit(),
         "where": circumstances("torch", "problog"),
     }
@@ -49,6 +52,12 @@ def circumstances_of(rows: Sequence[Mapping[str, Any]]) -> str:
     for one in rows:
         places.setdefault((one["command"], one["commit"]), one["where"])
     return "\n".join(f"- `{c}` at {commit}; {where}" for (c, commit), where in places.items())
+
+
+def not_measured(names: Iterable[str], there: Collection[str]) -> str:
+    """Words which of some names have no row, as a paragraph; empty where all have one."""
+    missing = "; ".join(name for name in names if name not in there)
+    return f"\nNot measured: {missing}.\n" if missing else ""
 
 
 def spread(values: Sequence[float], digits: int = 3) -> str:

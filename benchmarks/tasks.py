@@ -25,7 +25,17 @@ from typing import Any
 import torch
 
 from benchmarks.grounding import ROOT, Case, run_case
-from benchmarks.rows import RESULTS, circumstances_of, find, keep, made, read, spread, table
+from benchmarks.rows import (
+    RESULTS,
+    circumstances_of,
+    find,
+    keep,
+    made,
+    not_measured,
+    read,
+    spread,
+    table,
+)
 from benchmarks.supervised import ceiling
 from groundkit.task.load import read_task
 
@@ -113,10 +123,8 @@ def page(rows: Sequence[dict[str, Any]]) -> str:
         if not own:
             tables.append(f"\n## {title}\n\nNot measured.\n")
             continue
-        there = {row["program"] for row in own}
-        missing = ", ".join(name for name in PROGRAMS if name not in there)
         tables.append(f"\n## {title}\n\n{table(HEAD, lines(own))}")
-        tables.append(f"\nNot measured: {missing}.\n" if missing else "")
+        tables.append(not_measured(PROGRAMS, {row["program"] for row in own}))
     return PAGE.format(made=circumstances_of(rows), tables="".join(tables))
 
 

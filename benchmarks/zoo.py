@@ -19,7 +19,17 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.grounding import ROOT, Case, run_case
-from benchmarks.rows import RESULTS, circumstances_of, find, keep, made, read, spread, table
+from benchmarks.rows import (
+    RESULTS,
+    circumstances_of,
+    find,
+    keep,
+    made,
+    not_measured,
+    read,
+    spread,
+    table,
+)
 from groundkit.task.load import read_task
 
 ROWS = RESULTS / "zoo.json"
@@ -126,15 +136,13 @@ def lines(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
 
 def page(rows: Sequence[dict[str, Any]]) -> str:
     """Words all rows as a page."""
-    there = {row["program"] for row in rows}
-    missing = ", ".join(name for name in PROGRAMS if name not in there)
     head = ("program", "admitted", "seeds", "learnt an admitted one", "which", "accuracy")
     return (
         f"# The grounding that is learnt\n\n{circumstances_of(rows)}\n\n"
         "300 joint steps, no generative term. Accuracy is that of held-out images by name, of the "
         "worst network where there are two: median over seeds (least to most). Settings stand in "
         "`zoo.json`: some rows compute with bfloat16.\n\n"
-        f"{table(head, lines(rows))}" + (f"\nNot measured: {missing}.\n" if missing else "")
+        f"{table(head, lines(rows))}{not_measured(PROGRAMS, {row['program'] for row in rows})}"
     )
 
 
