@@ -39,9 +39,10 @@ COLUMNS = {
     "ood.fashion-mnist.scores.max_softmax.auroc": "by max-softmax",
     "generation.agreement": "samples agree",
     "timing.first_names_s": "s to first names",
+    "timing.train_s": "s of training",
     "timing.total_s": "s in all",
 }
-TIMES = ("timing.first_names_s", "timing.total_s")
+TIMES = ("timing.first_names_s", "timing.train_s", "timing.total_s")
 README_COLUMNS = ("accuracy", "matched", "NMI", "AUROC fashion", "by max-softmax")
 CEILING = "ceiling"
 VIEWS_STEPS, VIEWS_BATCH = 1_800, 256
@@ -57,15 +58,17 @@ QUICK = (f"{NET}.generative=0",)
 
 @dataclass(frozen=True)
 class Case:
-    """One row of the table: a program and what it overrides."""
+    """One row of the table: a program, what it overrides, and how many processes train it."""
 
     label: str
     program: str = "addition"
     settings: tuple[str, ...] = ()
+    processes: int = 1
 
 
 CASES = {
     "default": Case("all-digit addition, 1,000 triplets (default)"),
+    "two-processes": Case("the default by torchrun, two processes", processes=2),
     "few": Case(
         "100 triplets and the pool, self-labelling to the end",
         settings=("examples.count=100", *HELD),
@@ -119,7 +122,11 @@ def run_case(case: Case, seed: int, folder: Path) -> RunResult | None:
     metrics = folder / "metrics.json"
     if not metrics.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "groundkit", "run", f"programs/{case.program}.pl"]
+        command = [sys.executable]
+        if case.processes > 1:
+            torchrun = Path(sys.executable).with_name("torchrun")
+            command = [str(torchrun), "--nproc-per-node", str(case.processes)]
+        command += ["-m", "groundkit", "run", f"programs/{case.program}.pl"]
         command += ["--seed", str(seed), "--out", str(folder)]
         for setting in case.settings:
             command += ["--set", setting]
