@@ -1,10 +1,11 @@
 """Do several processes learn what one does, with every backbone? Compares terms step by step.
 
-    python benchmarks/distributed.py [--steps 100] [--processes 2] [--cases mlp,convnet]
+    python -m benchmarks.distributed [--steps 100] [--processes 2] [--cases mlp,convnet]
 
 All terms but the generative, whose chains are each process's own. Each case asks about a batch's
 images in unequal shares, as a program with several queries does, through a learnable probability
-that the first process does not read. Writes ``results/distributed.md`` at 100 steps and more.
+that the first process does not read. Numbers of 64 bits tell a fault from a rounding error, which
+grows in steps of 32 bits. Writes ``results/distributed.md`` at 100 steps and more.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor, nn
 
+from benchmarks.machine import circumstances
 from groundkit.perception.ascent import PhaseSettings
 from groundkit.perception.augment import Rows
 from groundkit.perception.backbones import build_backbone
@@ -34,6 +36,7 @@ from groundkit.perception.terms import Term
 
 RESULTS = Path(__file__).parent / "results" / "distributed.md"
 SHAPE, SYMBOLS, ASKED = (1, 28, 28), 10, 12
+DTYPES = ("float32", "float64")
 LEARNABLE_FROM = 3  # of the images asked about, those behind the first process's
 CASES: dict[str, list[tuple[str, dict[str, int], bool]]] = {
     "mlp": [("mlp", {}, False)],
@@ -100,6 +103,7 @@ def train(case: str, steps: int, processes: ProcessGroup) -> list[dict[str, floa
 def work(arguments: argparse.Namespace) -> None:
     """Trains all cases as one of the processes; the first one writes what came out."""
     torch.set_num_threads(1)
+    torch.set_default_dtype(getattr(torch, arguments.dtype))
     processes = ProcessGroup.join(torch.device("cpu"))
     found = {case: train(case, arguments.steps, processes) for case in arguments.cases}
     if processes.leads:
@@ -114,11 +118,13 @@ def threads() -> list[str]:
     return [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
 
 
-def launch(arguments: argparse.Namespace, count: int, to: Path) -> dict[str, list]:
-    """Trains all cases with so many processes; returns what came out."""
+def launch(arguments: argparse.Namespace, dtype: str, count: int, to: Path) -> dict[str, list]:
+    """Trains all cases in numbers of a kind, with so many processes; returns what came out."""
     many = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
-    command = [sys.executable, *(many if count > 1 else []), __file__, "--worker", str(to)]
+    command = [sys.executable, *(many if count > 1 else []), "-m", "benchmarks.distributed"]
+    command += ["--worker", str(to)]
     command += ["--steps", str(arguments.steps), "--cases", ";".join(arguments.cases)]
+    command += ["--dtype", dtype]
     subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     return json.loads(to.read_text())
 
@@ -130,24 +136,34 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--cases", type=lambda text: text.split(";"), default=list(CASES))
     parser.add_argument("--worker", type=Path)
+    parser.add_argument("--dtype", help="of a worker")
     arguments = parser.parse_args()
     if arguments.worker:
         work(arguments)
         return
+    worst: dict[str, dict[str, float]] = {case: {} for case in arguments.cases}
     with tempfile.TemporaryDirectory() as folder:
-        one = launch(arguments, 1, Path(folder) / "one.json")
-        many = launch(arguments, arguments.processes, Path(folder) / "many.json")
-    lines = ["| networks | steps | largest difference of a term |", "|---|---|---|"]
-    for case in arguments.cases:
-        pairs = zip(one[case], many[case], strict=True)
-        worst = max(abs(a[name] - b[name]) for a, b in pairs for name in a)
-        lines.append(f"| {case} | {arguments.steps} | {worst:.1e} |")
+        for dtype in DTYPES:
+            one, many = (
+                launch(arguments, dtype, count, Path(folder) / f"{count}.json")
+                for count in (1, arguments.processes)
+            )
+            for case, found in worst.items():
+                pairs = zip(one[case], many[case], strict=True)
+                found[dtype] = max(abs(a[name] - b[name]) for a, b in pairs for name in a)
+    lines = ["| networks | steps | " + " | ".join(DTYPES) + " |", "|---|---|---|---|"]
+    for case, found in worst.items():
+        cells = " | ".join(f"{found[dtype]:.1e}" for dtype in DTYPES)
+        lines.append(f"| {case} | {arguments.steps} | {cells} |")
     table = "\n".join(lines)
     print(table)
     if arguments.steps >= 100:
-        command = f"python benchmarks/distributed.py --processes {arguments.processes}"
+        command = f"python -m benchmarks.distributed --processes {arguments.processes}"
         RESULTS.write_text(
-            f"# {arguments.processes} processes against one\n\n{table}\n\nMade by `{command}`.\n"
+            f"# {arguments.processes} processes against one\n\n"
+            "The largest difference of a term, by the kind of numbers that weights and images are "
+            f"kept in.\n\n{table}\n\n"
+            f"Made by `{command}`, {circumstances('torch')}.\n"
         )
 
 

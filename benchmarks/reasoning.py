@@ -274,10 +274,10 @@ def klay_seconds(reasoner: Reasoner, log_probs: dict[str, Tensor]) -> float:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Prints rows as a markdown table."""
-    head = list(rows[0])
+    """Prints rows as a markdown table; what a row has not is left empty."""
+    head = list(dict.fromkeys(name for row in rows for name in row))
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join(_cell(row[name]) for name in head) + " |" for row in rows]
+    lines += ["| " + " | ".join(_cell(row.get(name, "")) for name in head) + " |" for row in rows]
     return "\n".join(lines)
 
 

@@ -88,10 +88,14 @@ def labels_advice(run: Mapping[str, Any]) -> str:
             "Observe more or add a rule that tells these symbols apart; `groundkit identify` "
             "lists the observations that would leave one grounding."
         )
-    images = "1 image leaves" if len(asked) == 1 else f"{len(asked)} images leave"
+    words, them = (
+        ("A label of 1 image leaves", "it")
+        if len(asked) == 1
+        else (f"Labels of {len(asked)} images leave", "them")
+    )
     return (
-        f"A label of {images} one reading: `groundkit suggest` shows which, `groundkit label` "
-        "takes it up without training; or observe more (`groundkit identify`)."
+        f"{words} one reading: `groundkit suggest` shows which, `groundkit label` "
+        f"takes {them} up without training; or observe more (`groundkit identify`)."
     )
 
 
@@ -171,8 +175,8 @@ def coloured(signs: Signs) -> Verdict | None:
         "colour",
         f"Clusters of colour: {signs.name} sorts images by their colour (agreement "
         f"{agreement:.2f}) rather than by what they show ({percent(signs.accuracy)} right).",
-        f"If colour says nothing here, read the images in grey: [networks.{signs.name}] "
-        "image_shape = [1, HEIGHT, WIDTH].",
+        "If colour says nothing here, say so: "
+        f"[networks.{signs.name}.perception] invariant = [\"colour\"].",
         signs.name,
     )
 
@@ -227,6 +231,8 @@ def hard(signs: Signs) -> Verdict | None:
 CAUSES = (sparse, coloured, contradicted, imbalanced, satisfied, hard)
 """Looked for in this order, the surest sign first: with few examples the others show by themselves,
 as held-out rows that are misread look like wrong ones."""
+OF_CLUSTERS = (coloured, imbalanced, hard)
+"""Those of them that need no program."""
 
 
 def cause_of(signs: Signs, causes: Sequence[Any] = CAUSES) -> Verdict | None:

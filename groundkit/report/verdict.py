@@ -9,13 +9,13 @@ from typing import Any
 
 from groundkit.report.causes import (
     GOOD,
+    OF_CLUSTERS,
     Signs,
     Status,
     Verdict,
     cause_of,
     contradicted,
     crossed,
-    hard,
     labels_advice,
 )
 from groundkit.report.words import listing, percent
@@ -115,13 +115,13 @@ def _judge_one(
     if missing := missing_symbols(scores):
         asked = identify is not None or query is not None
         return _collapsed(name, missing, len(scores["predicted_share"]), asked=asked)
-    if identify is None and query is None and matched is not None:
-        return _clustered(name, matched)
-    if accuracy is None:
-        return _without_truth(name, scores, identify, query)
     matched = accuracy if matched is None else matched
-    if identify is None and query is None:
-        return hard(Signs(name, scores, matched, matched, {}, {}, run)) or _clustered(name, matched)
+    if identify is None and query is None and matched is not None:
+        signs = Signs(name, scores, matched, matched, {}, {}, run)
+        found = None if matched >= GOOD else cause_of(signs, OF_CLUSTERS)
+        return found or _clustered(name, matched)
+    if accuracy is None or matched is None:
+        return _without_truth(name, scores, identify, query)
     learnt = scores.get("learnt_map") or {}
     moved = [f"{true} as {given}" for true, given in learnt.items() if true != given]
     if accuracy >= GOOD and not (moved and _admitted(identify)):

@@ -196,7 +196,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     ),
     "colour": (
         scores(0.3, 0.4, colour_nmi=0.93, nmi=0.2), PROGRAM, {}, {},
-        "colour", "agreement 0.93", "image_shape = [1, HEIGHT, WIDTH]",
+        "colour", "agreement 0.93", 'invariant = ["colour"]',
     ),
     "hard clusters": (
         scores(0.5, 0.55, embedding_accuracy=0.6), PROGRAM, {}, {},
@@ -231,6 +231,14 @@ WRONG: dict[str, tuple[Any, ...]] = {
         "not grounded", "Not grounded", "Train longer",
     ),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ["colour", "imbalanced", "hard clusters"])
+def test_clusters_without_a_program_have_causes_too(case):
+    own, *_, status, found, advice = WRONG[case]
+    v = judge({"net": own | {"accuracy": None}})
+    assert v.status == status
+    assert found in v.found and advice in v.advice
 
 
 @pytest.mark.parametrize("case", WRONG)
