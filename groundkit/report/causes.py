@@ -139,13 +139,18 @@ def imbalanced(signs: Signs) -> Verdict | None:
     counts = signs.scores.get("confusion")
     if not counts or signs.scores.get("prior"):
         return None
+    symbols = list(signs.scores.get("per_symbol") or {})
+    learnt: list[float] | None = signs.scores.get("prior_learnt")
     totals = [sum(row) for row in counts]
+    if signs.scores.get("accuracy") is None:  # clusters, which are told by what they show
+        shown: Mapping[str, str] = signs.scores["matching"]
+        order = sorted(range(len(symbols)), key=lambda k: symbols.index(shown[symbols[k]]))
+        totals = [totals[k] for k in order]
+        learnt = learnt and [learnt[k] for k in order]
     seen = [total for total in totals if total]
     if len(seen) < 2 or max(seen) < UNEVEN * min(seen):
         return None
-    symbols = list(signs.scores.get("per_symbol") or {})
     shares = [total / sum(totals) for total in totals]
-    learnt: list[float] | None = signs.scores.get("prior_learnt")
     if learnt and sum(abs(a - b) for a, b in zip(learnt, shares, strict=True)) / 2 < NEAR:
         return None
     line = ", ".join(f"{share:.3g}" for share in shares)
@@ -176,7 +181,7 @@ def coloured(signs: Signs) -> Verdict | None:
         f"Clusters of colour: {signs.name} sorts images by their colour (agreement "
         f"{agreement:.2f}) rather than by what they show ({percent(signs.accuracy)} right).",
         "If colour says nothing here, say so: "
-        f"[networks.{signs.name}.perception] invariant = [\"colour\"].",
+        f'[networks.{signs.name}.perception] invariant = ["colour"].',
         signs.name,
     )
 

@@ -236,9 +236,23 @@ WRONG: dict[str, tuple[Any, ...]] = {
 @pytest.mark.parametrize("case", ["colour", "imbalanced", "hard clusters"])
 def test_clusters_without_a_program_have_causes_too(case):
     own, *_, status, found, advice = WRONG[case]
-    v = judge({"net": own | {"accuracy": None}})
+    same = {name: name for name in own["per_symbol"]}
+    v = judge({"net": own | {"accuracy": None, "matching": same}})
     assert v.status == status
     assert found in v.found and advice in v.advice
+
+
+def test_shares_of_clusters_are_told_by_what_they_show():
+    """Clusters are numbered by chance: those of the first symbol may be the third."""
+    shown = {"0": "1", "1": "2", "2": "0"}
+    own = {
+        "accuracy": None, "accuracy_matched": 0.5, "matching": shown,
+        "per_symbol": dict.fromkeys("012", 0.5), "predicted_share": dict.fromkeys("012", 1 / 3),
+        "confusion": [[0, 10, 0], [0, 0, 20], [70, 0, 0]],
+    }  # fmt: skip
+    v = judge({"net": own})
+    assert "0 is 7 times as frequent as 1" in v.found
+    assert v.advice.endswith("prior_probabilities = [0.7, 0.1, 0.2]")
 
 
 @pytest.mark.parametrize("case", WRONG)
