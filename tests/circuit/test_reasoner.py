@@ -119,7 +119,7 @@ def test_learnable_groups_start_where_told_and_learn() -> None:
 
 def test_negated_goals_and_conjunctions_are_goals() -> None:
     text = "nn(net,[X])::p(X). 0.5::f."
-    rows = {"net": torch.tensor([[[0.2, 0.8]]]).log()}
+    rows = {"net": torch.tensor([[[0.8, 0.2]]]).log()}
     assert reasoner_of(text, "\\+ p(X)", ["X"])(rows).exp().item() == pytest.approx(0.8)
     assert reasoner_of(text, "p(X), f", ["X"])(rows).exp().item() == pytest.approx(0.1)
 
@@ -278,3 +278,9 @@ def test_answers_are_conditional_on_the_evidence() -> None:
     text = "0.3::a. 0.4::b. any :- a. any :- b. evidence(any). q(x) :- a. q(y) :- b."
     found = answer_queries(parse_program(text), "q(X)")
     assert found == pytest.approx({"q(x)": 0.3 / 0.58, "q(y)": 0.4 / 0.58})
+
+
+def test_a_reasoner_conditions_on_the_evidence() -> None:
+    text = "nn(net,[X])::p(X). 0.4::b. 0.5::c. any :- b. any :- c. evidence(any). q(X) :- p(X), b."
+    found = reasoner_of(text, "q(X)", ["X"])({"net": torch.tensor([[[0.8, 0.2]]]).log()})
+    assert found.exp().item() == pytest.approx(0.8 * 0.4 / 0.7)
