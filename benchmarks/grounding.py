@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -158,7 +159,20 @@ def measure(name: str, seed: int, folder: Path) -> dict[str, Any] | None:
         "device": where["device"],
         "threads": where["threads"],
         "metrics": _only(metrics, [key for key in COLUMNS if timed or key not in TIMES]),
+        **({"pace": pace(folder / "history.jsonl")} if timed else {}),
     }
+
+
+def pace(history: Path) -> dict[str, float]:
+    """Returns the median seconds between two rows of the history that are 20 steps apart."""
+    taken: dict[str, list[float]] = {"cluster": [], "joint": []}
+    before: dict[str, Any] | None = None
+    for row in map(json.loads, history.read_text().splitlines()):
+        if "terms" in row:
+            if before and row["phase"] == before["phase"] and row["step"] == before["step"] + 20:
+                taken[row["phase"]].append(row["seconds"] - before["seconds"])
+            before = row
+    return {phase: round(statistics.median(all_), 2) for phase, all_ in taken.items() if all_}
 
 
 def _only(metrics: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
@@ -222,12 +236,18 @@ def write_tables(rows: Sequence[dict[str, Any]]) -> None:
         else ""
     )
     good = Criterion("grounding.accuracy", 0.95)
+    speeds = "".join(
+        f"\n20 steps of clustering and of joint training, {CASES[name].label}, on a processor: "
+        f"{' and '.join(spread([p[phase] for p in own], 1) for phase in own[0])} s.\n"
+        for name in ("default", "two-processes")
+        if (own := [row["pace"] for row in rows if row["case"] == name and "pace" in row])
+    )
     last = not_measured([case.label for case in CASES.values()], {run["label"] for run in runs})
     (RESULTS / "grounding.md").write_text(
         "# Symbols grounded without labels, mnist5k\n\n"
         f"{circumstances_of(rows)}\n\nAblations and schedules have no generative term. "
         "Times are of runs on a processor alone.\n\n"
-        f"{compare(runs, COLUMNS, good).to_markdown()}{top}{last}"
+        f"{compare(runs, COLUMNS, good).to_markdown()}{top}{speeds}{last}"
     )
     shown = {CASES[name].label for name in README_CASES}
     columns = {key: title for key, title in COLUMNS.items() if title in README_COLUMNS}

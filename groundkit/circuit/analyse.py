@@ -115,15 +115,18 @@ class Analysis:
         """Tells whether a reference is proved never to hold."""
         return any(mask == 0 for mask in self.implied(reference).values())
 
-    def decomposable(self, references: Iterable[int]) -> bool:
-        """Tells whether references speak of different choices."""
-        seen = 0
+    def decomposable(self, references: Iterable[int], given: int = 0) -> bool:
+        """Tells whether references speak of different choices, but for those that are given."""
+        return not self.shared(references) & ~given
+
+    def shared(self, references: Iterable[int]) -> int:
+        """Returns the choices that several references speak of, as a bit mask."""
+        seen = found = 0
         for reference in references:
             support = self.support_of(reference)
-            if seen & support:
-                return False
+            found |= seen & support
             seen |= support
-        return True
+        return found
 
     def exclusive(self, references: Sequence[int]) -> bool:
         """Tells whether references are proved to exclude each other."""

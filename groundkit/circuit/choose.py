@@ -1,8 +1,9 @@
 """Chooses a compiler for what structure does not prove, and tries the next one when one gives up.
 
 First comes elimination as long as it stays linear in the size of the program, as for chains and
-trees; then the truth table, where there are few worlds; then D4, which finds structure where
-elimination sees none; then elimination with larger tables, and last PySDD in two variable orders.
+trees; then the truth table, where there are few worlds; then cases, where parts share few choices;
+then D4, which finds structure where elimination sees none; then elimination with larger tables, and
+last PySDD in two variable orders.
 Each has its share of the time that is left. A large circuit is a reason to try the next one: every
 training step walks through it; the smaller is kept.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from groundkit.circuit import d4, table
+from groundkit.circuit import cutset, d4, table
 from groundkit.circuit.attempts import Attempts, GaveUpError
 from groundkit.circuit.eliminate import Elimination, TooWideError
 from groundkit.circuit.ir import Circuit, CircuitBuilder
@@ -92,7 +93,8 @@ def _candidates(
     linear = _FEW_ENTRIES + _ENTRIES_A_NODE * len(program.nodes)
     found = [
         ("elimination", eliminate(linear)),
-        ("a truth table", lambda _: _tabulate(program, references)),
+        ("a truth table", lambda _: _direct(table.compile_references, program, references)),
+        ("cases", lambda _: _direct(cutset.compile_references, program, references)),
     ]
     if d4.available():
         found.append(run("D4"))
@@ -101,9 +103,13 @@ def _candidates(
     return [*found, run("PySDD"), run("PySDD, balanced")]
 
 
-def _tabulate(program: GroundProgram, references: Sequence[int]) -> Circuit:
+def _direct(
+    compiler: Callable[[GroundProgram, Sequence[int], CircuitBuilder], list[int]],
+    program: GroundProgram,
+    references: Sequence[int],
+) -> Circuit:
     builder = CircuitBuilder()
-    return builder.finish(table.compile_references(program, references, builder))
+    return builder.finish(compiler(program, references, builder))
 
 
 def _share(deadline: float | None, waiting: int, *, found: bool) -> float | None:

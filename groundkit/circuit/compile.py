@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from groundkit.circuit.analyse import Analysis
 from groundkit.circuit.attempts import Attempts, Here
 from groundkit.circuit.choose import compile_parts
 from groundkit.circuit.factor import factor
-from groundkit.circuit.forget import forget
-from groundkit.circuit.ir import FALSE, TRUE, Circuit, CircuitBuilder
+from groundkit.circuit.ir import FALSE, Circuit, CircuitBuilder
 from groundkit.circuit.simplify import simplify
+from groundkit.circuit.structure import Structure
 from groundkit.errors import LimitError
 from groundkit.program import ground
-from groundkit.program.ground import GroundProgram, bits
+from groundkit.program.ground import GroundProgram
 from groundkit.program.limits import Mode
 
 _WIDEST = 0.1
@@ -52,121 +52,6 @@ class Compiled:
         return self.stage in ("a", "b", "c")
 
 
-@dataclass
-class _Compiler:
-    """Compiles references one by one, remembering what was done."""
-
-    program: GroundProgram
-    analysis: Analysis
-    builder: CircuitBuilder = field(default_factory=CircuitBuilder)
-    done: dict[int, int] = field(default_factory=dict)
-    _joined: set[int] = field(default_factory=set)
-
-    def compile(self, reference: int) -> int:
-        """Compiles one reference, parts first, without recursion."""
-        stack = [reference]
-        while stack:
-            current = stack[-1]
-            if current in self.done:
-                stack.pop()
-                continue
-            parts = self._parts(current)
-            missing = [part for part in parts if part not in self.done]
-            if missing:
-                stack.extend(missing)
-                continue
-            stack.pop()
-            self.done[current] = self._join(current)
-        return self.done[reference]
-
-    def unproved(self, references: Sequence[int]) -> list[int]:
-        """Lists what some references need and no structure proves, in the order of the program."""
-        seen = set(references)
-        stack = list(seen)
-        while stack:
-            parts = self._parts(stack.pop())
-            self._joined.update(parts)
-            stack += [part for part in parts if part not in seen]
-            seen.update(parts)
-        return sorted(reference for reference in seen if self._form(reference) == "unproved")
-
-    def take(self, references: Sequence[int], nodes: Sequence[int]) -> None:
-        """Takes over what a compiler made of unproved references.
-
-        What is conjoined with other parts keeps to its own choices: a compiler of many references
-        at once may have summed over those of its neighbours.
-        """
-        for reference, node in zip(references, nodes, strict=True):
-            self.done[reference] = node
-            if reference in self._joined:
-                own = self.analysis.support_of(reference)
-                self.done[reference] = forget(self.builder, node, own)
-
-    def _parts(self, reference: int) -> list[int]:
-        """Lists the references that must be compiled before this one."""
-        form = self._form(reference)
-        children = self.analysis.literal_children(reference)
-        if form == "kept":
-            return children
-        if form == "chain":
-            return children + [~child for child in children[:-1]]
-        return []
-
-    def _form(self, reference: int) -> str:
-        """Decides how a reference becomes a circuit; the proof behind every form is structural."""
-        found = self._forms.get(reference)
-        if found is None:
-            found = self._forms[reference] = self._decide(reference)
-        return found
-
-    _forms: dict[int, str] = field(default_factory=dict)
-
-    def _decide(self, reference: int) -> str:
-        node = self.program.nodes[reference if reference >= 0 else ~reference]
-        if node.kind in ("true", "leaf"):
-            return "terminal"
-        if self.analysis.contradicts(reference):
-            return "never"
-        children = self.analysis.literal_children(reference)
-        if self.analysis.is_conjunction(reference):
-            return "kept" if self.analysis.decomposable(children) else "unproved"
-        if self.analysis.exclusive(children):
-            return "kept"
-        return "chain" if self.analysis.decomposable(children) else "unproved"
-
-    def _join(self, reference: int) -> int:
-        """Builds the circuit node of a reference whose parts are compiled."""
-        form = self._form(reference)
-        if form == "terminal":
-            return self._terminal(reference)
-        if form == "never":
-            return FALSE
-        children = self.analysis.literal_children(reference)
-        parts = [self.done[child] for child in children]
-        if form == "chain":
-            return self._chain(children)
-        if self.analysis.is_conjunction(reference):
-            return self.builder.conjoin(parts)
-        return self.builder.disjoin(parts)
-
-    def _terminal(self, reference: int) -> int:
-        node = self.program.nodes[reference if reference >= 0 else ~reference]
-        if node.kind == "true":
-            return TRUE if reference >= 0 else FALSE
-        full = self.program.choices[node.choice].full
-        return self.builder.leaf(
-            node.choice, bits(node.mask if reference >= 0 else full & ~node.mask)
-        )
-
-    def _chain(self, children: list[int]) -> int:
-        """Builds a or b or c over different choices as a, (not a and b), (not a, not b and c)."""
-        result = self.done[children[-1]]
-        for child in reversed(children[:-1]):
-            rest = self.builder.conjoin((self.done[~child], result))
-            result = self.builder.disjoin((self.done[child], rest))
-        return result
-
-
 def compile_program(
     program: GroundProgram, seconds: float | None = None, attempts: Attempts | None = None
 ) -> Compiled:
@@ -185,17 +70,17 @@ def compile_program(
     """
     start = time.perf_counter()
     program, roots = with_evidence(program)
-    compiler = _Compiler(program, Analysis(program))
-    unproved = compiler.unproved(roots)
+    structure = Structure(program, Analysis(program))
+    unproved = structure.unproved(roots)
     words = ""
     if unproved:
         nodes, words = compile_parts(
-            program, unproved, compiler.builder, attempts or Here(), seconds
+            program, unproved, structure.builder, attempts or Here(), seconds
         )
-        compiler.take(unproved, nodes)
-    compiled = [compiler.compile(root) for root in roots]
-    circuit = simplify(factor(simplify(compiler.builder.finish(compiled))))
-    stage, reason = _stage(compiler, roots, unproved, words)
+        structure.take(unproved, nodes)
+    compiled = [structure.compile(root) for root in roots]
+    circuit = simplify(factor(simplify(structure.builder.finish(compiled))))
+    stage, reason = _stage(structure, roots, unproved, words)
     return Compiled(circuit, stage, reason, time.perf_counter() - start)
 
 
@@ -261,12 +146,12 @@ def compile_conjunction(program: GroundProgram, references: Sequence[int]) -> Co
 
 
 def _stage(
-    compiler: _Compiler, roots: list[int], unproved: list[int], words: str
+    structure: Structure, roots: list[int], unproved: list[int], words: str
 ) -> tuple[str, str]:
     """Words which stage was needed."""
     if not unproved:
         return "a", "every conjunction is decomposable and every disjunction deterministic"
-    if {root for root in roots if compiler._form(root) != "terminal"} <= set(unproved):
+    if {root for root in roots if structure.form(root) != "terminal"} <= set(unproved):
         return "b", f"no answer's structure could be proved; compiled {words}"
     count = len(unproved)
     return "c", f"structure is proved but for {count} subgraphs, which were compiled {words}"

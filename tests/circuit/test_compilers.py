@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundkit.circuit import d4, table
+from groundkit.circuit import cutset, d4, table
 from groundkit.circuit.attempts import COMPILERS, GaveUpError, Helper, Here
 from groundkit.circuit.choose import compile_parts
 from groundkit.circuit.compile import compile_program, with_evidence
@@ -26,6 +26,7 @@ from . import worlds
 NAMES = [
     "elimination",
     "a truth table",
+    "cases",
     *(name for name in COMPILERS if name != "D4" or d4.available()),
 ]
 
@@ -52,8 +53,9 @@ def graphs(draw: st.DrawFn) -> GroundProgram:
 
 def compile_by(name: str, program: GroundProgram, roots: list[int]) -> Circuit:
     builder = CircuitBuilder()
-    if name == "a truth table":
-        return builder.finish(table.compile_references(program, roots, builder))
+    direct = {"a truth table": table, "cases": cutset}
+    if name in direct:
+        return builder.finish(direct[name].compile_references(program, roots, builder))
     if name != "elimination":
         return Here().run(name, program, roots, 60)
     return builder.finish(Elimination(program, roots, builder).compile(1_000_000))

@@ -119,7 +119,7 @@ def test_learnable_groups_start_where_told_and_learn() -> None:
 
 def test_negated_goals_and_conjunctions_are_goals() -> None:
     text = "nn(net,[X])::p(X). 0.5::f."
-    rows = {"net": torch.tensor([[[0.8, 0.2]]]).log()}
+    rows = {"net": torch.tensor([[[0.2, 0.8]]]).log()}
     assert reasoner_of(text, "\\+ p(X)", ["X"])(rows).exp().item() == pytest.approx(0.8)
     assert reasoner_of(text, "p(X), f", ["X"])(rows).exp().item() == pytest.approx(0.1)
 
