@@ -105,7 +105,13 @@ def work(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     torch.set_default_dtype(getattr(torch, arguments.dtype))
     processes = ProcessGroup.join(torch.device("cpu"))
-    found = {case: train(case, arguments.steps, processes) for case in arguments.cases}
+    wide = arguments.dtype == "float64"
+    cases = [
+        case
+        for case in arguments.cases
+        if not (wide and any(bfloat16 for _, _, bfloat16 in CASES[case]))
+    ]
+    found = {case: train(case, arguments.steps, processes) for case in cases}
     if processes.leads:
         arguments.worker.write_text(json.dumps(found))
     processes.leave()
@@ -148,12 +154,12 @@ def main() -> None:
                 launch(arguments, dtype, count, Path(folder) / f"{count}.json")
                 for count in (1, arguments.processes)
             )
-            for case, found in worst.items():
+            for case in one:
                 pairs = zip(one[case], many[case], strict=True)
-                found[dtype] = max(abs(a[name] - b[name]) for a, b in pairs for name in a)
+                worst[case][dtype] = max(abs(a[name] - b[name]) for a, b in pairs for name in a)
     lines = ["| networks | steps | " + " | ".join(DTYPES) + " |", "|---|---|---|---|"]
     for case, found in worst.items():
-        cells = " | ".join(f"{found[dtype]:.1e}" for dtype in DTYPES)
+        cells = " | ".join(f"{found[dtype]:.1e}" if dtype in found else "" for dtype in DTYPES)
         lines.append(f"| {case} | {arguments.steps} | {cells} |")
     table = "\n".join(lines)
     print(table)
