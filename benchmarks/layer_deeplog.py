@@ -72,10 +72,10 @@ def build(digits, network, totals):
         order = torch.tensor([int(goal[-1][0]) for goal in result.formulas]).argsort()
         return module, lambda images: module(*images)[:, order].gather(1, totals.view(-1, 1))
     # The module takes inputs network by network, each one's in the order of their names.
-    order = [first - k for k in range(1, digits + 1) for first in (digits, 2 * digits)]
+    read = [first - k for k in range(1, digits + 1) for first in (digits, 2 * digits)]
     places = [totals // 10**k % 10 for k in range(digits + 1)]
     rows = [torch.eye(10)[place].unsqueeze(1) for place in places]
-    return module, lambda images: module(*images[order], *(row.to(images.dtype) for row in rows))
+    return module, lambda images: module(*images[read], *(row.to(images.dtype) for row in rows))
 
 
 def main():
