@@ -3,7 +3,8 @@
 A conjunction multiplies when its children speak of different choices. A disjunction adds when its
 children exclude each other; the proof splits them by a choice whose permitted outcomes fall into
 separate components, then looks into each component again. Choices here include "pseudo choices":
-nodes that occur both as they are and negated. What is not proved is handed to the next stage.
+nodes that occur both as they are and negated, and families, which are nodes of which one holds at
+most, such as the values of a part of a formula. What is not proved is handed to the next stage.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Iterable, Sequence
 from groundkit.program.ground import GroundProgram
 
 Restriction = dict[int, int]
-"""Choice (or ``~node`` for a pseudo choice) to the bit mask of outcomes that are possible."""
+"""Choice to the bit mask of outcomes that are possible. A node that occurs both ways is ``~node``;
+families are counted on from the last choice, and their outcomes are which member holds."""
 
 _PAIRWISE_LIMIT = 400
 
@@ -38,6 +40,76 @@ class Analysis:
             ~r for node in program.nodes for r in node.children if r < 0 and ~r in positive
         }
         self._implied: dict[int, Restriction] = {}
+        self._member: dict[int, Restriction] = {}
+
+    def find_families(self) -> None:
+        """Looks for families until there are no more: one may be proved by others."""
+        waiting = [family for members in self._siblings() for family in self._layers(members)]
+        count, before = len(self.program.choices), -1
+        while waiting and count != before:
+            before, left = count, []
+            self._implied.clear()
+            for family in waiting:
+                if self.exclusive([way for ways in family.values() for way in ways]):
+                    for place, one in enumerate(family):
+                        self._member.setdefault(one, {})[count] = 1 << place
+                    count += 1
+                else:
+                    left.append(family)
+            waiting = left
+        self._implied.clear()
+
+    def _siblings(self) -> list[list[int]]:
+        """Groups nodes that stand for each other in a disjunction and speak of the same choices."""
+        first: dict[int, int] = {}
+
+        def find(one: int) -> int:
+            while (above := first.setdefault(one, one)) != one:
+                first[one] = first[above]
+                one = first[one]
+            return one
+
+        for node in self.program.nodes:
+            if node.kind != "or":
+                continue
+            by_support: dict[int, int] = {}
+            stack = list(node.children)
+            while stack:
+                part = stack.pop()
+                if part >= 0 and self.program.nodes[part].children:
+                    other = by_support.setdefault(self.support[part], part)
+                    first[find(part)] = find(other)
+                    if self.program.nodes[part].kind == "and":
+                        stack += self.program.nodes[part].children
+        groups: dict[int, list[int]] = {}
+        for one in sorted(first):
+            groups.setdefault(find(one), []).append(one)
+        return sorted((group for group in groups.values() if len(group) > 1), key=max)
+
+    def _layers(self, members: Sequence[int]) -> list[dict[int, list[int]]]:
+        """Takes apart members of which some are ways to others; returns each one's ways.
+
+        A value with one way to it is that way, so that two families may share members: those that
+        no other member is a way to, and those that are no way to another.
+        """
+        ways = {one: self._alternatives(one) for one in members}
+        wrapping = {one for one, own in ways.items() if any(w != one and w in ways for w in own)}
+        lower = {one: own for one, own in ways.items() if one not in wrapping}
+        if not wrapping:
+            return [lower]
+        wrapped = {way for one in wrapping for way in ways[one]}
+        upper = {
+            one: own if one in wrapping else [one]
+            for one, own in ways.items()
+            if one not in wrapped
+        }
+        return [lower, upper]
+
+    def _alternatives(self, reference: int) -> list[int]:
+        """Returns the ways in which a reference may hold."""
+        if self.is_conjunction(reference):
+            return [reference]
+        return self.literal_children(reference)
 
     def support_of(self, reference: int) -> int:
         """Returns the choices that a reference speaks of, as a bit mask."""
@@ -102,13 +174,18 @@ class Analysis:
         return result
 
     def _with_own_name(self, reference: int) -> Restriction:
-        """Adds the pseudo choice of a node that occurs both ways to its restrictions."""
+        """Adds to a node's restrictions that it is itself, one way or the other, or of a family."""
         implied = self._implied[reference]
+        if reference in self._member:
+            implied = implied | self._member[reference]
         if _index(reference) not in self._both_ways:
             return implied
         return {**implied, ~_index(reference): 1 if reference >= 0 else 2}
 
     def _full(self, choice: int) -> int:
+        """Returns the mask that says nothing; of a family none does, for none may hold."""
+        if choice >= len(self.program.choices):
+            return -1
         return self.program.choices[choice].full if choice >= 0 else 3
 
     def contradicts(self, reference: int) -> bool:
@@ -168,17 +245,19 @@ def _split(group: list[Restriction]) -> list[list[Restriction]] | None:
 
 def _components(group: list[Restriction], choice: int) -> list[list[Restriction]]:
     """Joins members whose masks on one choice overlap, directly or through others."""
-    found: list[tuple[int, list[Restriction]]] = []
+    equal: dict[int, list[Restriction]] = {}
     for part in group:
-        mask, members = part[choice], [part]
-        apart = []
+        equal.setdefault(part[choice], []).append(part)
+    found: list[tuple[int, list[Restriction]]] = []
+    for mask, members in equal.items():
+        apart, joint = [], mask
         for other_mask, other in found:
-            if other_mask & mask:
-                mask |= other_mask
-                members += other
+            if other_mask & joint:
+                joint |= other_mask
+                members.extend(other)
             else:
                 apart.append((other_mask, other))
-        found = [*apart, (mask, members)]
+        found = [*apart, (joint, members)]
     return [members for _, members in found]
 
 

@@ -72,6 +72,10 @@ def compile_program(
     program, roots = with_evidence(program)
     structure = Structure(program, Analysis(program))
     unproved = structure.unproved(roots)
+    if unproved:
+        structure.analysis.find_families()
+        structure = Structure(program, structure.analysis)
+        unproved = structure.unproved(roots)
     words = ""
     if unproved:
         nodes, words = compile_parts(

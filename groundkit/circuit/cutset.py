@@ -33,15 +33,17 @@ def compile_references(
     """
     nodes = program.reachable(references)
     classes = outcome_classes(program, nodes)
-    structure = Structure(program, Analysis(program), builder)
+    analysis = Analysis(program)
+    analysis.find_families()
+    structure = Structure(program, analysis, builder)
     while unproved := structure.unproved(references):
         given = structure.given
         for reference in unproved:
-            given |= structure.analysis.shared(structure.analysis.literal_children(reference))
+            given |= analysis.shared(analysis.literal_children(reference))
         cases = math.prod(len(classes[choice]) for choice in bits(given))
         if cases * len(nodes) > _VISITS:
             raise TooWideError("has too many cases")
-        structure = Structure(program, structure.analysis, builder, given)
+        structure = Structure(program, analysis, builder, given)
     choices = list(bits(structure.given))
     found = []
     for masks in product(*(classes[choice] for choice in choices)):

@@ -5,7 +5,6 @@ import pytest
 from benchmarks.verdicts import CASES, GOOD, measure
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_the_advice_mends_the_failure(name):
     row = measure(name)
