@@ -15,9 +15,12 @@ from groundkit.program.ground import GroundProgram
 
 Restriction = dict[int, int]
 """Choice to the bit mask of outcomes that are possible. A node that occurs both ways is ``~node``;
-families are counted on from the last choice, and their outcomes are which member holds."""
+families are counted on from the last choice, and their outcomes are which member holds. That some
+member holds is not kept: it tells nothing apart."""
 
 _PAIRWISE_LIMIT = 400
+_BOTH = 3
+"""Mask of a node that occurs both ways: as it is, and negated."""
 
 
 class Analysis:
@@ -41,19 +44,21 @@ class Analysis:
         }
         self._implied: dict[int, Restriction] = {}
         self._member: dict[int, Restriction] = {}
+        self._full = [choice.full for choice in program.choices]
 
     def find_families(self) -> None:
         """Looks for families until there are no more: one may be proved by others."""
         waiting = [family for members in self._siblings() for family in self._layers(members)]
-        count, before = len(self.program.choices), -1
-        while waiting and count != before:
-            before, left = count, []
+        found = True
+        while waiting and found:
+            found, left = False, []
             self._implied.clear()
             for family in waiting:
                 if self.exclusive([way for ways in family.values() for way in ways]):
                     for place, one in enumerate(family):
-                        self._member.setdefault(one, {})[count] = 1 << place
-                    count += 1
+                        self._member.setdefault(one, {})[len(self._full)] = 1 << place
+                    self._full.append((1 << len(family)) - 1)
+                    found = True
                 else:
                     left.append(family)
             waiting = left
@@ -169,7 +174,7 @@ class Analysis:
             mask = 0
             for part in parts:
                 mask |= part[choice]
-            if mask != self._full(choice):
+            if mask != (self._full[choice] if choice >= 0 else _BOTH):
                 result[choice] = mask
         return result
 
@@ -181,12 +186,6 @@ class Analysis:
         if _index(reference) not in self._both_ways:
             return implied
         return {**implied, ~_index(reference): 1 if reference >= 0 else 2}
-
-    def _full(self, choice: int) -> int:
-        """Returns the mask that says nothing; of a family none does, for none may hold."""
-        if choice >= len(self.program.choices):
-            return -1
-        return self.program.choices[choice].full if choice >= 0 else 3
 
     def contradicts(self, reference: int) -> bool:
         """Tells whether a reference is proved never to hold."""
