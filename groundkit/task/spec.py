@@ -64,8 +64,8 @@ class ExamplesSpec(Section):
     inputs: list[str] = Field(
         default_factory=list, validation_alias=AliasChoices("inputs", "images")
     )
-    """Variables of the goal that are images or other inputs of networks, or lists of these; the
-    others are observed symbols. ``images`` is another name of this key."""
+    """Variables of the goal that are images or other inputs, or lists of these; the others are
+    observed symbols. ``images`` is another name of this key."""
     lengths: dict[str, list[int]] = Field(default_factory=dict)
     """Lengths of the variables that are lists, where examples are drawn."""
     held_out_lengths: dict[str, list[int]] = Field(default_factory=dict)
@@ -127,10 +127,10 @@ class NetworkSpec(Section):
     """Settings for a known data set, such as ``mnist5k``, for the keys that are not given here."""
     backbone: str = "convnet"
     """For images ``mlp``, ``convnet``, ``resnet8`` or ``resnet18``; for rows ``mlp`` or
-    ``identity``; for sequences these two, ``gru`` or ``transformer``. ``shared:NAME``: the layers
-    of another network that reads the same images; ``module:NAME:Class``: your own class, in NAME.py
-    beside the program or where Python finds it; ``own``: a module handed over in Python;
-    ``observed``: for a predicate whose input is an observed symbol and no image."""
+    ``identity``; for sequences these two, ``gru`` or ``transformer``. ``shared:NAME``: another
+    network's layers; ``module:NAME:Class``: your own class, in NAME.py beside the program or where
+    Python finds it; ``own``: a module handed over in Python; ``observed``: no network, the input is
+    an observed symbol."""
     encoder: Annotated[str, Field(max_length=1000)] | None = None
     """A frozen encoder of images that comes before the backbone, which then reads its features:
     ``torchvision:NAME``, ``timm:NAME``, ``onnx:FILE``, ``onnx:FILE#TENSOR`` for an inner tensor,
@@ -190,9 +190,8 @@ class TrainSpec(Section):
     cluster_steps: CountOrNone = 300
     """Steps of the clustering phase (contrastive embedding) before symbols are named."""
     clusters_per_symbol: Annotated[int, Field(ge=1, le=1000)] | Literal["auto"] = "auto"
-    """Number of clusters that a symbol may consist of at the start. Above 1, the program names
-    every cluster and may give several the same symbol. ``auto`` takes 2 or 3 where they make
-    held-out queries clearly likelier, compared with chance, than 1."""
+    """Clusters that a symbol may consist of at the start. Above 1, several may get the same symbol.
+    ``auto`` takes 2 or 3 where held-out queries become clearly likelier, against chance."""
     cluster_batch: int = Field(default=256, ge=2, le=100_000)
     """Images per step of the clustering phase."""
     cluster_learning_rate: Rate = 2e-3
@@ -204,9 +203,8 @@ class TrainSpec(Section):
     symbolic: Weight = 1.0
     """Weight of the symbolic term, mean log P(query)."""
     schedule: Literal["constant", "annealed", "clusters-first", "tempered"] = "constant"
-    """How the symbolic term comes in. ``constant``: at its full weight from the start;
-    ``annealed``: rising from 0; ``clusters-first``: absent at first, then at its full weight;
-    ``tempered``: reading softened symbols, which harden."""
+    """How the symbolic term comes in: ``constant``, at full weight from the start; ``annealed``,
+    rising from 0; ``clusters-first``, absent at first; ``tempered``, reading softened symbols."""
     schedule_steps: Count = 200
     """Joint steps after which every schedule has reached the full weight."""
     reground: bool = True
@@ -281,8 +279,7 @@ class Spec(Section):
     """The whole spec of one program."""
 
     query: list[QuerySpec] = Field(default_factory=list)
-    """What is asked: one table ``[query]``, or several ``[[query]]``. Without any, the networks are
-    only trained and evaluated as clusterers."""
+    """One table ``[query]``, or several ``[[query]]``; without any, networks are only clusterers."""
     examples: ExamplesSpec = ExamplesSpec()
     """Where examples come from: drawn from a labelled data set, or read from your own file."""
     networks: dict[str, NetworkSpec] = Field(default_factory=dict)
