@@ -279,7 +279,7 @@ class Spec(Section):
     """The whole spec of one program."""
 
     query: list[QuerySpec] = Field(default_factory=list)
-    """One table ``[query]``, or several ``[[query]]``; without any, networks are only clusterers."""
+    """One table ``[query]``, or several ``[[query]]``; without any, the networks only cluster."""
     examples: ExamplesSpec = ExamplesSpec()
     """Where examples come from: drawn from a labelled data set, or read from your own file."""
     networks: dict[str, NetworkSpec] = Field(default_factory=dict)
