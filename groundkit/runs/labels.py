@@ -216,7 +216,7 @@ def label(
         device: ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
-        DataError: An image or a symbol is wrong, or the labels contradict program or each other.
+        DataError: An image or a symbol is wrong, or the labels contradict the program.
         CheckpointError: It is no finished run, or its readings are not known.
 
     Example:
