@@ -27,20 +27,21 @@ HEAD = """# Beside other systems
 
 <!-- Made by python -m benchmarks.peers from benchmarks/results/peers.json; do not edit. -->
 
-Same data, and the same network where one is trained, unless the row says otherwise; the last column
-says where the numbers come from. Rows that were measured once have no raw rows: read them as an
-order of magnitude. All measurements were made on two cores that other work kept busy; the tables
-that are named stand in the folder `benchmarks/results` of the source.
+Both sides have the same data, and the same network if one is trained, unless the row says
+otherwise. The last column says where the numbers come from; the tables that it names are in the
+folder `benchmarks/results` of the source. Rows that were measured once have no raw rows: read them
+as an order of magnitude. Measurements were made on two cores that other work kept busy, except
+groundkit's accuracy on triplets, which is that of `grounding.md` and was measured on an H100.
 
 """
 TAIL = """
-DeepLog asks for Python 3.12 and for a KLay that cannot be installed beside groundkit's, and ran in
-an environment of its own. On pairs with their sum, ABLkit reaches 0.928 after 10 CPU seconds, 0.963
-after 20 and 0.954 after 40; DeepProbLog 0.920 after 47. Where nothing is observed both end with one
-symbol for everything, which satisfies the program; groundkit's prior rules that out.
+DeepLog needs Python 3.12 and a KLay that cannot be installed beside groundkit's, so it ran in an
+environment of its own. On pairs with their sum, ABLkit reaches 0.928 after 10 CPU seconds, 0.963
+after 20 and 0.954 after 40, and DeepProbLog 0.920 after 47. Where nothing is observed, both end
+with one symbol for everything, which satisfies the program; groundkit's prior rules that out.
 
-What DeepLog does and groundkit does not: it reads a semantic loss from DIMACS, estimates gradients
-by score functions, and lets a user define an algebra.
+DeepLog does three things that groundkit does not: it reads a semantic loss from DIMACS, estimates
+gradients by score functions, and lets a user define an algebra.
 """
 
 

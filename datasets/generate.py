@@ -43,9 +43,10 @@ def index_page() -> str:
     """Renders the list of all cards."""
     head = (
         "# Data sets\n\n"
-        "What a spec can name in `data = ...`, as `groundkit datasets` lists it on your machine. "
-        "This folder holds a card for each data set and no images: these come with a package, from "
-        "a download, or are drawn from a seed when they are first used.\n\n"
+        "These are the data sets that a spec can name in `data = ...`; `groundkit datasets` says "
+        "which of them are on your machine. This folder holds a card for each data set and no "
+        "images: these come with a package or from a download, or are drawn from a seed when they "
+        "are first used.\n\n"
         "| name | what it holds |\n|---|---|\n"
     )
     rows = [f"| [{card.name}]({card.name}.md) | {card.summary} |\n" for card in CARDS.values()]

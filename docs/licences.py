@@ -19,8 +19,8 @@ _HEAD = """<!-- Made by docs/licences.py from the installed packages; do not edi
 
 # Licences
 
-groundkit is under the Apache 2.0 licence. It ships no code of others; `pip install` brings these
-packages, each under its own licence, as their metadata state it.
+groundkit is under the Apache 2.0 licence. It contains no third-party code; `pip install` brings
+these packages, each under its own licence, as its metadata states it.
 """
 
 

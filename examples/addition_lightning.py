@@ -1,4 +1,4 @@
-"""MNIST addition with Lightning, which brings devices, checkpoints and several processes.
+"""MNIST addition with Lightning, which handles devices, checkpoints and several processes.
 
 Run it with ``python examples/addition_lightning.py [STEPS]``; it needs ``pip install lightning``.
 """

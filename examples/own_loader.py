@@ -1,8 +1,8 @@
-"""An own network, an own DataLoader, examples of any length: lists of digits with their total.
+"""Your own network and DataLoader, with examples of any length: lists of digits and their total.
 
 Run it with ``python examples/own_loader.py [STEPS]``. A batch mixes lists of two to four images;
-the program is compiled once for each length. A learnable probability says how often a total is
-noted down wrongly.
+the program is compiled once for each length. A learnable probability says how often a total was
+written down wrongly.
 """
 
 import sys
@@ -44,7 +44,7 @@ class Totals(Dataset):
 
 
 def collate(examples):
-    """Keeps lists of different lengths apart; the model groups them."""
+    """Keeps lists of different lengths apart; the model groups them by length."""
     return {"Xs": [images for images, _ in examples], "N": [total for _, total in examples]}
 
 

@@ -1,8 +1,8 @@
-"""An own network, an own data set and an own optimiser in ``Grounder``: digits named by their sums.
+"""Your own network, data set and optimiser in ``Grounder``: digits are named by their sums.
 
 Run it with ``python examples/own_module.py [STEPS]``. No digit has a label in training: the program
-says what a pair's sum is made of. A callback prints what training tells, and the fitted grounder is
-saved as the folder of a run, which ``groundkit query`` and ``explain`` answer from.
+says how the sum of a pair comes about. A callback prints what training reports, and the fitted
+grounder is saved as the folder of a run, from which ``groundkit query`` and ``explain`` answer.
 """
 
 import sys
@@ -60,7 +60,7 @@ class Pairs(Dataset):
 
 
 class Print(groundkit.Callback):
-    """Prints what training tells."""
+    """Prints what training reports."""
 
     def on_step(self, row):
         if row.step % 100 == 0:

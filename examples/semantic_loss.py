@@ -1,7 +1,8 @@
 """Semantic loss: a constraint on the outputs of any network, beside a few labels.
 
-Run it with ``python examples/semantic_loss.py [STEPS]``. Thirty images are labelled. Of all others
-it is known only that the second of a pair shows the digit after the first's, which a program says.
+Run it with ``python examples/semantic_loss.py [STEPS]``. Thirty images are labelled. About all
+others it is only known that the second image of a pair shows the digit that comes after the
+first's, which a program expresses.
 """
 
 import sys

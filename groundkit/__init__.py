@@ -1,6 +1,6 @@
 """groundkit: images become the symbols of a ProbLog program, without labels.
 
-The commands are functions, and return what they print::
+The commands are functions that return what the command line prints::
 
     import groundkit
 
@@ -9,35 +9,41 @@ The commands are functions, and return what they print::
     print(answers.best.text, answers.best.probability)
 
 Before training:
-    :func:`write_starter` writes a program and its spec, as ``groundkit new``;
-    :func:`check_program` checks that program, spec and data are consistent, as ``groundkit check``;
-    :func:`plan_program` says what training will cost, as ``groundkit plan``;
+    :func:`write_starter` writes a program and its spec, as ``groundkit new`` does;
+    :func:`check_program` checks that program, spec and data are consistent (``groundkit check``);
+    :func:`plan_program` says what training will cost (``groundkit plan``);
     :func:`identify` counts the groundings that the program admits;
-    :func:`load_data` gives the images of a data set of ``groundkit datasets``, and
-    :func:`load_ood` images that lie outside of one; :func:`register_source` adds one's own.
+    :func:`load_data` gives the images of a data set that ``groundkit datasets`` lists, and
+    :func:`load_ood` images that lie outside of one; :func:`register_source` adds a data set of
+    your own.
 
-A run and what one asks it:
+A run and questions to it:
     :func:`run` trains, evaluates and writes the run's folder;
     :func:`open_run` opens such a folder once, to read many images and ask many questions;
-    :func:`query` answers a goal on image files, :func:`explain` says why;
-    :func:`evaluate` measures a run again, :func:`sample` generates images by symbol;
-    :func:`suggest` names the images whose labels settle what the symbols mean, :func:`label` takes
-    labels up;
-    :func:`compare` puts runs side by side.
+    :func:`query` answers a goal on image files, and :func:`explain` says why;
+    :func:`evaluate` measures a run again, and :func:`sample` generates images of each symbol;
+    :func:`suggest` names the images whose labels settle what the symbols mean, and :func:`label`
+    takes labels up;
+    :func:`demo` serves a page to draw on; :func:`compare` puts runs side by side.
 
-In one's own torch code:
-    :class:`NeuralProgram` is a goal with one's own networks: a loss, and answers;
-    :class:`ProgramLayer` is a goal over log-probabilities: answers, evidence, posteriors.
+In your own torch code:
+    :class:`NeuralProgram` is a goal with your own networks: a loss, and answers;
+    :class:`ProgramLayer` is a goal over log-probabilities: answers, evidence, posteriors;
+    :func:`collate` makes their batches in a ``DataLoader``;
+    :class:`TensorProgram` is a program whose networks return tensors, in DeepProbLog's engine.
 
 On arrays, in the manner of scikit-learn:
-    :class:`Grounder` trains on images and observed symbols and predicts symbols;
+    :class:`Grounder` trains on images and observed symbols, and predicts symbols;
     :class:`SymbolPerception` clusters, scores and generates images without a program.
 
-Results print, show themselves in notebooks, and most turn into JSON by ``to_dict()``. Everything
-that goes wrong on purpose is a :class:`groundkit.errors.GroundkitError` that says what was found,
-what was expected and what to do.
+A :class:`Callback` watches training; :class:`TensorBoardLogger`, :class:`MLflowLogger` and
+:class:`WandbLogger` are such callbacks.
 
-Importing the package loads nothing of torch: names are looked up when they are first used.
+Results print, display themselves in notebooks, and most turn into JSON by ``to_dict()``. Every
+error that groundkit raises on purpose is a :class:`groundkit.errors.GroundkitError` that says what
+was found, what was expected and what to do.
+
+Importing the package does not load torch: names are looked up when they are first used.
 """
 
 import lazy_loader

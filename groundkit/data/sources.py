@@ -276,7 +276,7 @@ GENERATED_OOD = ("letters", "noise", "inverted", "rotated")
 
 
 def register_source(name: str, loader: Callable[[], DataSource], card: str | Card = "") -> None:
-    """Makes a data set of one's own known by a name, for specs and ``load_data``.
+    """Makes a data set of your own known by a name, for specs and ``load_data``.
 
     Registering a name again replaces what was registered under it.
 
@@ -287,7 +287,7 @@ def register_source(name: str, loader: Callable[[], DataSource], card: str | Car
             are replaced by the other two arguments.
 
     Raises:
-        DataError: The name is none, or belongs to a data set that comes with groundkit.
+        DataError: The name is not valid, or belongs to a data set that comes with groundkit.
 
     Example:
         >>> import groundkit
@@ -385,8 +385,8 @@ def load_ood(
     """Loads inputs that lie outside a data set, in the shape of its inputs.
 
     Args:
-        name: One of ``letters``, ``noise``, ``inverted``, ``rotated``, or a data set. Of these,
-            rows and sequences have ``noise`` and data sets of their own shape.
+        name: One of ``letters``, ``noise``, ``inverted``, ``rotated``, or a data set. For rows and
+            sequences it is ``noise``, or a data set of the same shape.
         inside: The in-distribution test images, or other inputs.
         count: Number of images at most.
         seed: Seed of drawing or choosing.

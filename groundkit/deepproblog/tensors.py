@@ -80,7 +80,7 @@ class TensorProgram(nn.Module):
     Raises:
         ProgramError: DeepProbLog would ignore a part of the program.
         NetworkError: A network is missing or unknown.
-        RunError: DeepProbLog is not installed.
+        RunError: DeepProbLog's installation is damaged.
 
     Example:
         >>> import groundkit, torch

@@ -39,35 +39,37 @@ from groundkit.training.trainer import Trainer
 
 
 class Grounder(ProgramReader):
-    """Grounds the symbols of a program; settings in the constructor, what is learnt ends in ``_``.
+    """Grounds the symbols of a program, as an estimator of scikit-learn.
 
-    Images are bytes or floats in [0, 1], here as in :class:`SymbolPerception`.
+    Settings go into the constructor; attributes that are learnt end in ``_``. Images are bytes or
+    floats in [0, 1], as they are for :class:`SymbolPerception`.
 
     Args:
         program: The ``.pl`` file.
         spec: The ``.toml`` file; a mapping such as ``{"query": {"goal": "sum(X, Y, Z)"}, ...}``;
             by default the file beside the program.
-        networks: Network -> a module of one's own, or a class or function that makes it, in place
-            of the backbone that the spec names. Every fit trains a copy.
+        networks: Network -> your own module, or a class or function that makes it, in place of the
+            backbone that the spec names. Every fit trains a copy.
         seed: Seed of training: a whole number, or whatever scikit-learn's ``random_state`` takes.
         device: ``auto``, ``cpu`` or ``cuda``.
         engine: ``circuit``, or ``deepproblog`` to train by DeepProbLog's own engine.
         trust: Allow the program and the backbones to run Python code.
-        optimiser: Makes an optimiser of parameters, in place of AdamW at the spec's rates.
-        scheduler: Makes a scheduler of an optimiser and a phase's steps; without one an own
-            optimiser keeps its rate.
+        optimiser: A function from parameters to an optimiser, in place of AdamW at the spec's
+            rates.
+        scheduler: A function from an optimiser and a phase's number of steps to a scheduler;
+            without one, your own optimiser keeps its rate.
         settings: Keys of the spec, with ``__`` for the dots: ``train__epochs=5``.
 
     Attributes:
         task_: Program, spec and examples, checked against each other.
-        history_: A row for each thing that is told of training; ``row.to_dict()`` is a line of
+        history_: A row for everything that training reports; ``row.to_dict()`` is a line of
             ``history.jsonl``.
-        relabellings_: What the searches for names have found, with their steps.
+        relabellings_: What the searches for names found, with their steps.
         networks_: Network -> its trained :class:`SymbolModel`.
         symbols_: Network -> its symbols, the columns of :meth:`predict_proba`.
-        classes_: The symbols ``(K,)`` of the only network; a list of these where there are several.
+        classes_: The symbols ``(K,)`` of the only network; a list of these if there are several.
 
-    A grounder that :meth:`load` has opened has no ``task_``, ``history_`` and ``relabellings_``.
+    A grounder that :meth:`load` has opened has no ``task_``, ``history_`` or ``relabellings_``.
 
     Example:
         >>> import groundkit
@@ -147,14 +149,14 @@ class Grounder(ProgramReader):
 
         Args:
             examples: A mapping from the goal's variables to images, as bytes or floats in [0, 1],
-                to rows of numbers ``(n, D)``, or to observed symbols; a DataFrame with a column a
+                to rows of numbers ``(n, D)``, or to observed symbols; a DataFrame with a column per
                 variable; a torch data set, or any sequence, of such examples; or a ``DataLoader``
-                of batches, which is read once. Three axes are images, and sequences
-                ``(n, T, D)`` where the backbone is ``gru`` or ``transformer``. When absent,
+                of batches, which is read once. Arrays with three axes are images, or sequences
+                ``(n, T, D)`` if the backbone is ``gru`` or ``transformer``. If absent,
                 examples are drawn or read as the spec says.
             y: Ignored; there for scikit-learn's searches.
-            held_out: Examples in any of these forms that callbacks are told the scores of.
-            callbacks: Told of training as it goes. Inside them :meth:`predict`,
+            held_out: Examples in any of these forms, whose scores callbacks are told.
+            callbacks: Told about training as it goes. Inside them, :meth:`predict`,
                 :meth:`predict_proba` and :meth:`score_samples` read images with the networks as
                 they are at that moment.
 
@@ -216,7 +218,7 @@ class Grounder(ProgramReader):
     def save(self, folder: Path | str) -> Path:
         """Writes what was learnt as the folder of a run.
 
-        :meth:`load` and :func:`groundkit.open_run` open it, ``groundkit query`` and ``explain``
+        :meth:`load` and :func:`groundkit.open_run` open it, and ``groundkit query`` and ``explain``
         answer from it.
 
         Args:
@@ -259,12 +261,12 @@ class Grounder(ProgramReader):
 
         Args:
             folder: The folder.
-            networks: The modules that were handed over for training, where any were.
+            networks: The modules that were handed over for training, if any were.
             device: ``auto``, ``cpu`` or ``cuda``.
             trust: Allow the run's program and backbones to run Python code.
 
         Raises:
-            CheckpointError: It is no run's folder, or is damaged.
+            CheckpointError: It is not a run's folder, or it is damaged.
         """
         session = open_run(folder, trust=trust, device=device, networks=networks)
         files = (session.folder / "program.pl", session.folder / "spec.toml")

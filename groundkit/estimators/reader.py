@@ -63,11 +63,11 @@ class SymbolReader(
         return embedding
 
     def score(self, X: ArrayLike, y: object = None) -> float:  # noqa: N803
-        """What the symbols tell of the images: ``H(mean p) - mean H(p)`` in nats, at most log K.
+        """What the symbols tell about the images: ``H(mean p) - mean H(p)`` in nats, at most log K.
 
-        High where single images have one clear symbol and all symbols are in use. It needs no label
-        and compares settings, which the energy cannot: that is known up to a constant of each
-        model's own.
+        It is high if every image has one clear symbol and all symbols are in use. It needs no label
+        and can compare settings, which the energy cannot, as that is only known up to a constant
+        that differs between models.
 
         Args:
             X: As in :meth:`fit`.
@@ -81,8 +81,8 @@ class SymbolReader(
     def score_samples(self, X: ArrayLike) -> NDArray[np.float32]:  # noqa: N803
         """``-E(x)`` of each image, ``(N,)``: the log-density up to one constant for the model.
 
-        High is likely. To flag images out of distribution, compare with the scores of images that
-        are known to belong.
+        High means likely. To flag images that are out of distribution, compare with the scores of
+        images that are known to be in distribution.
         """
         scores: NDArray[np.float32] = (-energy(self._logits(X))).cpu().numpy()
         return scores

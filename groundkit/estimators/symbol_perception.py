@@ -68,13 +68,13 @@ NETWORK = "net"
 class SymbolPerception(SymbolReader):
     """Self-supervised clustering and an energy-based model in one network.
 
-    Settings have the names and meanings that they have in a spec. Images are bytes or floats in
-    [0, 1], here as in :class:`Grounder`; rows of numbers have any scale.
+    Settings have the same names and meanings as in a spec. Images are bytes or floats in [0, 1], as
+    they are for :class:`Grounder`; rows of numbers may have any scale.
 
     Args:
         n_symbols: Number of clusters K.
         backbone: Name of a built-in backbone, see :mod:`groundkit.perception.backbones`;
-            ``module:NAME:Class``; or a module of one's own, or a class or function that makes it.
+            ``module:NAME:Class``; or your own module, or a class or function that makes it.
         options: The backbone's own options, such as ``{"width": 64}``, or keyword arguments.
         normalise: Whether embeddings have unit norm.
         temperature: Divides the logits.
@@ -82,17 +82,17 @@ class SymbolPerception(SymbolReader):
             hardware has it.
         augmentation: ``"auto"`` to choose it from the images, a name in ``AUGMENTATIONS`` or an
             :class:`Augmentation`.
-        invariant: What may change without changing a symbol, of ``colour``, ``flip``,
-            ``inversion``, ``rotation`` and ``thickness``; ``augmentation`` decides if ``None``.
+        invariant: Which of ``colour``, ``flip``, ``inversion``, ``rotation`` and ``thickness`` may
+            change without changing a symbol; ``augmentation`` decides if ``None``.
         generative: Weight of the generative term; 0 leaves it out, and with it the density.
         invariance: Weight of the invariance term.
-        symmetric: Whether either view is that term's target in turn, or the first one alone.
+        symmetric: Whether both views are that term's target in turn, or only the first one.
         stop_gradient: Whether its target is fixed.
         prior: Weight of the prior term.
         prior_convention: Whether that term averages over symbols, ``"mean"``, or sums, ``"sum"``.
-        prior_probabilities: Expected share of every cluster, or ``"uniform"``; ``"learn"`` is
-            the same, there being no program to learn shares from.
-        prior_queue: Views of earlier steps that join the prior's marginal.
+        prior_probabilities: Expected share of every cluster, or ``"uniform"``; ``"learn"`` means
+            the same, as there is no program to learn shares from.
+        prior_queue: Number of views from earlier steps that join the prior's marginal.
         contrastive: Weight of the contrastive term in joint training.
         contrastive_temperature: Its temperature, in the clustering phase too.
         assignment: Weight of the term that holds on to the clustering phase's clusters.
@@ -101,28 +101,28 @@ class SymbolPerception(SymbolReader):
             weights as they are.
         sampler: How the generative term samples; ``SamplerSpec()`` if ``None``.
         epochs: Passes over the images in joint training; at least ``min_steps`` steps are made.
-        min_steps: Least number of joint steps.
-        pool_batch: Images a joint step.
+        min_steps: Smallest number of joint steps.
+        pool_batch: Images per joint step.
         cluster_steps: Steps of the clustering phase.
-        cluster_batch: Images a step of that phase.
-        cluster_learning_rate: Its peak learning rate.
-        learning_rate: That of joint training.
-        weight_decay: AdamW's.
-        optimiser: Makes an optimiser of parameters, in place of AdamW with these rates.
-        scheduler: Makes a scheduler of an optimiser and a phase's steps, in place of a rate that
-            rises and falls; without one an own optimiser keeps its rate.
+        cluster_batch: Images per step of that phase.
+        cluster_learning_rate: Peak learning rate of that phase.
+        learning_rate: Peak learning rate of joint training.
+        weight_decay: Weight decay of AdamW.
+        optimiser: A function from parameters to an optimiser, in place of AdamW with these rates.
+        scheduler: A function from an optimiser and a phase's number of steps to a scheduler, in
+            place of a rate that rises and falls; without one, your own optimiser keeps its rate.
         trust: Whether a ``module:`` backbone may be imported.
         device: Where to train, for instance ``"cuda"``.
         random_state: Seed of everything random: a whole number, a ``RandomState`` or ``Generator``
-            to draw one from, or ``None`` for another one at every fit.
+            to draw a seed from, or ``None`` for a new seed at every fit.
 
     Attributes:
         model_: The trained :class:`SymbolModel`.
         labels_: Cluster of each training image, ``(N,)``.
         history_: Rows of both phases, with the terms' values and the health of the model.
-        assumed_: What was taken for granted of the images, in words.
+        assumed_: What was taken for granted about the images, in words.
         scale_: What brings rows of numbers to the model's range; ``None`` for images.
-        n_features_in_: Columns of the rows, where it was fitted to rows.
+        n_features_in_: Number of columns, if it was fitted to rows.
         augmentation_: The augmentation in words, and why it was chosen.
         n_rollbacks_: How often the energy diverged and training went back to a good state.
 
@@ -309,16 +309,16 @@ class SymbolPerception(SymbolReader):
         steps: int = 20,
         seed: int = 0,
     ) -> NDArray[np.float32]:
-        """What the model holds likely: images ``(n_samples, C, H, W)`` in [0, 1], or rows.
+        """Generates likely inputs: images ``(n_samples, C, H, W)`` in [0, 1], or rows.
 
-        Rows ``(n_samples, D)`` are in the units of those that it was fitted to.
+        Rows ``(n_samples, D)`` are in the units of those that the model was fitted to.
 
         Args:
             n_samples: Number of images or rows.
             symbol: The wanted symbol; any if ``None``.
             steps: Largest number of Langevin steps of a chain; see
                 :mod:`groundkit.perception.symbol_start` for where it starts and stops.
-            seed: Of start and noise.
+            seed: Seed of start and noise.
         """
         check_is_fitted(self, "model_")
         if not self.generative:

@@ -1,1 +1,1 @@
-"""Programs as torch modules, for one's own networks, loaders and loops."""
+"""Programs as torch modules, for your own networks, loaders and loops."""

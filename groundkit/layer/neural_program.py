@@ -73,24 +73,26 @@ class NeuralProgram(nn.Module):
         loss = -model.log_prob(X=first, Y=second, Z=sums).mean()
         model.predict(X=first, Y=second).answers
 
-    A variable that a network reads is given as a batch ``(B, ...)``; a list of inputs as a Python
-    list with an entry an example, a stack ``(L, ...)`` or a list of tensors, of any lengths. All
-    other variables are observed: ``B`` values, or one for all. Each network runs once a call, on
-    all distinct inputs; a tensor that is given for two variables is one input. Calling the module
-    is :meth:`log_prob`, so that it can be wrapped for training on several devices.
+    A variable that a network reads is given as a batch ``(B, ...)``. A list of inputs is given as a
+    Python list with one entry per example, a stack ``(L, ...)`` or a list of tensors, of any
+    length. All other variables are observed: ``B`` values, or one for all. Each network runs once
+    per call, on all distinct inputs; a tensor that is given for two variables is one input. Calling
+    the module is the same as :meth:`log_prob`, so that it can be wrapped for training on several
+    devices.
 
-    The parameters are those of the networks and the program's ``t(...)``. Circuits are compiled
-    when a shape is first met.
+    The parameters are those of the networks and the program's ``t(...)``. A circuit is compiled
+    when its shape first occurs.
 
     Args:
-        program: A ``.pl`` file, the text of a program, or one that is read already.
+        program: A ``.pl`` file, the text of a program, or a program that has been read.
         goal: The goal.
         networks: A module for every network of the program. It maps a batch of each input to
-            ``(N, K)`` logits, one a value of its domain; for nn/2 to ``(N,)`` or ``(N, 1)`` logits
-            of true. A network that reads nothing but observed symbols needs none.
-        inputs: Names of the goal's variables that networks read; without them, those given as
+            ``(N, K)`` logits, one per value of its domain; for nn/2 to ``(N,)`` or ``(N, 1)``
+            logits of true. A network that reads nothing but observed symbols needs no module.
+        inputs: Names of the goal's variables that networks read; by default those that are given as
             batches or lists of arrays.
-        lists: Names of its variables that are lists; without them, those given as lists of arrays.
+        lists: Names of the goal's variables that are lists; by default those that are given as
+            lists of arrays.
         values: Values of observed variables, for a program that cannot enumerate them.
         trust: Whether the program may load Python code and touch files.
         cache: Folder of compiled circuits: the user's own, another one, or none.
@@ -98,7 +100,7 @@ class NeuralProgram(nn.Module):
 
     Raises:
         ProgramError: The program or the goal is wrong.
-        NetworkError: A network is unknown or no module.
+        NetworkError: A network is unknown, or is not a module.
 
     Example:
         >>> import groundkit

@@ -43,27 +43,27 @@ class ProgramLayer(nn.Module):
         log_probs = {"mnist_net": logits.log_softmax(-1)}          # (B, 2, 10)
         loss = -layer.log_prob(log_probs, Z=[7, 3]).mean()
 
-    The learnable probabilities ``t(...)`` of the program are the layer's parameters, and all of
-    its ``state_dict``; circuits are made from the program. A goal without observed variables is a
-    constraint: ``-layer.log_prob(log_probs)`` is its semantic loss.
+    The learnable probabilities ``t(...)`` of the program are the layer's parameters, and its
+    ``state_dict`` holds nothing else; circuits are made from the program. A goal without observed
+    variables is a constraint: ``-layer.log_prob(log_probs)`` is its semantic loss.
 
-    Every method takes ``lengths={"Xs": 3}``, or one length an example, for goals over lists: each
-    combination of lengths is compiled when it is first met, and a batch is grouped by them. The
+    For goals over lists, every method takes ``lengths={"Xs": 3}``, or one length per example: each
+    combination of lengths is compiled when it first occurs, and a batch is grouped by them. The
     elements of ``Xs`` are called ``Xs_0``, ``Xs_1``, ... in :attr:`slots` and in evidence; rows of
     ``log_probs`` beyond an example's calls are not read.
 
-    ``evidence={"digit(X)": 3, "noisy": False}`` conditions on atoms: a symbol or truth value for
-    all examples, or a list with one an example, ``None`` for nothing told. An atom that a single
-    choice decides (a neural predicate, a probabilistic fact; without body or second clause) only
-    masks its outcomes. Other atoms follow from several choices: they make a circuit of their own,
-    compiled once for each set of such atoms and their truth values. Impossible evidence makes
-    every answer impossible.
+    ``evidence={"digit(X)": 3, "noisy": False}`` conditions on atoms: each has a symbol or truth
+    value for all examples, or a list with one per example, where ``None`` means that nothing is
+    known. An atom that a single choice decides (a neural predicate or a probabilistic fact, without
+    a body or second clause) only masks the outcomes of that choice. Other atoms follow from several
+    choices: they make a circuit of their own, compiled once for each set of such atoms and their
+    truth values. Impossible evidence makes every answer impossible.
 
     Args:
         program: A ``.pl`` file, the text of a program (anything with ``::``, ``:-`` or several
-            lines), or a program that is read already.
+            lines), or a program that has been read.
         goal: The goal.
-        inputs: Names of its variables that networks read; else they are found by grounding.
+        inputs: Names of its variables that networks read; by default they are found by grounding.
         lists: Names of its variables that are lists, of inputs or of symbols.
         values: Values of observed variables, for a program that cannot enumerate them.
         trust: Whether the program may load Python code and touch files.
@@ -72,7 +72,7 @@ class ProgramLayer(nn.Module):
 
     Raises:
         ProgramError: The program or the goal is wrong, or the goal has no solution.
-        DataError: A name is no variable of the goal.
+        DataError: A name is not a variable of the goal.
         LimitError: Grounding or compiling took too long or too much memory.
 
     Example:
@@ -258,7 +258,7 @@ class ProgramLayer(nn.Module):
         """Returns for every network ``(B, S, K)`` log P(symbol | observed values, evidence).
 
         It is the derivative of log P(values) with respect to the log-probabilities, and has no
-        gradient itself: what abduction and expectation-maximisation take as targets. Where the
+        gradient itself: abduction and expectation-maximisation take it as a target. Where the
         values are impossible, nothing is learnt from them and the symbols keep their
         probabilities. Arguments and errors are those of :meth:`log_prob`.
         """

@@ -103,8 +103,18 @@ def check_program(
 ) -> Checked:
     """Checks everything that can be checked without training.
 
+    Args:
+        program: The ``.pl`` file.
+        spec: The ``.toml`` spec; by default the one beside the program.
+        settings: ``--set`` texts.
+        trust: Allow the program and the backbones to run Python code.
+
+    Returns:
+        The goals, images, networks and numbers of examples; printed, it is what ``groundkit
+        check`` says.
+
     Raises:
-        InputError: The first thing found that is not in order.
+        InputError: The first thing that is found wrong.
 
     Example:
         >>> import groundkit

@@ -203,9 +203,9 @@ def label(
     trust: bool = False,
     device: str = "auto",
 ) -> Settled:
-    """Takes up labels of a few images: networks are renamed, and nothing is trained.
+    """Takes up labels of a few images by renaming the networks' symbols; nothing is trained.
 
-    The label of an image that has one already takes its place.
+    If an image has a label already, the new one replaces it.
 
     Args:
         run: The run's folder.
@@ -216,7 +216,7 @@ def label(
         device: ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
-        DataError: An image or a symbol is wrong, or the labels contradict program or each other.
+        DataError: An image or a symbol is wrong, or the labels contradict the program.
         CheckpointError: It is no finished run, or its readings are not known.
 
     Example:

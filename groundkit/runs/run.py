@@ -142,17 +142,18 @@ def run(
         device: ``auto``, ``cpu`` or ``cuda``.
         engine: ``circuit``, or ``deepproblog`` to train by DeepProbLog's own engine.
         trust: Allow the program and the backbones to run Python code.
-        networks: Network -> a module of one's own, or a class or function that makes it, in place
+        networks: Network -> your own module, or a class or function that makes it, in place
             of the backbone that the spec names.
-        optimiser: Makes an optimiser of parameters, in place of AdamW at the spec's rates.
-        scheduler: Makes a scheduler of an optimiser and a phase's steps; without one an own
-            optimiser keeps its rate.
-        callbacks: Told of training and evaluation as they go.
+        optimiser: A function from parameters to an optimiser, in place of AdamW.
+        scheduler: A function from an optimiser and a phase's number of steps to a scheduler;
+            without one, your own optimiser keeps its rate.
+        callbacks: Told about training and evaluation as they go.
         resume: The folder of a run that was stopped or killed, to go on with it under its own
             spec, seed and engine.
-        progress: Where to tell what is being done.
-        stop: Entered for training, it gives what is asked after every step; once the answer is
-            true, the state is saved and the run ends in :class:`~groundkit.errors.StoppedError`.
+        progress: Told what is being done.
+        stop: A context that is entered for training and gives a function, which is called after
+            every step; once it returns true, the state is saved and the run ends in
+            :class:`~groundkit.errors.StoppedError`.
 
     Returns:
         The folder, its metrics and the verdict.

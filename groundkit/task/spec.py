@@ -54,7 +54,8 @@ class ExamplesSpec(Section):
     """Where examples come from: drawn from a labelled data set, or read from the user's file."""
 
     data: str | None = "mnist5k"
-    """Labelled data set to draw from (see ``groundkit datasets``), or a folder, ``.npz`` file."""
+    """Data set to draw examples from (see ``groundkit datasets``), or the path of a folder of
+    images or of an ``.npz``, ``.npy``, ``.csv`` or ``.parquet`` file."""
     file: Path | None = None
     """CSV with one column per variable, or JSON Lines with one object per example: an image path,
     a symbol, or a list of these; ``NAME.truth`` is optional."""
@@ -63,15 +64,15 @@ class ExamplesSpec(Section):
     inputs: list[str] = Field(
         default_factory=list, validation_alias=AliasChoices("inputs", "images")
     )
-    """Variables of the goal that are images, or lists of images; the others are observed symbols.
-    ``images`` is its other name."""
+    """Variables of the goal that are images or other inputs, or lists of these; the others are
+    observed symbols. ``images`` is another name of this key."""
     lengths: dict[str, list[int]] = Field(default_factory=dict)
     """Lengths of the variables that are lists, where examples are drawn."""
     held_out_lengths: dict[str, list[int]] = Field(default_factory=dict)
     """The same for held-out examples, where they differ from those of training."""
     goal: str | None = None
-    """Goal that examples are drawn from, over the same variables, where fewer combinations occur
-    than the query allows; training does not see it."""
+    """Another goal over the same variables, which examples are drawn from if fewer combinations
+    occur than the query allows; training does not see it."""
     count: int = Field(default=1000, ge=1, le=1_000_000)
     """Number of examples drawn for training."""
     held_out: int = Field(default=500, ge=1, le=100_000)
@@ -79,7 +80,7 @@ class ExamplesSpec(Section):
     seed: Seed = 0
     """Seed of the draw; independent of the training seed."""
     pool: bool = True
-    """Whether the data set's other training images join the unsupervised terms, unlabelled."""
+    """Whether the data set's other training images join the unsupervised terms, without labels."""
 
     @field_validator("lengths", "held_out_lengths")
     @classmethod
@@ -94,27 +95,27 @@ class QuerySpec(Section):
     """What is asked of the program, once per example."""
 
     name: Annotated[str, Field(max_length=100)] = ""
-    """Its name, where there are several."""
+    """The query's name; needed if there are several."""
     goal: Annotated[str, Field(max_length=100_000)]
     """The goal, for instance ``addition(X, Y, Z)``; its variables are bound per example."""
     answers: dict[str, list[str | int]] = Field(default_factory=dict)
     """Values of an observed variable, for a program that cannot enumerate them by itself."""
     weight: Weight = 1.0
-    """Weight of its mean log P(query) beside those of other queries."""
+    """Weight of this query's mean log P(query) beside those of other queries."""
     examples: ExamplesSpec | None = None
-    """Its own examples; absent, those of ``[examples]``."""
+    """The query's own examples; if absent, those of ``[examples]``."""
 
 
 class LabelsSpec(Section):
     """The few labels that training may use; without them it uses none."""
 
     per_symbol: CountOrNone = 0
-    """Images of each symbol whose label is used, drawn from the data set's training images."""
+    """Images of each symbol whose label is used; drawn from the data set's training images."""
     symbols: list[str] = Field(default_factory=list)
-    """The symbols that are drawn, all of them when empty."""
+    """The symbols that labels are drawn of; all of them if empty."""
     file: Path | None = None
-    """CSV with a column ``image`` and either a column ``symbol`` or one of probabilities for each
-    symbol; in place of ``per_symbol``."""
+    """CSV with a column ``image`` and either a column ``symbol`` or a column of probabilities for
+    each symbol; used in place of ``per_symbol``."""
     weight: Weight = 1.0
     """Weight of the labels' term, mean log p(label)."""
 
@@ -125,19 +126,20 @@ class NetworkSpec(Section):
     preset: str | None = None
     """Settings for a known data set, such as ``mnist5k``, for the keys that are not given here."""
     backbone: str = "convnet"
-    """``mlp``, ``convnet``, ``resnet8``, ``resnet18``; ``module:NAME:Class`` for one's own, in
-    NAME.py beside the program or where Python finds it; ``own`` for one that Python hands over; or
-    ``observed`` for a predicate whose input is an observed symbol rather than an image. For rows of
-    features ``mlp`` or ``identity``, for sequences besides ``gru`` or ``transformer``."""
+    """For images ``mlp``, ``convnet``, ``resnet8`` or ``resnet18``; for rows ``mlp`` or
+    ``identity``; for sequences these two, ``gru`` or ``transformer``. ``shared:NAME``: another
+    network's layers; ``module:NAME:Class``: your own class, in NAME.py beside the program or where
+    Python finds it; ``own``: a module handed over in Python; ``observed``: no network, the input is
+    an observed symbol."""
     encoder: Annotated[str, Field(max_length=1000)] | None = None
-    """A frozen encoder of images ahead of the backbone, which then reads its features:
+    """A frozen encoder of images that comes before the backbone, which then reads its features:
     ``torchvision:NAME``, ``timm:NAME``, ``onnx:FILE``, ``onnx:FILE#TENSOR`` for an inner tensor,
     ``module:package.module:Class``."""
     encoder_weights: Path | None = None
     """The encoder's weights, a local safetensors file; an ONNX file holds its own."""
     options: dict[str, Any] = Field(default_factory=dict)
-    """The backbone's own options, such as ``width``: whole numbers for the built-in ones, keyword
-    arguments of any type for a module of one's own."""
+    """The backbone's own options, such as ``width``: whole numbers for the built-in backbones, and
+    keyword arguments of any type for a module of your own."""
     normalise: bool = False
     """Whether embeddings have unit length, which bounds logits and energy by 1/temperature."""
     temperature: Temperature = 1.0
@@ -146,17 +148,17 @@ class NetworkSpec(Section):
     """Whether the backbone computes with bfloat16, in training, sampling and use: faster
     where the hardware has it."""
     data: str | None = None
-    """Data set of this network's images, when not that of ``[examples]``."""
+    """Data set of this network's images, if it is not that of ``[examples]``."""
     attribute: str | None = None
-    """Which labels of the images this network's symbols are, where the data set has several: their
-    ``shape``, say. By default those that have all its symbols."""
+    """Which of the images' labels are this network's symbols, such as ``shape``, if the data set
+    has several for each image. By default the labels that include all of its symbols."""
     image_shape: tuple[Channels, Side, Side] | None = None
-    """Channels (1 grey, 3 colour; 2 and 4 with opacity), height and width that images are brought
-    to, those of a data set and the user's own; by default those of the data set."""
+    """Channels (1 for grey, 3 for colour; 2 and 4 with opacity), height and width that all images
+    are brought to, those of the data set and your own; by default those of the data set."""
     labels: LabelsSpec = LabelsSpec()
-    """Weak supervision."""
+    """Weak supervision: the few labels that training may use. Without this table it uses none."""
     perception: PerceptionSpec = PerceptionSpec()
-    """The bound's terms."""
+    """The terms of the bound, and the augmentation."""
 
     @model_validator(mode="before")
     @classmethod
@@ -180,7 +182,7 @@ class TrainSpec(Section):
     epochs: Steps = 25
     """Passes over the examples in joint training; at least ``min_steps`` steps are made."""
     min_steps: CountOrNone = 600
-    """Least number of joint steps, for small numbers of examples."""
+    """Smallest number of joint steps, for small numbers of examples."""
     batch: Batch = 64
     """Examples per step."""
     pool_batch: BatchOrNone = 64
@@ -188,9 +190,8 @@ class TrainSpec(Section):
     cluster_steps: CountOrNone = 300
     """Steps of the clustering phase (contrastive embedding) before symbols are named."""
     clusters_per_symbol: Annotated[int, Field(ge=1, le=1000)] | Literal["auto"] = "auto"
-    """Clusters that a symbol may consist of at the start; above 1 the program names each of the
-    many clusters, several by one symbol. ``auto`` takes 2 or 3 where they make held-out queries
-    clearly likelier than 1, against chance."""
+    """Clusters that a symbol may consist of at the start. Above 1, several may get the same symbol.
+    ``auto`` takes 2 or 3 where held-out queries become clearly likelier, against chance."""
     cluster_batch: int = Field(default=256, ge=2, le=100_000)
     """Images per step of the clustering phase."""
     cluster_learning_rate: Rate = 2e-3
@@ -202,14 +203,14 @@ class TrainSpec(Section):
     symbolic: Weight = 1.0
     """Weight of the symbolic term, mean log P(query)."""
     schedule: Literal["constant", "annealed", "clusters-first", "tempered"] = "constant"
-    """How the symbolic term comes in: at its full weight from the start; rising from nothing;
-    absent, then at its full weight; or reading softened symbols, which harden."""
+    """How the symbolic term comes in: ``constant``, at full weight from the start; ``annealed``,
+    rising from 0; ``clusters-first``, absent at first; ``tempered``, reading softened symbols."""
     schedule_steps: Count = 200
-    """Joint steps after which every schedule is at the full weight."""
+    """Joint steps after which every schedule has reached the full weight."""
     reground: bool = True
-    """Whether the relabelling search runs."""
+    """Whether the search for relabellings runs."""
     reground_every: Count = 100
-    """Joint steps between relabelling searches; one more comes half-way to the first."""
+    """Joint steps between searches for relabellings; an extra one comes half-way to the first."""
     checkpoint_every: Count = 100
     """Steps between saved states, from which ``--resume`` goes on."""
 
@@ -238,13 +239,13 @@ class ReasoningSpec(Section):
     """What grounding and compiling a goal may take, and what happens where that is not enough."""
 
     mode: Mode = "exact"
-    """``exact``: past the limits nothing is answered; ``bounds``: probabilities between a lower and
-    an upper bound; ``sample``: estimates with their standard error; ``auto``: the first of these
+    """``exact``: beyond the limits nothing is answered; ``bounds``: lower and upper bounds of the
+    probabilities; ``sample``: estimates with their standard error; ``auto``: the first of these
     that fits the limits. The last three say what was not exact."""
     limit_seconds: float = Field(default=600.0, ge=0.01, le=1e7)
-    """Time for each shape of the goal; also ``--limit-seconds``."""
+    """Time to ground and compile each shape of the goal; also ``--limit-seconds``."""
     limit_memory: str = "4GB"
-    """Memory for each shape of the goal; also ``--limit-memory``."""
+    """Memory to ground and compile each shape of the goal; also ``--limit-memory``."""
 
     @field_validator("limit_memory")
     @classmethod
@@ -268,28 +269,27 @@ class EvaluateSpec(Section):
     samples: int = Field(default=10, ge=0, le=10_000)
     """Generated images per symbol; 0 leaves generation out."""
     sample_steps: Steps = 20
-    """Largest number of SGLD steps of a generated image; it stops at an energy of real images."""
+    """Largest number of SGLD steps for a generated image; it stops at an energy of real images."""
     ambiguity: Literal["average", "pick"] = "average"
-    """Where program and data leave several meanings of the symbols: answers are averaged over all
-    of them, or take the learnt one for granted."""
+    """If program and data leave several meanings of the symbols, ``average``: answers are averaged
+    over all of them; ``pick``: answers take the learnt meaning for granted."""
 
 
 class Spec(Section):
     """The whole spec of one program."""
 
     query: list[QuerySpec] = Field(default_factory=list)
-    """One table ``[query]``, or several ``[[query]]``. Absent: the networks are trained and
-    evaluated as clusterers only."""
+    """One table ``[query]``, or several ``[[query]]``; without any, the networks only cluster."""
     examples: ExamplesSpec = ExamplesSpec()
-    """Examples."""
+    """Where examples come from: drawn from a labelled data set, or read from your own file."""
     networks: dict[str, NetworkSpec] = Field(default_factory=dict)
-    """A table per network of the program; a network without one has the defaults."""
+    """A table for each network of the program; a network without one has the defaults."""
     train: TrainSpec = TrainSpec()
-    """Schedule."""
+    """The training schedule."""
     reasoning: ReasoningSpec = ReasoningSpec()
-    """Limits, and what to do past them."""
+    """What grounding and compiling a goal may take, and what happens beyond that."""
     evaluate: EvaluateSpec = EvaluateSpec()
-    """Evaluation."""
+    """What is measured after training."""
 
     @field_validator("query", mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""What training tells as it goes: the user's callbacks, the same for a run and for estimators."""
+"""What training reports as it goes: the user's callbacks, for a run and for estimators alike."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from groundkit.training.history import RenameRow, SplitRow
 
 
 class Callback:
-    """Told of training as it goes; a subclass overrides what it wants to hear.
+    """Is told about training as it goes; a subclass overrides the methods that it needs.
 
-    ``run`` and ``Grounder.fit`` take a list of these. What a callback raises ends training.
+    ``run`` and ``Grounder.fit`` take a list of callbacks. An error that a callback raises ends
+    training.
 
     Example:
         >>> import groundkit
@@ -25,7 +26,7 @@ class Callback:
     """
 
     def on_step(self, row: Row) -> None:
-        """Training has come to a step that is reported, one in twenty.
+        """Called at every twentieth step of training.
 
         Args:
             row: A row of the history: its phase, step, terms, and in joint training the objective,
@@ -33,21 +34,22 @@ class Callback:
         """
 
     def on_names(self, row: RenameRow | SplitRow) -> None:
-        """Names were searched for, or a symbol was given half of another's images.
+        """Called after a search for names, or when a symbol was given half of another's images.
 
         Args:
-            row: The finding, also in words.
+            row: What was found; ``row.words`` says it in words.
         """
 
     def on_evaluate(self, metrics: Mapping[str, Any]) -> None:
-        """What was learnt has been measured on held-out examples.
+        """Called when what was learnt has been measured on held-out examples.
 
         Args:
-            metrics: Of a run, what stands in ``metrics.json``; of ``Grounder.fit``, its ``query``.
+            metrics: For a run, the contents of ``metrics.json``; for ``Grounder.fit``, its
+                ``query`` alone.
         """
 
     def on_end(self) -> None:
-        """Nothing more will come, whether training and evaluation went well or failed."""
+        """Called last, whether training and evaluation succeeded or failed."""
 
 
 def check_callbacks(callbacks: Sequence[Callback]) -> None:

@@ -113,7 +113,7 @@ class TensorBoardLogger(_Logger):
 class MLflowLogger(_Logger):
     """Logs to MLflow; needs the extra ``mlflow``.
 
-    An active run of MLflow's is used; otherwise one is begun, and ended with training.
+    If MLflow has an active run, it is used; otherwise a run is begun, and ended with training.
 
     Raises:
         InputError: MLflow is not installed.
@@ -144,12 +144,12 @@ class MLflowLogger(_Logger):
 class WandbLogger(_Logger):
     """Logs to Weights & Biases; needs the extra ``wandb``.
 
-    The steps of a phase are logged as ``cluster/step`` and ``joint/step``, which the numbers of
-    that phase are drawn over.
+    The steps of each phase are logged as ``cluster/step`` and ``joint/step``, and the numbers of
+    that phase are plotted against them.
 
     Args:
-        settings: What ``wandb.init`` takes, such as ``project``; without an active run it is
-            called with these.
+        settings: Arguments of ``wandb.init``, such as ``project``; it is called with them if there
+            is no active run.
 
     Raises:
         InputError: The package is not installed.
