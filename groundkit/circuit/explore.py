@@ -153,7 +153,7 @@ class Explorer:
                     found[(*row, answer)] = None
                     if len(found) > limit:
                         raise LimitError(
-                            f"more than {limit} combinations of symbols are possible",
+                            f"more than {limit:,} combinations of symbols are possible",
                             remedy="ask for a smaller shape of the goal",
                         )
         table = np.array(list(found), dtype=np.int64).reshape(len(found), len(slots) + 1)
@@ -224,6 +224,6 @@ def _unique(worlds: Iterator[Assignment]) -> list[Assignment]:
 def _check_size(worlds: list[Assignment], limit: int) -> None:
     if len(worlds) > limit:
         raise LimitError(
-            f"more than {limit} combinations of symbols are possible",
+            f"more than {limit:,} combinations of symbols are possible",
             remedy="ask for a smaller shape of the goal",
         )

@@ -113,7 +113,7 @@ def choose(
         return _of_rows(wanted, pool.shape[1:], invariant)
     if wanted not in ("auto", *AUGMENTATIONS):
         raise SpecError(
-            f"the augmentation '{wanted}' is none of images",
+            f"there is no augmentation '{wanted}' of images",
             expected=f"auto or {', '.join(AUGMENTATIONS)}",
         )
     if wanted != "auto":
@@ -154,7 +154,7 @@ def _of_rows(wanted: str, shape: Sequence[int], invariant: Collection[Invariant]
         return Choice(known[name], f"{name}: {why}")
     if wanted not in known:
         raise SpecError(
-            f"the augmentation '{wanted}' is none of {kind}s",
+            f"there is no augmentation '{wanted}' of {kind}s",
             expected=f"auto or {', '.join(known)}",
         )
     return Choice(known[wanted], f"{wanted}, as set")

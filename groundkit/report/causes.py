@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from groundkit.report.words import listing, percent
+from groundkit.report.words import counted, listing, percent
 
 Status = Literal[
     "grounded",
@@ -88,14 +88,10 @@ def labels_advice(run: Mapping[str, Any]) -> str:
             "Observe more or add a rule that tells these symbols apart; `groundkit identify` "
             "lists the observations that would leave one grounding."
         )
-    words, them = (
-        ("A label of 1 image leaves", "it")
-        if len(asked) == 1
-        else (f"Labels of {len(asked)} images leave", "them")
-    )
     return (
-        f"{words} one reading: `groundkit suggest` shows which, `groundkit label` "
-        f"takes {them} up without training; or observe more (`groundkit identify`)."
+        f"Labelling {counted(len(asked), 'image')} would leave one reading: `groundkit suggest` "
+        "shows which, and `groundkit label` takes labels up without training; or observe more "
+        "(`groundkit identify`)."
     )
 
 
@@ -125,8 +121,8 @@ def contradicted(signs: Signs) -> Verdict | None:
     where = f" ({listing(first)} first)" if first else ""
     return Verdict(
         "contradicted",
-        f"Contradictory examples: {count:,} of {total:,} are next to impossible by what the "
-        f"others say, and {percent(signs.accuracy)} of the images get their symbol from "
+        f"Contradictory examples: {count:,} of {total:,} are next to impossible given "
+        f"the others, and {percent(signs.accuracy)} of the images get their symbol from "
         f"{signs.name}.",
         f"Look at the rows that the report lists{where}: correct or remove those that are wrong, "
         "and run again.",
@@ -180,7 +176,7 @@ def coloured(signs: Signs) -> Verdict | None:
         "colour",
         f"Clusters of colour: {signs.name} sorts images by their colour (agreement "
         f"{agreement:.2f}) rather than by what they show ({percent(signs.accuracy)} right).",
-        "If colour says nothing here, say so: "
+        "If colour has no meaning here, leave it out: "
         f'[networks.{signs.name}.perception] invariant = ["colour"].',
         signs.name,
     )
@@ -194,7 +190,7 @@ def satisfied(signs: Signs) -> Verdict | None:
     return Verdict(
         "shortcut",
         f"Queries right, symbols not: {percent(right)} of the held-out queries are answered "
-        f"rightly while {percent(signs.accuracy)} of the images get their symbol from "
+        f"correctly while {percent(signs.accuracy)} of the images get their symbol from "
         f"{signs.name} ({percent(signs.matched)} after the best renaming).",
         "The goal can be satisfied without the symbols: ask for more of them, such as a second "
         f"[[query]] that depends on each. {labels_advice(signs.run)}",

@@ -153,7 +153,8 @@ def _wrong(signs: Signs, moved: Sequence[str]) -> Verdict:
         return Verdict(
             "ambiguous",
             f"Ambiguous: the program admits {identify.get('count') or 2:,} groundings and {name} "
-            f"learnt another than yours, reading {listing(moved)} ({percent(accuracy)} right).",
+            f"learnt a different one from yours: it reads {listing(moved)} "
+            f"({percent(accuracy)} right).",
             labels_advice(signs.run),
             name,
         )

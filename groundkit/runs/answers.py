@@ -104,8 +104,8 @@ class ImageReading:
             else:
                 value, limit = f", foreign {self.foreign:.2f}", self.foreign_limit
             lines[1] += (
-                f"{value}, above {limit:.2f} that nearly all training images stay below:"
-                " OUT OF DISTRIBUTION, do not trust its symbol"
+                f"{value}, above the limit {limit:.2f}, below which nearly all training images "
+                "stay: OUT OF DISTRIBUTION, do not trust its symbol"
             )
         lines += [f"  {what}" for what in self.done]
         return "\n".join(lines)

@@ -60,7 +60,7 @@ class RunResult:
         accuracy: Share of held-out images whose most probable symbol is the true one.
         accuracy_matched: The same after the best renaming of symbols.
         nmi: Normalised mutual information of symbols and truth.
-        query_accuracy: Share of held-out queries answered rightly.
+        query_accuracy: Share of held-out queries answered correctly.
 
     A score is ``None`` where it does not apply, or true symbols are not known.
     """

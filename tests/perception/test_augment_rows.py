@@ -74,9 +74,14 @@ def test_the_augmentation_of_rows_is_chosen_by_their_shape(shape, name):
 @pytest.mark.parametrize(
     ("wanted", "shape", "invariant", "said"),
     [
-        ("digits", (13,), None, "'digits' is none of rows\n  expected: auto or none, points, f"),
-        ("points", (5, 2), None, "'points' is none of sequences"),
-        ("features", (1, 8, 8), None, "'features' is none of images"),
+        (
+            "digits",
+            (13,),
+            None,
+            "no augmentation 'digits' of rows\n  expected: auto or none, points, f",
+        ),
+        ("points", (5, 2), None, "no augmentation 'points' of sequences"),
+        ("features", (1, 8, 8), None, "no augmentation 'features' of images"),
         ("auto", (13,), ["flip"], r"invariant = \['flip'\], and the inputs are rows"),
     ],
 )

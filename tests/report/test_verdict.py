@@ -160,11 +160,12 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "ambiguous, with the label that settles it": (
         scores(0.0, 0.97, {"1": "2", "2": "1"}), {"count": 2, "permutations": 2}, {},
         {"ambiguity": SUGGESTED},
-        "ambiguous", "1 as 2, 2 as 1", "A label of 1 image leaves one reading: `groundkit suggest`",
+        "ambiguous", "1 as 2, 2 as 1",
+        "Labelling 1 image would leave one reading: `groundkit suggest`",
     ),
     "grounded by luck, with the label that settles it": (
         scores(), {"count": 2, "permutations": 2}, {}, {"ambiguity": SUGGESTED},
-        "grounded", "97.0 %", "`groundkit label` takes it up",
+        "grounded", "97.0 %", "`groundkit label` takes labels up",
     ),
     "names wrong": (
         scores(0.4, 0.95, {"3": "5", "5": "3"}), PROGRAM, {}, {},
