@@ -74,8 +74,10 @@ def compile_program(
     unproved = structure.unproved(roots)
     if unproved:
         structure.analysis.find_families()
-        structure = Structure(program, structure.analysis)
-        unproved = structure.unproved(roots)
+        further = Structure(program, structure.analysis)
+        # Compilers take a few large parts better than many small ones.
+        if len(left := further.unproved(roots)) < len(unproved):
+            structure, unproved = further, left
     words = ""
     if unproved:
         nodes, words = compile_parts(
