@@ -7,11 +7,18 @@ what lies below. The oracle computes the least model of every total choice, laye
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
 Literal = tuple[str, bool]
+
+
+def rest_of(probabilities: Sequence[float]) -> float:
+    """Returns what probabilities leave to none of them; what rounding left of 1 is nothing."""
+    rest = 1.0 - sum(probabilities)
+    return rest if rest > 1e-12 else 0.0
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ class RandomProgram:
         holds = 0.0
         options = [
             [(p, h) for p, h in zip(d.probabilities, d.heads, strict=True)]
-            + [(1.0 - sum(d.probabilities), None)]
+            + [(rest_of(d.probabilities), None)]
             for d in self.disjunctions
         ]
         for world in itertools.product(*options):

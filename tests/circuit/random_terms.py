@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
+from .random_programs import rest_of
+
 POOL = (
     *("1", "'1'", '"1"', "yes", "'yes'", '"yes"', "'A'", "'New York'", "-3", "2.5", "[]"),
     *("[1, '1']", '[a, "b"]', "f(1)", "f('1')", "'it\\'s'"),
@@ -96,7 +98,7 @@ class TermProgram:
         """Returns goal -> value -> probability; ``None`` when nothing satisfies the evidence."""
         slots = list(self.rows)
         choices = [
-            [*zip(f.probabilities, f.values, strict=True), (1 - sum(f.probabilities), None)]
+            [*zip(f.probabilities, f.values, strict=True), (rest_of(f.probabilities), None)]
             for f in self.facts
         ]
         reads = [list(enumerate(self.rows[slot])) for slot in slots]
