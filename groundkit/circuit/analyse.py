@@ -78,14 +78,17 @@ class Analysis:
             if node.kind != "or":
                 continue
             by_support: dict[int, int] = {}
-            stack = list(node.children)
+            parts = {part for part in node.children if part >= 0}
+            stack = list(parts)
             while stack:
                 part = stack.pop()
-                if part >= 0 and self.program.nodes[part].children:
-                    other = by_support.setdefault(self.support[part], part)
-                    first[find(part)] = find(other)
-                    if self.program.nodes[part].kind == "and":
-                        stack += self.program.nodes[part].children
+                whole = self.program.nodes[part]
+                if whole.children:
+                    first[find(part)] = find(by_support.setdefault(self.support[part], part))
+                if whole.kind == "and":
+                    fresh = {child for child in whole.children if child >= 0} - parts
+                    parts |= fresh
+                    stack += fresh
         groups: dict[int, list[int]] = {}
         for one in sorted(first):
             groups.setdefault(find(one), []).append(one)
