@@ -17,7 +17,7 @@ from groundkit.errors import CheckpointError, Location, SpecError
 from groundkit.files import RowWriter, is_there, make_folder, read_rows, read_text, write_atomically
 from groundkit.perception.distributed import ProcessGroup
 from groundkit.perception.history import Row
-from groundkit.task.spec import line_of
+from groundkit.task.place import line_of
 from groundkit.training.history import read_row
 from groundkit.training.states import Saved, States
 

@@ -124,7 +124,7 @@ class Session:
         self._facts = read_facts(folder / "checkpoint")
         self.program = load_program(folder / "program.pl", trust=trust, within=folder)
         self.spec = load_spec(folder / "spec.toml", settings, within=folder)
-        sources = Sources(folder / "program.pl", folder / "spec.toml")
+        sources = Sources(folder / "program.pl", folder / "spec.toml", tuple(settings))
         self.binding = Binding(
             self.program,
             self.spec,

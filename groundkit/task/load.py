@@ -48,7 +48,7 @@ def read_task(
     binding = Binding(
         parsed,
         read,
-        Sources(program, file),
+        Sources(program, file, tuple(settings)),
         cache=cache_folder(),
         limits=read.reasoning.limits,
         engine=engine,
