@@ -362,6 +362,7 @@ def _check_result(shape: Shape, found: GroundProgram) -> None:
         if name not in read:
             raise UnreadError(
                 f"no network looks at the image {name} of the goal '{goal.text}'",
-                remedy=f"leave {name} out of [examples] images, or pass it to a neural predicate",
+                remedy=f"pass {name} to a neural predicate, or leave it out of the inputs if its "
+                "values are observed",
                 at=goal.at,
             )

@@ -60,7 +60,8 @@ class Binding(dict[str, Any]):
 def parse_goal(text: str, at: Location | None = None) -> Goal:
     """Parses a goal such as ``addition([X1,X2],[Y1,Y2],Z)``.
 
-    Conjunctions, disjunctions and negations of goals are allowed.
+    Conjunctions, disjunctions and negations of goals are allowed; so are the ``?-`` and the full
+    stop of a Prolog prompt.
 
     Args:
         text: The goal.
@@ -69,7 +70,7 @@ def parse_goal(text: str, at: Location | None = None) -> Goal:
     Raises:
         ProgramError: It is not one callable term.
     """
-    stripped = text.strip().removesuffix(".").strip()
+    stripped = text.strip().removeprefix("?-").removesuffix(".").strip()
     remedy = "write one goal, such as addition(X, Y, Z)"
     try:
         parsed = parse_statements(f"'$goal' :- {stripped}.")

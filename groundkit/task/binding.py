@@ -32,6 +32,7 @@ from groundkit.task.roles import (
     OBSERVED,
     check_modules,
     check_networks,
+    check_readers,
     check_variables,
     find_roles,
     given_variables,
@@ -178,7 +179,11 @@ class Binding:
         check_modules(self.modules, self.program)
         for query in self.queries:
             check_goal(self.program, query.goal, self.declared)
-            check_variables(query.goal, query.inputs, query.examples.lengths, self._key_at(query))
+            place = self._key_at(query)
+            check_variables(
+                query.goal, query.spec, query.examples, place, self._table_at(query.number)
+            )
+            check_readers(self.program, self.spec, query.goal, query.inputs, place)
         if not self.asks and (self.spec.examples.file is not None or self.spec.examples.inputs):
             raise SpecError(
                 "the spec has examples but asks for no goal",
@@ -200,6 +205,9 @@ class Binding:
 
     def _key_at(self, query: BoundQuery) -> Callable[..., Location]:
         return lambda *path: self.at(*query.key, *path)
+
+    def _table_at(self, number: int) -> Callable[..., Location]:
+        return lambda *path: self.at("query", str(number), *path)
 
     @property
     def asks(self) -> bool:
