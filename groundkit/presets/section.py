@@ -102,8 +102,10 @@ def refusal(
         table = f"{dotted}.NAME" if several else dotted
         return SpecError(
             f"{dotted} = {_shown(given)} is a value",
-            expected=f"a table of keys, [{table}]",
-            remedy=f"set its keys one by one: --set {table}.KEY=VALUE"
+            expected="a mapping" if at is None else f"a table of keys, [{table}]",
+            remedy="give a mapping of its keys"
+            if at is None
+            else f"set its keys one by one: --set {table}.KEY=VALUE"
             if setting
             else f"write [{table}] on a line of its own, and its keys on the lines below",
             at=at,

@@ -44,6 +44,20 @@ def _inline(value: Any) -> str:
     return tomli_w.dumps({"v": value}).partition("=")[2].strip()
 
 
+def check_settings(settings: Any) -> None:
+    """Refuses settings that are no list of ``--set`` texts.
+
+    Raises:
+        SpecError: They are one text, or a mapping.
+    """
+    if isinstance(settings, str | Mapping):
+        raise SpecError(
+            f"the settings are a {type(settings).__name__}",
+            expected="a list of texts",
+            remedy='for instance settings=["train.epochs=5"]',
+        )
+
+
 def set_key(data: dict[str, Any], override: str) -> None:
     """Sets one dotted key of the spec's nested tables in place.
 

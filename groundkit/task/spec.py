@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -42,7 +42,7 @@ from groundkit.presets.bounds import (
 )
 from groundkit.presets.section import Section, path_of, refusal, with_preset
 from groundkit.program.limits import Limits, Mode, memory_bytes
-from groundkit.task.overrides import names_of, set_key
+from groundkit.task.overrides import check_settings, names_of, set_key
 from groundkit.task.place import place_of, setting_of
 
 _LONGEST = 1000
@@ -378,12 +378,7 @@ def load_spec(path: Path, overrides: Sequence[str] = (), within: Path | None = N
 
 def parse_spec(text: str, file: Path | None = None, overrides: Sequence[str] = ()) -> Spec:
     """Reads a spec from text; see :func:`load_spec`."""
-    if isinstance(overrides, str | Mapping):
-        raise SpecError(
-            f"the settings are a {type(overrides).__name__}",
-            expected="a list of texts",
-            remedy='for instance settings=["train.epochs=5"]',
-        )
+    check_settings(overrides)
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
