@@ -291,7 +291,7 @@ def _ground_constraints(
             try:
                 _, results = engine._ground(database, call, formula, silent_fail=False)
             except ProbLogError as error:
-                raise explain_constraint(constraint, error) from error
+                raise explain_constraint(program, constraint, error) from error
             label = constraint.with_inputs(dict(zip(names, map(text_of, chosen), strict=True)))
             for _, node in results:
                 grounding.evidence.append((label, formula.negate(node)))
