@@ -106,13 +106,14 @@ def _check_trunk(name: str, program: Program, spec: Spec, at: Locate) -> None:
         and spec.network(one).backbone != OBSERVED
     ]
     if other not in own:
+        lacking = other if other in program.networks else name
         raise SpecError(
             f"networks.{name}.backbone is 'shared:{other}', and '{other}' has no backbone of its "
             "own to share",
             expected="a network of the program with a backbone such as convnet",
             remedy=choose_from(other, own)
             if own
-            else f'networks.{other if other in program.networks else name}.backbone = "convnet"',
+            else f'write networks.{lacking}.backbone = "convnet"',
             at=at("networks", name, "backbone"),
         )
     mine = spec.network(name)
