@@ -75,7 +75,7 @@ def test_goal_variable_that_is_not_bound(folder):
     said = refused("check", folder / "add.pl", "--set", 'examples.images=["X","Y","Q"]')
     assert said.startswith("groundkit: --set examples.images=")
     text = (folder / "add.toml").read_text()
-    (folder / "wrong.toml").write_text(text.replace('"Y"]', '"Y", "Q"]'))
+    (folder / "wrong.toml").write_text(text.replace('"Z"]', '"Z", "Q"]'))
     said = refused("check", folder / "add.pl", "--spec", folder / "wrong.toml")
     assert "wrong.toml:5" in said
     assert "'Q' is not in the goal" in said
