@@ -8,7 +8,8 @@ and the exit codes 2 and 1.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,6 +110,16 @@ class StoppedError(RunError):
 
 class LimitError(RunError):
     """Grounding, compilation or sampling went past its limit of time or memory."""
+
+
+@contextmanager
+def located(place: Callable[[], Location]) -> Iterator[None]:
+    """Gives an error that does not know where it belongs a place; asked for only then."""
+    try:
+        yield
+    except GroundkitError as error:
+        error.at = error.at or place()
+        raise
 
 
 def nearest(name: str, valid: Iterable[str]) -> str | None:

@@ -9,4 +9,10 @@ from groundkit.task.task import Task
 def load_task(program, *, settings=()):
     """Reads a program and the spec beside it."""
     file = program.with_suffix(".toml")
-    return Task(Binding(load_program(program), load_spec(file, settings), Sources(program, file)))
+    return Task(
+        Binding(
+            load_program(program),
+            load_spec(file, settings),
+            Sources(program, file, tuple(settings)),
+        )
+    )

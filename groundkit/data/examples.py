@@ -132,7 +132,8 @@ def domain_classes(
             raise DataError(
                 f"network '{network}' has the symbol {symbol}, '{source}' has no such class",
                 expected=f"{len(domain)} of its classes, by name or by number",
-                remedy=choose_from(plain, classes),
+                remedy=f"name a class in place of {symbol} in nn({network}, ...), or leave it out "
+                f"there: {choose_from(plain, classes)}",
             )
     return np.array(found, dtype=np.int64)
 

@@ -379,8 +379,12 @@ def read_probability(text: str) -> float | None:
     return value if 0 <= value <= 1 else None
 
 
-def read_table(path: Path) -> tuple[list[str], list[TableRow]]:
+def read_table(path: Path, wanted: str = "a table") -> tuple[list[str], list[TableRow]]:
     """Reads a CSV with a header line, or a Parquet table.
+
+    Args:
+        path: The file.
+        wanted: What it is to be, for messages.
 
     Returns:
         The column names, and for each row its place and its values by column. The place is the line
@@ -403,8 +407,8 @@ def read_table(path: Path) -> tuple[list[str], list[TableRow]]:
     except FileNotFoundError:
         raise DataError(
             f"there is no file '{shown(path)}'",
-            expected="a table with a column for every variable of the goal",
-            remedy="[examples] file is relative to the spec's folder",
+            expected=wanted,
+            remedy="paths are relative to the spec's folder",
         ) from None
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
@@ -436,6 +440,10 @@ def _parse_table(path: Path, reader: Any) -> tuple[list[str], list[TableRow]]:
         if not row:
             continue
         if len(row) != len(header):
-            raise DataError(f"{len(row)} values in a row, the header has {len(header)}", at=at)
+            raise DataError(
+                f"the row has {counted(len(row), 'value')}, the header has {len(header)}",
+                remedy="give one for each column, in double quotes where it has a comma in it",
+                at=at,
+            )
         rows.append((at, dict(zip(header, (value.strip() for value in row), strict=True))))
     return header, rows

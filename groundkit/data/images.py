@@ -169,7 +169,7 @@ def match_shape(images: ImageSet, shape: Sequence[int]) -> ImageSet:
         raise DataError(
             f"'{images.name}' has {kind}s of the shape {'x'.join(map(str, images.shape))}",
             expected=f"{wanted}s of the shape {'x'.join(map(str, shape))}",
-            remedy="leave out image_shape" if wanted == "image" else None,
+            remedy="name a data set of such inputs, and leave out image_shape if it is set",
         )
     channels, height, width = shape
     found = []

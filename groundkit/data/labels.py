@@ -19,6 +19,8 @@ from groundkit.errors import DataError, Location, choose_from
 from groundkit.perception.inputs import kind_of
 from groundkit.symbols import Values
 
+_COLUMNS = "the columns image and symbol, or image and one for each symbol"
+
 
 @dataclass(frozen=True)
 class Labelled:
@@ -67,6 +69,9 @@ def draw_labelled(
             raise DataError(
                 f"'{images.name}' has {len(places)} images of the symbol {symbol}",
                 expected=f"at least {per_symbol} to label",
+                remedy=f"per_symbol = {len(places)}"
+                if len(places)
+                else "name the other symbols in symbols = [...] beside per_symbol",
             )
         picked += rng.choice(places, per_symbol, replace=False).tolist()
     rows = np.array(picked, dtype=np.int64)
@@ -91,21 +96,29 @@ def read_labelled(
     Raises:
         DataError: The columns are others, or a value is no image, symbol or probability.
     """
-    header, rows = read_table(file)
+    header, rows = read_table(file, "a table with the columns image and symbol")
     symbols = Values(domain)
     soft = "symbol" not in header
+    if not soft and any(symbols.find(name) is not None for name in {*header} - {"symbol"}):
+        raise DataError(
+            "there are a column 'symbol' and columns of probabilities",
+            expected=_COLUMNS,
+            remedy="leave out either",
+            at=Location(file, 1),
+        )
     columns = {name: symbols.find(name) if soft else None for name in header if name != "image"}
     for name, place in columns.items():
         if place is None and (soft or name != "symbol"):
             raise DataError(
                 f"unknown column '{name}'",
-                expected="image and symbol, or image and a column for each symbol",
+                expected=_COLUMNS,
                 remedy=choose_from(name, ["image", "symbol", *domain]),
                 at=Location(file, 1),
             )
-    if "image" not in header or not rows:
-        missing = "no column 'image'" if "image" not in header else "no row below the header"
-        raise DataError(f"there is {missing}", at=Location(file, 1))
+    if "image" not in header or not columns or not rows:
+        absent = "column 'image'" if "image" not in header else "column 'symbol'"
+        missing = absent if "image" not in header or not columns else "row below the header"
+        raise DataError(f"there is no {missing}", expected=_COLUMNS, at=Location(file, 1))
     named, targets = [], []
     for at, row in rows:
         if soft:

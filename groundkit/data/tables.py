@@ -16,7 +16,8 @@ from typing import Any
 from groundkit.data.files import read_probability, read_table
 from groundkit.data.parquet import is_parquet, read_rows
 from groundkit.errors import DataError, Location, choose_from
-from groundkit.files import DATA_LIMIT, read_text
+from groundkit.files import DATA_LIMIT, read_text, shown
+from groundkit.report.words import listing
 
 TARGET = "probability"
 FACTS = "facts"
@@ -60,6 +61,13 @@ def read_raw(file: Path, variables: Sequence[str], inputs: Sequence[str]) -> lis
         found = [_from_json(at, row, variables, inputs) for at, row in _json_lines(file)]
     elif is_parquet(file):
         found = [_from_json(at, row, variables, inputs) for at, row in _parquet_rows(file)]
+    elif file.suffix.lower() == ".json":
+        raise DataError(
+            f"'{shown(file)}' is JSON",
+            expected="JSON Lines, one object per example",
+            remedy="write each object on a line of its own, and name the file "
+            f"'{shown(file.with_suffix('.jsonl').name)}'",
+        )
     else:
         found = _from_csv(file, variables, inputs)
     if not found:
@@ -68,20 +76,26 @@ def read_raw(file: Path, variables: Sequence[str], inputs: Sequence[str]) -> lis
 
 
 def _from_csv(file: Path, variables: Sequence[str], inputs: Sequence[str]) -> list[RawExample]:
-    header, rows = read_table(file)
+    header, rows = read_table(file, "a table with a column for every variable of the goal")
     top = Location(file, 1)
     for name in variables:
         if name not in header:
             raise DataError(
                 f"there is no column '{name}'",
                 expected=f"the columns {', '.join(variables)}",
-                remedy=choose_from(name, header),
+                remedy=f"name it so in the first line, which has {listing(header)}",
                 at=top,
             )
     known = {*variables, TARGET}
     for name in header:
         if name not in known and not _is_truth(name, inputs):
-            raise DataError(f"unknown column '{name}'", remedy=choose_from(name, known), at=top)
+            raise DataError(
+                f"unknown column '{name}'",
+                remedy="facts stand in a JSON Lines file, or in a Parquet table"
+                if name == FACTS
+                else f"leave it out, or correct its name: {choose_from(name, known)}",
+                at=top,
+            )
     found = []
     for at, row in rows:
         for name in variables:
@@ -98,6 +112,15 @@ def _from_csv(file: Path, variables: Sequence[str], inputs: Sequence[str]) -> li
     return found
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Makes an object of its keys, each of which stands once."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key in found if sum(one == key for one, _ in pairs) > 1)
+        raise ValueError(f"the key '{twice}' stands twice")
+    return found
+
+
 def _json_lines(file: Path) -> list[tuple[Location, Any]]:
     try:
         lines = read_text(file, error=DataError, limit=DATA_LIMIT).splitlines()
@@ -105,17 +128,19 @@ def _json_lines(file: Path) -> list[tuple[Location, Any]]:
         raise DataError(
             f"there is no file '{file}'",
             expected="JSON Lines, one object per example",
-            remedy="[examples] file is relative to the spec's folder",
+            remedy="paths are relative to the spec's folder",
         ) from None
     found = []
     for number, line in enumerate(lines, start=1):
         if line.strip():
             try:
-                found.append((Location(file, number), json.loads(line)))
+                found.append((Location(file, number), json.loads(line, object_pairs_hook=_once)))
             except (ValueError, RecursionError) as error:
                 raise DataError(
                     f"the line is no JSON: {error}",
                     expected='an object, such as {"Xs": ["a.png", "b.png"], "N": 7}',
+                    remedy="write each object on a line of its own, texts in double quotes, with "
+                    "no [ before and no comma after it",
                     at=Location(file, number),
                 ) from None
     return found
@@ -129,7 +154,7 @@ def _parquet_rows(file: Path) -> list[tuple[Location, Any]]:
         raise DataError(
             f"there is no file '{file}'",
             expected="a Parquet table with a column for every variable of the goal",
-            remedy="[examples] file is relative to the spec's folder",
+            remedy="paths are relative to the spec's folder",
         ) from None
     absent = (TARGET, FACTS)
     return [
@@ -145,11 +170,17 @@ def _from_json(
     at: Location, row: Any, variables: Sequence[str], inputs: Sequence[str]
 ) -> RawExample:
     if not isinstance(row, dict):
-        raise DataError("the line is no object", expected='{"X": "a.png", ...}', at=at)
+        raise DataError(
+            "the line is no object",
+            expected='{"X": "a.png", ...}',
+            remedy="write each object on a line of its own, without [ and ]",
+            at=at,
+        )
     known = {*variables, TARGET, FACTS}
     for name in row:
         if name not in known and not _is_truth(name, inputs):
-            raise DataError(f"unknown key '{name}'", remedy=choose_from(name, known), at=at)
+            remedy = f"leave it out, or correct its name: {choose_from(name, known)}"
+            raise DataError(f"unknown key '{name}'", remedy=remedy, at=at)
     for name in variables:
         if name not in row:
             raise DataError(
@@ -183,8 +214,8 @@ def _plain(name: str, value: Any, at: Location, *, image: bool) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool) and not image:
         return str(value)
     what = "an image's path" if image else "a symbol or a number"
-    shown = "empty" if value == "" else json.dumps(value)[:60]
-    raise DataError(f"{name} is {shown}", expected=f"{what}, or a list of these", at=at)
+    given = "empty" if value == "" else json.dumps(value)[:60]
+    raise DataError(f"{name} is {given}", expected=f"{what}, or a list of these", at=at)
 
 
 def _truth(name: str, value: Any, at: Location) -> Value:

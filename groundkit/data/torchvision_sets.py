@@ -47,10 +47,8 @@ def load_torchvision(name: str, root: Path, get: str) -> DataSource:
     }
     try:
         train, test = by_split[name](True), by_split[name](False)
-    except RuntimeError as error:
-        raise MissingDataError(
-            f"{name} is not in '{root}' ({str(error).splitlines()[0]})", remedy=get
-        ) from None
+    except RuntimeError:  # it is absent, or damaged
+        raise MissingDataError(f"{name} is not in '{root}', or not whole", remedy=get) from None
     return DataSource(name, _from_torchvision(name, train), _from_torchvision(name, test))
 
 

@@ -82,9 +82,11 @@ def _named(one: Any, variables: Sequence[str]) -> Mapping[str, Any]:
     if isinstance(one, Mapping):
         return one
     if not isinstance(one, list | tuple) or len(one) != len(variables):
-        shown = f"{len(one)} values" if isinstance(one, list | tuple) else type(one).__name__
+        several = isinstance(one, list | tuple)
         raise DataError(
-            f"an example has {shown}",
+            f"an example has {len(one)} values"
+            if several
+            else f"an example is one {type(one).__name__}",
             expected=f"a mapping, or a tuple ({', '.join(variables)})",
         )
     return dict(zip(variables, one, strict=True))
@@ -170,7 +172,7 @@ def as_table(query: BoundQuery, columns: Columns, *, sequences: bool = False) ->
                 values[name] = tuple(keys[name]) if listed else keys[name][0]
             else:
                 values[name] = _as_value(columns[name][row])
-        table.add(RawExample(values, {}, (), 1.0, Location(None, row + 1)), keys)
+        table.add(RawExample(values, {}, (), 1.0, Location(f"example {row + 1}")), keys)
     return table
 
 
@@ -185,6 +187,12 @@ def _kind_in(name: str, column: Any, *, sequences: bool) -> Kind:
     if not len(found):
         return "image"
     axes = np.ndim(plain_array(found[0][0] if listed else found[0]))
+    if not axes and np.asarray(found[0][0] if listed else found[0]).dtype.kind not in "biuf":
+        raise ArrayError(
+            f"{name} holds {found[0]!r:.60}",
+            expected="images, rows of numbers, or lists of these",
+            remedy="read files into arrays, or name a table of them in the spec: [examples] file",
+        )
     if not axes:
         raise ArrayError(
             f"{name} holds single values",

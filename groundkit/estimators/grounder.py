@@ -8,7 +8,7 @@ from typing import Any
 
 from groundkit.circuit.cache import cache_folder
 from groundkit.device import choose_device
-from groundkit.errors import SpecError, choose_from
+from groundkit.errors import Location, SpecError, choose_from
 from groundkit.estimators.arrays import Seed, draw_seed
 from groundkit.estimators.asking import ProgramReader
 from groundkit.estimators.examples import (
@@ -28,11 +28,11 @@ from groundkit.runs.folder import new_path
 from groundkit.runs.keep import save_networks
 from groundkit.runs.session import open_run
 from groundkit.task.anchor import anchored
-from groundkit.task.binding import Binding, Sources
+from groundkit.task.binding import HANDED_OVER, Binding, Sources
 from groundkit.task.load import read_task
 from groundkit.task.overrides import as_overrides
 from groundkit.task.roles import own_settings
-from groundkit.task.spec import parse_spec
+from groundkit.task.spec import Spec, parse_spec
 from groundkit.task.task import Task
 from groundkit.training.callbacks import Callback, check_callbacks, ending, tell
 from groundkit.training.trainer import Trainer
@@ -127,15 +127,20 @@ class Grounder(ProgramReader):
         for name, value in params.items():
             if name in own:
                 setattr(self, name, value)
-            elif "__" in name:
-                self.settings = self.settings | {name: value}
             else:
-                raise SpecError(
-                    f"Grounder has no setting '{name}'",
-                    expected="one of its own, or a key of the spec such as train__epochs",
-                    remedy=choose_from(name, own),
-                )
+                self._check_key(name)
+                self.settings = self.settings | {name: value}
         return self
+
+    def _check_key(self, name: str) -> None:
+        """Refuses what is neither a setting of its own nor a key of the spec."""
+        if "__" in name or name in Spec.model_fields:
+            return
+        raise SpecError(
+            f"Grounder has no setting '{name}'",
+            expected="one of its own, or a key of the spec such as train__epochs",
+            remedy=choose_from(name, self._get_param_names()),
+        )
 
     def fit(
         self,
@@ -287,6 +292,8 @@ class Grounder(ProgramReader):
 
     def _task(self) -> Task:
         """Reads program and spec."""
+        for name in self.settings:
+            self._check_key(name)
         given = {k.replace("__", "."): v for k, v in self.settings.items()}
         overrides, networks = as_overrides(given), self.networks or {}
         program = Path(self.program)
@@ -301,9 +308,13 @@ class Grounder(ProgramReader):
             )
         import tomli_w
 
-        spec = parse_spec(tomli_w.dumps(self.spec), None, [*overrides, *own_settings(networks)])
+        try:
+            spec = parse_spec(tomli_w.dumps(self.spec), None, [*overrides, *own_settings(networks)])
+        except SpecError as error:
+            error.at = Location(HANDED_OVER)
+            raise
         parsed = load_program(program, trust=self.trust)
-        sources = Sources(program, program.with_suffix(".toml"))
+        sources = Sources(program, program.with_suffix(".toml"), handed_over=True)
         binding = Binding(
             parsed,
             spec,

@@ -73,7 +73,7 @@ def gather_inputs(goal: Goal, given: Mapping[str, Any], lists: Sequence[str]) ->
     Raises:
         DataError: The variables have different numbers of examples.
     """
-    sizes = {name: len(value) for name, value in given.items()}
+    sizes = {name: _count(name, value) for name, value in given.items()}
     if len(set(sizes.values())) > 1:
         raise DataError(
             f"the inputs have different numbers of examples: {sizes}",
@@ -90,6 +90,17 @@ def gather_inputs(goal: Goal, given: Mapping[str, Any], lists: Sequence[str]) ->
             found.blocks.append(_batch(name, value))
         found.places[name] = (known[id(value)], torch.arange(found.batch))
     return found
+
+
+def _count(name: str, value: Any) -> int:
+    """Number of examples that a variable is given for."""
+    if isinstance(value, str) or not hasattr(value, "__len__"):
+        raise DataError(
+            f"the inputs {name} are {value!r:.60}",
+            expected="a tensor (batch, ...); for lists of inputs a list with an entry an example",
+            remedy=f"read the files, and pass {name}=torch.stack(images)",
+        )
+    return len(value)
 
 
 def _batch(name: str, value: Any) -> Tensor:
@@ -122,6 +133,13 @@ def _add_list(found: Inputs, goal: Goal, name: str, value: Sequence[Any]) -> Non
     for place, element in enumerate(elements(goal, name, max(counts, default=0))):
         column = [row[place] if place < len(row) else -1 for row in table]
         found.places[element] = (len(found.blocks), torch.tensor(column))
+    shapes = list(dict.fromkeys(tuple(item.shape) for item in items))
+    if len(shapes) > 1:
+        raise DataError(
+            f"the inputs {name} have the shapes {', '.join(map(str, shapes[:3]))}",
+            expected="one shape",
+            remedy="bring the inputs of one network to one shape",
+        )
     if items:
         found.blocks.append(torch.stack(items))
 

@@ -210,6 +210,23 @@ READS: dict[str, Kind] = {
 """The kind of input that a backbone reads; one that is not listed reads all."""
 
 
+class OptionError(NetworkError):
+    """An option of a backbone is wrong.
+
+    Args:
+        option: Its name.
+        found: What is wrong.
+        expected: What would have been right.
+        remedy: What can be done.
+    """
+
+    def __init__(
+        self, option: str, found: str, *, expected: str | None = None, remedy: str | None = None
+    ) -> None:
+        super().__init__(found, expected=expected, remedy=remedy)
+        self.option = option
+
+
 def build_backbone(name: str, image_shape: Shape, **options: int) -> Backbone:
     """Builds a built-in backbone by name.
 
@@ -238,11 +255,15 @@ def build_backbone(name: str, image_shape: Shape, **options: int) -> Backbone:
     known = [key for key in inspect.signature(build).parameters if key != "image_shape"]
     for option, value in options.items():
         if option not in known:
-            raise NetworkError(
-                f"backbone '{name}' has no option '{option}'", remedy=choose_from(option, known)
+            raise OptionError(
+                option,
+                f"backbone '{name}' has no option '{option}'",
+                remedy=choose_from(option, known),
             )
         if value < 1:
-            raise NetworkError(f"{option} = {value}", expected="a whole number of at least 1")
+            raise OptionError(
+                option, f"{option} = {value}", expected="a whole number of at least 1"
+            )
     _refuse_giant(name, build, image_shape, options)
     return build(image_shape, **options)
 

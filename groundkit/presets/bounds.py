@@ -10,6 +10,8 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, Field
 
+from groundkit.errors import SpecError
+
 MOST = 10_000_000
 """Examples, images and steps that may be asked for."""
 MOST_OPTION = 4096
@@ -38,6 +40,20 @@ Temperature: TypeAlias = Annotated[float, Field(ge=1e-3, le=1e3)]
 Rate: TypeAlias = Annotated[float, Field(ge=1e-8, le=1e6)]
 Channels: TypeAlias = Annotated[int, Field(ge=1, le=4)]
 Side: TypeAlias = Annotated[int, Field(ge=1, le=1024)]
+
+
+def check_seed(seed: int) -> None:
+    """Checks the seed of a run, or of what is drawn with it.
+
+    Raises:
+        SpecError: It is none that every source of randomness takes.
+    """
+    if not 0 <= seed < 2**32:
+        raise SpecError(
+            f"the seed {seed}",
+            expected="a whole number from 0 to 4,294,967,295",
+            remedy="leave it out for the default",
+        )
 
 
 def check_option(name: str, value: Any) -> None:

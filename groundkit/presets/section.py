@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from typing import Any, Literal
+import shlex
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
 
 from pydantic import (
     BaseModel,
@@ -14,6 +15,7 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
+from pydantic_core import ErrorDetails
 
 from groundkit.errors import Location, SpecError, choose_from
 from groundkit.presets import fill_in, load_preset
@@ -60,13 +62,23 @@ def with_preset(given: Any, table: Literal["network", "train"]) -> Any:
     return fill_in(given, getattr(load_preset(given["preset"]), table))
 
 
-def complained_of(error: ValidationError) -> list[str]:
-    """The path of the key that pydantic's first complaint is about."""
-    return [part for part in error.errors()[0]["loc"] if isinstance(part, str)]
+def path_of(error: ValidationError) -> list[str]:
+    """The way to what is complained of first; a number stands for one of several tables."""
+    return [str(part) for part in _first(error)["loc"]]
+
+
+def _first(error: ValidationError) -> ErrorDetails:
+    """The complaint to tell: that of a misspelt key before that of the key it leaves missing."""
+    found = error.errors()
+    return next((one for one in found if one["type"] == "extra_forbidden"), found[0])
 
 
 def refusal(
-    error: ValidationError, model: type[BaseModel], at: Location | None = None
+    error: ValidationError,
+    model: type[BaseModel],
+    at: Location | None = None,
+    *,
+    setting: bool = False,
 ) -> SpecError:
     """Turns pydantic's first complaint into one message.
 
@@ -74,37 +86,89 @@ def refusal(
         error: What pydantic says.
         model: The section that was to be made.
         at: Where it is written.
+        setting: It is written in a ``--set`` text.
     """
-    first, path = error.errors()[0], complained_of(error)
-    dotted = ".".join(path)
+    first = _first(error)
+    path = [part for part in first["loc"] if isinstance(part, str)]
+    dotted, given = ".".join(path), first["input"]
+    section = _section_at(model, path)
     if first["type"] == "extra_forbidden":
-        remedy = choose_from(path[-1], _keys_at(model, path[:-1]))
+        remedy = _other_key(model, path)
         return SpecError(f"unknown key '{dotted}'", remedy=remedy, at=at)
     if first["type"] == "missing":
         return SpecError(f"the key '{dotted}' is missing", at=at, remedy=f"add {path[-1]} = ...")
-    if first["type"] in _NO_TABLE and _section_at(model, path) is not None:
-        table = f"{dotted}.NAME" if first["type"] == "dict_type" else dotted
+    if first["type"] in _NO_TABLE and (section is not None or first["type"] == "dict_type"):
+        several = first["type"] == "dict_type" and section is not None
+        table = f"{dotted}.NAME" if several else dotted
         return SpecError(
-            f"{dotted} = {_shown(first['input'])} is a value",
-            expected=f"a table of keys, [{table}]",
-            remedy=f"write [{table}] on a line of its own, and its keys on the lines below",
+            f"{dotted} = {_shown(given)} is a value",
+            expected="a mapping" if at is None else f"a table of keys, [{table}]",
+            remedy="give a mapping of its keys"
+            if at is None
+            else f"set its keys one by one: --set {table}.KEY=VALUE"
+            if setting
+            else f"write [{table}] on a line of its own, and its keys on the lines below",
             at=at,
         )
-    if first["type"] == "list_type" and isinstance(first["input"], str):
+    wanted = _WRAPPED.get(first["type"])
+    if wanted is not None and isinstance(given, wanted.kinds):
+        text = wanted.wrap(given)
+        assigned = f"{dotted}={text}"
         return SpecError(
-            f"{dotted} = {_shown(first['input'])} is a text",
-            expected="a list",
-            remedy=f"write {path[-1]} = [{json.dumps(first['input'])}]",
+            f"{dotted} = {_shown(given)} is a {'text' if isinstance(given, str) else 'number'}",
+            expected=wanted.name,
+            remedy=f"--set {shlex.quote(assigned)}"
+            if setting and first["loc"][-1] == path[-1]
+            else f"write {text}"
+            if isinstance(first["loc"][-1], int)
+            else f"write {path[-1]} = {text}",
             at=at,
         )
     said = first["msg"].removeprefix("Value error, ")
-    given = first["input"]
     tables = isinstance(given, list) and any(isinstance(one, dict) for one in given)
-    found = f"{dotted}: {said}" if tables else f"{dotted} = {_shown(given)}: {said}"
-    if first["type"] == "literal_error" and isinstance(first["input"], str):
+    whole = tables or (section is not None and isinstance(given, dict | BaseModel))
+    found = f"{dotted}: {said}" if whole else f"{dotted} = {_shown(given)}: {said}"
+    if first["type"] == "literal_error" and isinstance(given, str):
         valid = re.findall(r"'([^']*)'", first["ctx"]["expected"])
-        return SpecError(found, remedy=choose_from(first["input"], valid), at=at)
+        return SpecError(found, remedy=choose_from(given, valid), at=at)
     return SpecError(found, remedy=_default_of(model, path), at=at)
+
+
+class _Wrapped(NamedTuple):
+    """What a plain value lacks: brackets or quotes."""
+
+    name: str
+    kinds: type | tuple[type, ...]
+    wrap: Callable[[Any], str]
+
+
+_WRAPPED = {
+    "list_type": _Wrapped("a list", (str, int, float), lambda value: f"[{json.dumps(value)}]"),
+    "string_type": _Wrapped("a text", (int, float), lambda value: json.dumps(str(value))),
+}
+"""Complaint -> which values become right by being wrapped, and how."""
+
+
+def _other_key(model: type[BaseModel], path: Sequence[str]) -> str:
+    """Words which key may have been meant: one alike in this table, or the same in another."""
+    words = choose_from(path[-1], _keys_at(model, path[:-1]))
+    tables = [f"[{table}]" for table in _tables_with(model, path[-1])]
+    if not tables:
+        return words
+    return f"{words}; {' and '.join(tables)} {'have' if tables[1:] else 'has'} such a key"
+
+
+def _tables_with(model: type[BaseModel], key: str, above: str = "") -> list[str]:
+    """Names the tables of a spec that have a key."""
+    found = []
+    for name, field in model.model_fields.items():
+        section = _section_of(field.annotation)
+        if section is not None:
+            many = "dict" in str(field.annotation)
+            table = f"{above}{name}{'.NAME' if many else ''}"
+            found += [table] if key in section.model_fields else []
+            found += _tables_with(section, key, f"{table}.")
+    return found
 
 
 def _section_at(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel] | None:
@@ -123,6 +187,8 @@ def _default_of(model: type[BaseModel], path: Sequence[str]) -> str | None:
         field = model.model_fields.get(part)
         model = (_section_of(field.annotation) or model) if field else model
     field = model.model_fields.get(path[-1]) if path else None
+    if field is not None and field.default is None:
+        return "leave it out"
     if field is None or not isinstance(field.default, (bool, int, float, str)):
         return None
     return f"leave it out for the default, {json.dumps(field.default)}"

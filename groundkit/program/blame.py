@@ -15,10 +15,10 @@ from problog.eval_nodes import NegativeCycle
 from problog.logic import ArithmeticError as ProbLogArithmeticError
 from problog.logic import Clause, InstantiationError
 
-from groundkit.errors import LimitError, Location, NoSolutionError, ProgramError, nearest
+from groundkit.errors import LimitError, Location, NoSolutionError, ProgramError
 from groundkit.program.builtins import library_of
 from groundkit.program.constraints import Constraint, unread
-from groundkit.program.goal import Goal
+from groundkit.program.goal import Goal, nearest_predicate
 from groundkit.program.limits import RAISE_MEMORY, RAISE_SECONDS, OutOfTimeError
 from groundkit.program.source import Program
 from groundkit.program.trust import REMEDY, UntrustedError
@@ -92,7 +92,7 @@ def _unknown(program: Program, name: str) -> tuple[str, str]:
             f"{name} is in ProbLog's library({library}), which the program does not load",
             f"add :- use_module(library({library})). at its top",
         )
-    close = nearest(name, program.predicates)
+    close = nearest_predicate(name, program.predicates)
     alike = f"did you mean {close}?" if close else None
     return f"no clause defines {name}", alike or (
         "define it, or correct its name and number of arguments"
@@ -116,7 +116,7 @@ def explain_unbound(program: Program, goal: Goal, names: list[str]) -> ProgramEr
     )
 
 
-def explain_constraint(constraint: Constraint, error: Exception) -> ProgramError:
+def explain_constraint(program: Program, constraint: Constraint, error: Exception) -> ProgramError:
     """Words why the body of a constraint cannot be grounded."""
     message = str(getattr(error, "base_message", error)).rstrip(".")
     remedy = None
@@ -126,6 +126,8 @@ def explain_constraint(constraint: Constraint, error: Exception) -> ProgramError
             "bind it by a goal before; a variable that stands alone as an input of a network ranges"
             " over the inputs of the question"
         )
+    if isinstance(error, UnknownClause):
+        message, remedy = _unknown(program, str(error.signature).replace("'", ""))
     return ProgramError(
         f"the constraint '{constraint.text}' cannot be grounded: {message}",
         remedy=remedy,

@@ -157,6 +157,14 @@ def unread(
     return [name for name in names if name in direct and name not in read]
 
 
+def readers_of(
+    goal: Any, statements: Sequence[Any], neural: Sequence[NeuralPredicate]
+) -> dict[str, set[str]]:
+    """Finds the networks that read the variables of a goal as they stand."""
+    found = _read_variables(goal, _readers(statements, neural))
+    return {name: set(networks) for name, networks in found.items()}
+
+
 def _readers(statements: Sequence[Any], neural: Sequence[NeuralPredicate]) -> Readers:
     """Finds the arguments through which inputs reach networks, to a fixed point."""
     clauses: list[tuple[list[Any], Any]] = []

@@ -291,7 +291,7 @@ def _ground_constraints(
             try:
                 _, results = engine._ground(database, call, formula, silent_fail=False)
             except ProbLogError as error:
-                raise explain_constraint(constraint, error) from error
+                raise explain_constraint(program, constraint, error) from error
             label = constraint.with_inputs(dict(zip(names, map(text_of, chosen), strict=True)))
             for _, node in results:
                 grounding.evidence.append((label, formula.negate(node)))
@@ -362,6 +362,7 @@ def _check_result(shape: Shape, found: GroundProgram) -> None:
         if name not in read:
             raise UnreadError(
                 f"no network looks at the image {name} of the goal '{goal.text}'",
-                remedy=f"leave {name} out of [examples] images, or pass it to a neural predicate",
+                remedy=f"pass {name} to a neural predicate, or leave it out of the inputs if its "
+                "values are observed",
                 at=goal.at,
             )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from problog.errors import ProbLogError
 from problog.logic import And, Not, Or, Term, Var
 
-from groundkit.errors import Location, ProgramError, choose_from, nearest
+from groundkit.errors import Location, ProgramError, nearest
 from groundkit.program.builtins import is_builtin
 from groundkit.program.parser import parse_statements
 from groundkit.program.source import Program
@@ -60,7 +60,8 @@ class Binding(dict[str, Any]):
 def parse_goal(text: str, at: Location | None = None) -> Goal:
     """Parses a goal such as ``addition([X1,X2],[Y1,Y2],Z)``.
 
-    Conjunctions, disjunctions and negations of goals are allowed.
+    Conjunctions, disjunctions and negations of goals are allowed; so are the ``?-`` and the full
+    stop of a Prolog prompt.
 
     Args:
         text: The goal.
@@ -69,7 +70,7 @@ def parse_goal(text: str, at: Location | None = None) -> Goal:
     Raises:
         ProgramError: It is not one callable term.
     """
-    stripped = text.strip().removesuffix(".").strip()
+    stripped = text.strip().removeprefix("?-").removesuffix(".").strip()
     remedy = "write one goal, such as addition(X, Y, Z)"
     try:
         parsed = parse_statements(f"'$goal' :- {stripped}.")
@@ -113,16 +114,31 @@ def check_goal(program: Program, goal: Goal, declared: Collection[str] = ()) -> 
     for predicate in goal.predicates:
         if predicate in {*program.predicates, *declared} or is_builtin(predicate):
             continue
-        name = predicate.rpartition("/")[0]
-        same = [p for p in program.predicates if p.rpartition("/")[0] == name]
         own = [p for p in program.predicates if not p.startswith("_")]
-        close = same or [near for near in [nearest(predicate, own)] if near]
+        close = nearest_predicate(predicate, own)
+        listing = f"valid: {', '.join(sorted(own)) or '(none)'}"
         raise ProgramError(
             f"the goal '{goal.text}' calls {predicate}, which the program does not define",
-            expected=f"{close[0]}" if close else None,
-            remedy=choose_from(predicate, own),
+            expected=close,
+            remedy=f"did you mean '{close}'? {listing}" if close else listing,
             at=goal.at,
         )
+
+
+def nearest_predicate(predicate: str, known: Iterable[str]) -> str | None:
+    """Returns the predicate that is likely meant, of all as ``name/arity``: by its name alone.
+
+    The number of arguments makes ``a/0`` and ``b/0`` look alike, which are not.
+    """
+    name = predicate.rpartition("/")[0]
+    by_name: dict[str, list[str]] = {}
+    for one in known:
+        by_name.setdefault(one.rpartition("/")[0], []).append(one)
+    close = name if name in by_name else nearest(name, by_name)
+    if close is None:
+        return None
+    arity = predicate.removeprefix(name)
+    return f"{close}{arity}" if f"{close}{arity}" in by_name[close] else by_name[close][0]
 
 
 def _called(term: Any) -> list[str]:

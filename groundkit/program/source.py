@@ -41,7 +41,7 @@ from groundkit.program.probability import (
     learnable_group,
 )
 from groundkit.program.syntax import unreadable
-from groundkit.program.terms import Places, rewrite_goals
+from groundkit.program.terms import Places, rewrite_goals, text_of
 from groundkit.program.trust import refuse_untrusted
 
 
@@ -209,6 +209,21 @@ class _Reader:
             raise ProgramError(
                 f"'{head}' cannot be the head of a clause",
                 expected="an atom or a compound term, such as addition(X,Y,Z)",
+                at=at,
+            )
+        if text_of(head.functor) == ":" and head.arity == 2:
+            raise ProgramError(
+                f"'{head}' has one colon",
+                expected="two of them between a probability, or nn(...), and what has it",
+                remedy=f"write {head.args[0]}::{head.args[1]}",
+                at=at,
+            )
+        bare = has_body and head.functor == "nn" and head.probability is None
+        if bare and head.arity > 1 and str(head.args[1]).startswith("["):
+            raise ProgramError(
+                f"'{head}' stands before ':-'",
+                expected="nn(...) :: predicate(X, Y).",
+                remedy="write :: after nn(...), and after it the predicate that the network gives",
                 at=at,
             )
         if isinstance(head.probability, Term) and str(head.probability) == "?":

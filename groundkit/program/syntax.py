@@ -17,6 +17,7 @@ _IN_LINE = {
     re.compile(r"'(?:[^'\\\n]|\\.)*''|\"(?:[^\"\\\n]|\\.)*\"\""): (
         "write a quote inside of quotes with a backslash: 'it\\'s'"
     ),
+    re.compile(r"\d\s*\.\.\s*\d"): "write the values out, such as [0,1,2]: ProbLog has no ranges",
     re.compile(r"\b0'\S"): "write a character as an atom in quotes: 'a'",
 }
 _BY_MESSAGE = {

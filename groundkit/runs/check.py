@@ -16,7 +16,7 @@ from groundkit.perception.model import SymbolModel
 from groundkit.program.remarks import remarks
 from groundkit.report.words import ShownAsPrinted, counted, listing
 from groundkit.task.load import read_task
-from groundkit.task.networks import build_model, check_pool, encoder_of
+from groundkit.task.networks import build_model, check_pool, encoder_of, layers_of, views_of
 from groundkit.task.task import Task
 
 _DRAWN = 1000
@@ -163,7 +163,8 @@ def _build(task: Task, name: str, *, trust: bool) -> SymbolModel:
     symbols = len(task.domains[name])
     encoder = encoder_of(task.binding, name, shape, trust=trust)
     spec, own = task.spec.network(name), task.binding.own(name)
-    return build_model(spec, shape, symbols, trust=trust, trunk=trunk, encoder=encoder, **own)
+    with layers_of(task.binding, name):
+        return build_model(spec, shape, symbols, trust=trust, trunk=trunk, encoder=encoder, **own)
 
 
 def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:
@@ -184,6 +185,8 @@ def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:
     # Of rows nothing but the shape is looked at, so that there is no need to encode them all.
     rests = pool if model.encoder is None else model.encode(pool[:2])
     beside = [other for other in task.group_of(name) if other != name]
+    with views_of(task.binding, name):
+        views = choose(seen.augmentation, rests, seen.invariant, task.domains[name])
     return {
         "backbone": settings.backbone,
         "encoder": settings.encoder,
@@ -194,7 +197,7 @@ def _check_network(task: Task, name: str, *, trust: bool) -> dict[str, Any]:
         "kind": kind_of(pool.shape[1:]),
         "image_shape": list(pool.shape[1:]),
         "assumed": list(task.banks(0)[name].assumed),
-        "augmentation": choose(seen.augmentation, rests, seen.invariant, task.domains[name]).words,
+        "augmentation": views.words,
         "invariance": seen.invariance_weight(alone=not beside),
         "beside": beside if seen.invariance == "auto" else [],
     }

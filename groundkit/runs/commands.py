@@ -15,6 +15,7 @@ from groundkit.errors import CheckpointError, InputError, NoSolutionError, SpecE
 from groundkit.files import make_folder, write_atomically
 from groundkit.identifiability.identification import Identification
 from groundkit.perception.foreign import ForeignScore
+from groundkit.presets.bounds import check_seed
 from groundkit.report import plots
 from groundkit.report.compare import Comparison, load_runs
 from groundkit.report.compare import compare as compare_runs
@@ -84,6 +85,9 @@ def query(
         True
     """
     path = Path(run)
+    _check_task_options(
+        task, {"examples": bool(examples), "count": count != 1, "seed": seed is not None}
+    )
     if is_program(path):
         if fixed or facts or evidence:
             raise InputError(
@@ -122,6 +126,25 @@ def query(
             asked = shlex.quote(goal) if '"' in goal else f'"{goal}"'
             error.remedy = f"see what fails: groundkit explain {run} {asked}"
         raise
+
+
+_TASKS_OF = {"examples": ("lfi",), "count": ("sample",), "seed": ("sample", "lfi")}
+"""Option of a question -> the tasks that it is for."""
+
+
+def _check_task_options(task: str | None, given: Mapping[str, bool]) -> None:
+    """Refuses options that would have no effect.
+
+    Raises:
+        InputError: One is of another task.
+    """
+    for name, tasks in _TASKS_OF.items():
+        if given[name] and task not in tasks:
+            raise InputError(
+                f"--{name} has no effect on {'a goal' if task is None else f'the task {task}'}",
+                expected=f"it with --task {' or '.join(tasks)}, of a .pl without networks",
+                remedy=f"leave --{name} out",
+            )
 
 
 def explain(
@@ -192,6 +215,7 @@ def evaluate(
         >>> 0 <= metrics["query"]["accuracy"] <= 1
         True
     """
+    check_seed(seed)
     session = open_run(run, trust=trust, device=device, settings=settings)
     task, learners = session.task, {name: session.learner(name, seed) for name in session.networks}
     starts = symbol_starts(learners) if task.spec.evaluate.samples else {}

@@ -17,7 +17,7 @@ from groundkit.errors import CheckpointError, Location, SpecError
 from groundkit.files import RowWriter, is_there, make_folder, read_rows, read_text, write_atomically
 from groundkit.perception.distributed import ProcessGroup
 from groundkit.perception.history import Row
-from groundkit.task.spec import line_of
+from groundkit.task.place import line_of
 from groundkit.training.history import read_row
 from groundkit.training.states import Saved, States
 
@@ -356,3 +356,38 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+def check_ended(folder: Path) -> None:
+    """Refuses what is not the folder of a run that can be asked.
+
+    Raises:
+        CheckpointError: There is no such folder, or no networks in it; runs that are there are
+            named.
+    """
+    if not folder.is_dir():
+        raise CheckpointError(
+            f"there is no run '{folder}'",
+            expected="the folder that `groundkit run` wrote",
+            remedy=_runs_beside(folder),
+        )
+    if not (folder / "checkpoint").is_dir():
+        goes_on = is_there(folder / _ORIGIN) and not has_ended(folder)
+        raise CheckpointError(
+            f"there is no checkpoint in '{folder}'",
+            expected="the folder of a run that has ended",
+            remedy=f"let it end: groundkit run PROGRAM --resume {folder}"
+            if goes_on
+            else _runs_beside(folder),
+        )
+
+
+def _runs_beside(folder: Path) -> str:
+    """Names runs that could have been meant."""
+    met = {
+        metrics.parent.resolve(): str(metrics.parent)
+        for base in (folder.parent, Path("runs"))
+        for metrics in base.glob("**/metrics.json")
+    }
+    found = sorted(met.values())
+    return f"runs here: {', '.join(found[-5:])}" if found else "groundkit run PROGRAM makes one"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from groundkit.errors import CheckpointError, InputError, NetworkError, choose_from
+from groundkit.errors import CheckpointError, DataError, InputError, NetworkError, choose_from
 from groundkit.evaluate.calibration import reliability
 from groundkit.evaluate.symbols import GroundingScores, score_grounding
 from groundkit.files import read_text, write_atomically
@@ -242,8 +242,14 @@ def labelled(
         )
     facts, readings = session.facts(), session.doubt.readings
     noted = Labels.of(facts, readings)
-    for image, given in labels:
-        symbol = str(given)
+    for pair in labels:
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise DataError(
+                f"a label is {pair!r}",
+                expected="an image and its symbol",
+                remedy='for instance [("a.png", "3")]',
+            )
+        image, symbol = pair[0], str(pair[1])
         group, known = _known(session, readings, network, symbol)
         content, predicted = _predicted(session, noted.names, group, image)
         noted = noted.with_label(Noted(str(image), group, symbol, content, predicted, tuple(known)))

@@ -21,7 +21,7 @@ from groundkit.perception.terms import add_up
 from groundkit.program.source import load_program
 from groundkit.report.words import ShownAsPrinted, counted, seconds
 from groundkit.task.load import read_task
-from groundkit.task.networks import build_model, encoder_of
+from groundkit.task.networks import build_model, encoder_of, layers_of, views_of
 from groundkit.task.spec import parse_spec
 from groundkit.task.task import Task
 
@@ -201,13 +201,15 @@ def _try(task: Task, name: str, *, trust: bool) -> tuple[float, float]:
     shape = tuple(pool.shape[1:])
     owner = task.binding.trunk_of(name) or name
     own, encoder = task.binding.own(owner), encoder_of(task.binding, name, shape, trust=trust)
-    model = build_model(
-        task.spec.network(owner), shape, symbols, trust=trust, encoder=encoder, **own
-    )
+    with layers_of(task.binding, owner):
+        model = build_model(
+            task.spec.network(owner), shape, symbols, trust=trust, encoder=encoder, **own
+        )
     if encoder is not None:
         pool = model.encode(pool[:_TRIED_IMAGES])
     model.learn_scale(pool)
-    learner = Learner(model, settings.perception, pool, seed=0)
+    with views_of(task.binding, name):
+        learner = Learner(model, settings.perception, pool, seed=0)
     generator = torch.Generator().manual_seed(0)
     images = torch.arange(_TRIED_IMAGES) % len(pool)
     chains_of = torch.arange(learner.chains)

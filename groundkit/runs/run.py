@@ -23,6 +23,7 @@ from groundkit.perception.ascent import Factories, OptimiserFactory, SchedulerFa
 from groundkit.perception.distributed import ProcessGroup
 from groundkit.perception.history import RollbackRow, Row
 from groundkit.perception.own_modules import Module
+from groundkit.presets.bounds import check_seed
 from groundkit.report.html import write_report
 from groundkit.report.verdict import Verdict, judge
 from groundkit.runs.ambiguity import read_examples, weigh_readings
@@ -170,8 +171,7 @@ def run(
         >>> (result.folder / "report.html").exists()
         True
     """
-    if not 0 <= seed < 2**32:
-        raise SpecError(f"the seed {seed}", expected="a whole number from 0 to 4,294,967,295")
+    check_seed(seed)
     progress, stop = progress or Silent(), stop or nullcontext(lambda: False)
     check_callbacks(callbacks)
     program = Path(program)

@@ -15,11 +15,8 @@ from torch import Tensor, nn
 
 from groundkit.circuit.cache import cache_folder
 from groundkit.device import choose_device
-from groundkit.errors import (
-    CheckpointError,
-    NetworkError,
-    choose_from,
-)
+from groundkit.errors import CheckpointError, DataError, NetworkError, choose_from
+from groundkit.files import shown
 from groundkit.identifiability.factored import FactoredPosterior
 from groundkit.identifiability.images import joint_domain, members
 from groundkit.perception.foreign import ForeignScore
@@ -36,6 +33,7 @@ from groundkit.runs.answers import Answers, ImageReading
 from groundkit.runs.cases import Questions
 from groundkit.runs.doubt import Doubt
 from groundkit.runs.facts import read_facts
+from groundkit.runs.folder import check_ended
 from groundkit.runs.inputs import picture, prepare
 from groundkit.runs.what_if import WhatIf
 from groundkit.task.binding import Binding, Learnt, Sources
@@ -75,12 +73,7 @@ def open_run(
         True
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise CheckpointError(
-            f"there is no run '{folder}'",
-            expected="the folder that `groundkit run` wrote",
-            remedy=_runs_beside(folder),
-        )
+    check_ended(folder)
     return Session(
         folder,
         trust=trust,
@@ -88,16 +81,6 @@ def open_run(
         settings=settings,
         networks=networks or {},
     )
-
-
-def _runs_beside(folder: Path) -> str:
-    """Names runs that could have been meant."""
-    found = sorted(
-        str(p.parent)
-        for base in {folder.parent, Path("runs")}
-        for p in base.glob("**/metrics.json")
-    )
-    return f"runs here: {', '.join(found[-5:])}" if found else "groundkit run PROGRAM makes one"
 
 
 class Session:
@@ -124,7 +107,7 @@ class Session:
         self._facts = read_facts(folder / "checkpoint")
         self.program = load_program(folder / "program.pl", trust=trust, within=folder)
         self.spec = load_spec(folder / "spec.toml", settings, within=folder)
-        sources = Sources(folder / "program.pl", folder / "spec.toml")
+        sources = Sources(folder / "program.pl", folder / "spec.toml", tuple(settings))
         self.binding = Binding(
             self.program,
             self.spec,
@@ -140,7 +123,13 @@ class Session:
 
     def again(self) -> Session:
         """Opens the folder once more, as labels have changed it."""
-        return Session(self.folder, trust=self._trust, device=self.device, settings=self._settings)
+        return Session(
+            self.folder,
+            trust=self._trust,
+            device=self.device,
+            settings=self._settings,
+            networks=self.binding.modules,
+        )
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -193,11 +182,7 @@ class Session:
         Raises:
             NetworkError: The program has no such network.
         """
-        if network not in self.networks:
-            raise NetworkError(
-                f"the run has no network '{network}'", remedy=choose_from(network, self.networks)
-            )
-        known = self.in_distribution[network]
+        known = self.in_distribution[self._known(network)]
         model = self._load(network, known.shape)
         if model.encoder is not None and known.encoder not in ("", model.encoder.key):
             raise CheckpointError(
@@ -285,6 +270,12 @@ class Session:
             DataError: A file is missing or is no image.
             NetworkError: The network is unknown, or has to be named.
         """
+        if isinstance(paths, str | Path):
+            raise DataError(
+                f"the images are '{shown(paths)}'",
+                expected="a list of image files",
+                remedy=f'read(["{shown(paths)}"])',
+            )
         name = self._network(network)
         return [self._read([path], name, contents or {}) for path in paths]
 
@@ -343,9 +334,18 @@ class Session:
         parts = torch.split(pixels, 1000)
         return torch.cat([model(model.take(part.to(self.device))) for part in parts]).double().cpu()
 
+    def _known(self, network: str) -> str:
+        if network not in self.networks:
+            raise NetworkError(
+                f"the run has no network '{network}'", remedy=choose_from(network, self.networks)
+            )
+        return network
+
     def _network(self, network: str | None) -> str:
-        if network is not None or len(self.networks) == 1:
-            return network or self.networks[0]
+        if network is not None:
+            return self._known(network)
+        if len(self.networks) == 1:
+            return self.networks[0]
         raise NetworkError(
             "the program has several networks", expected=f"one of {', '.join(self.networks)}"
         )

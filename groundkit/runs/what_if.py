@@ -80,7 +80,7 @@ class WhatIf:
             DataError: A text is no such setting, or names no input or no symbol.
             NetworkError: No network has such a predicate.
         """
-        found = {}
+        found: dict[tuple[str, str], int] = {}
         for text in self.fixed:
             match = _SET.fullmatch(text)
             if match is None:
@@ -111,7 +111,12 @@ class WhatIf:
             for network in asked:
                 symbols = Values(networks[network].domain)
                 what = f"symbol of network '{network}'"
-                found[network, name] = symbols.position(match["symbol"].strip(), what)
+                place = symbols.position(match["symbol"].strip(), what)
+                if found.setdefault((network, name), place) != place:
+                    raise DataError(
+                        f"{match['predicate']} of {match['inputs']} is set to two symbols",
+                        remedy="set it once",
+                    )
         return found
 
 

@@ -27,16 +27,18 @@ from groundkit.perception.own_modules import Module
 from groundkit.program.goal import Goal, check_goal, parse_goal
 from groundkit.program.limits import Limits
 from groundkit.program.source import Program
+from groundkit.task.place import place_of
 from groundkit.task.roles import (
     OBSERVED,
     check_modules,
     check_networks,
+    check_readers,
     check_variables,
     find_roles,
     given_variables,
     shared_trunk,
 )
-from groundkit.task.spec import ExamplesSpec, QuerySpec, Spec, line_of
+from groundkit.task.spec import ExamplesSpec, QuerySpec, Spec
 from groundkit.task.templates import Template, flatten, shaped_program
 
 ENGINES: Mapping[str, Callable[..., Reasoner]] = {
@@ -49,12 +51,25 @@ def tell_nobody(done: int, total: int) -> None:
     """Is told how many shapes are compiled, and of how many, where nobody asked."""
 
 
+HANDED_OVER = "<spec>"
+"""Where a key stands of a spec that was handed over in Python."""
+
+
 @dataclass(frozen=True)
 class Sources:
-    """Where a task was read from, for messages and for repeating it."""
+    """Where a task was read from, for messages and for repeating it.
+
+    Attributes:
+        program: The program's file.
+        spec: The spec's file, or where it would be: paths in the spec are relative to its folder.
+        settings: ``--set`` texts that override keys of the spec.
+        handed_over: The spec was handed over in Python, and is not in its file.
+    """
 
     program: Path
     spec: Path
+    settings: tuple[str, ...] = ()
+    handed_over: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,7 +179,11 @@ class Binding:
         check_modules(self.modules, self.program)
         for query in self.queries:
             check_goal(self.program, query.goal, self.declared)
-            check_variables(query.goal, query.inputs, query.examples.lengths, self._key_at(query))
+            place = self._key_at(query)
+            check_variables(
+                query.goal, query.spec, query.examples, place, self._table_at(query.number)
+            )
+            check_readers(self.program, self.spec, query.goal, query.inputs, place)
         if not self.asks and (self.spec.examples.file is not None or self.spec.examples.inputs):
             raise SpecError(
                 "the spec has examples but asks for no goal",
@@ -174,15 +193,21 @@ class Binding:
             )
 
     def at(self, *path: str) -> Location:
-        """Locates a key of the spec file."""
+        """Locates a key of the spec."""
+        if self.sources.handed_over:
+            return Location(HANDED_OVER)
         try:
             text = read_text(self.sources.spec, error=SpecError)
         except (FileNotFoundError, SpecError):
             text = ""
-        return Location(self.sources.spec, line_of(text, path))
+        names = [query.name for query in self.spec.query]
+        return place_of(self.sources.spec, text, path, self.sources.settings, names)
 
     def _key_at(self, query: BoundQuery) -> Callable[..., Location]:
         return lambda *path: self.at(*query.key, *path)
+
+    def _table_at(self, number: int) -> Callable[..., Location]:
+        return lambda *path: self.at("query", str(number), *path)
 
     @property
     def asks(self) -> bool:

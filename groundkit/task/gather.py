@@ -27,6 +27,7 @@ from groundkit.task.binding import Binding, BoundGoal, BoundQuery, of_lengths
 from groundkit.task.contents import Contents
 from groundkit.task.shaped import ShapedExamples
 from groundkit.task.templates import Template, flat_names
+from groundkit.task.unsolved import blame_lengths
 
 
 def drawn_templates(query: BoundQuery, *, held_out: bool) -> list[Template]:
@@ -66,7 +67,7 @@ def draw_query(
         try:
             goals.append(binding.compiled(template, drawn=True))
         except ProgramError as error:  # lists of these lengths do not go together
-            failed = error
+            failed = blame_lengths(binding, template, error)
     if not goals:
         assert failed is not None  # there is a template, and it has failed
         raise failed

@@ -9,6 +9,7 @@ from groundkit.circuit.cache import cache_folder
 from groundkit.perception.own_modules import Module
 from groundkit.program.source import load_program
 from groundkit.task.binding import Binding, Sources, tell_nobody
+from groundkit.task.overrides import check_settings
 from groundkit.task.roles import own_settings
 from groundkit.task.spec import load_spec
 from groundkit.task.task import Task
@@ -40,6 +41,7 @@ def read_task(
     Raises:
         InputError: Something does not fit.
     """
+    check_settings(settings)
     program = Path(program)
     file = Path(spec) if spec else program.with_suffix(".toml")
     parsed = load_program(program, trust=trust)
@@ -48,7 +50,7 @@ def read_task(
     binding = Binding(
         parsed,
         read,
-        Sources(program, file),
+        Sources(program, file, tuple(settings)),
         cache=cache_folder(),
         limits=read.reasoning.limits,
         engine=engine,

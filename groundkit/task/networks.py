@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from groundkit.errors import DataError, NetworkError
-from groundkit.perception.backbones import Backbone, build_backbone
+from groundkit.errors import DataError, NetworkError, located
+from groundkit.perception.backbones import Backbone, OptionError, build_backbone
 from groundkit.perception.distributed import ProcessGroup
 from groundkit.perception.encoder_kinds import load_encoder
 from groundkit.perception.encoders import Encoder
@@ -67,6 +68,22 @@ def build_model(
     )
 
 
+@contextmanager
+def layers_of(binding: Binding, name: str) -> Iterator[None]:
+    """Says which key of the spec it is, where the layers of a network cannot be built."""
+    try:
+        yield
+    except NetworkError as error:
+        key = ("options", error.option) if isinstance(error, OptionError) else ("backbone",)
+        error.at = error.at or binding.at("networks", name, *key)
+        raise
+
+
+def views_of(binding: Binding, name: str) -> AbstractContextManager[None]:
+    """Says which key of the spec it is, where no two views of a network's inputs can be made."""
+    return located(lambda: binding.at("networks", name, "perception", "augmentation"))
+
+
 def encoder_of(binding: Binding, name: str, shape: Shape, *, trust: bool) -> Encoder | None:
     """Loads the encoder of a network, that of its trunk if it shares one; ``None`` without.
 
@@ -90,7 +107,7 @@ def encoder_of(binding: Binding, name: str, shape: Shape, *, trust: bool) -> Enc
             )
         return None
     base = binding.sources.spec.parent
-    try:
+    with located(lambda: binding.at("networks", owner, "encoder")):
         return load_encoder(
             spec.encoder,
             spec.encoder_weights,
@@ -99,9 +116,6 @@ def encoder_of(binding: Binding, name: str, shape: Shape, *, trust: bool) -> Enc
             trust=trust,
             cache=binding.cache,
         )
-    except NetworkError as error:
-        error.at = error.at or binding.at("networks", owner, "encoder")
-        raise
 
 
 def check_pool(task: Task, name: str) -> None:
@@ -181,18 +195,20 @@ def _build_learner(
     shape = tuple(images.shape[1:])
     own = task.binding.own(name)
     own["encoder"] = encoder_of(task.binding, name, shape, trust=trust)
-    model = build_model(spec, shape, len(domain), trust=trust, trunk=trunk, **own).to(device)
+    with layers_of(task.binding, name):
+        model = build_model(spec, shape, len(domain), trust=trust, trunk=trunk, **own).to(device)
     pool = model.encode(images.to(device))
     model.learn_scale(pool)
-    learner = Learner(
-        model,
-        spec.perception,
-        pool,
-        seed=seed,
-        symbols=domain,
-        processes=processes,
-        alone=len(task.group_of(name)) == 1,
-    )
+    with views_of(task.binding, name):
+        learner = Learner(
+            model,
+            spec.perception,
+            pool,
+            seed=seed,
+            symbols=domain,
+            processes=processes,
+            alone=len(task.group_of(name)) == 1,
+        )
     if name in task.labelled:
         known = task.labelled[name]
         learner.teach(model.encode(known.pixels.to(device)), known.targets, spec.labels.weight)

@@ -9,14 +9,19 @@ from groundkit.circuit.reasoner import Reasoner
 from groundkit.data.examples import Roles, input_of, parts_of
 from groundkit.errors import Location, NetworkError, SpecError, choose_from
 from groundkit.perception.own_names import OWN
+from groundkit.program.constraints import readers_of
 from groundkit.program.goal import Goal
 from groundkit.program.source import Program
-from groundkit.task.spec import Spec
+from groundkit.task.spec import ExamplesSpec, QuerySpec, Spec
 
 SHARED = "shared:"
 """What a backbone begins with that is another network's."""
 OBSERVED = "observed"
 """The backbone of a network that reads observed symbols."""
+
+
+_OF_THE_TRUNK = ("encoder", "encoder_weights", "options")
+"""Keys that say what layers a network has."""
 
 
 Locate = Callable[..., Location]
@@ -101,44 +106,96 @@ def _check_trunk(name: str, program: Program, spec: Spec, at: Locate) -> None:
         and spec.network(one).backbone != OBSERVED
     ]
     if other not in own:
+        lacking = other if other in program.networks else name
         raise SpecError(
             f"networks.{name}.backbone is 'shared:{other}', and '{other}' has no backbone of its "
             "own to share",
             expected="a network of the program with a backbone such as convnet",
-            remedy=choose_from(other, own) if own else 'give it one: backbone = "convnet"',
+            remedy=choose_from(other, own)
+            if own
+            else f'write networks.{lacking}.backbone = "convnet"',
             at=at("networks", name, "backbone"),
         )
+    mine = spec.network(name)
+    for key in _OF_THE_TRUNK:
+        if getattr(mine, key) and not (key == "options" and mine.preset is not None):
+            raise SpecError(
+                f"networks.{name}.{key} has no effect: the network has the layers of '{other}'",
+                remedy=f"set networks.{other}.{key} instead, or leave it out",
+                at=at("networks", name, key),
+            )
 
 
 def check_variables(
-    goal: Goal, inputs: Sequence[str], lengths: Mapping[str, object], at: Locate
+    goal: Goal, query: QuerySpec, examples: ExamplesSpec, at: Locate, at_query: Locate
 ) -> None:
-    """Holds the spec's input variables against the goal's.
+    """Holds the variables that the spec names against the goal's.
 
     Args:
         goal: The goal.
-        inputs: Variables that the spec calls images.
-        lengths: Variables that the spec calls lists.
+        query: The query's table.
+        examples: The table of its examples.
         at: Locates a key of the query's examples.
+        at_query: Locates a key of the query.
 
     Raises:
-        SpecError: The goal has no such variable, or the spec names none.
+        SpecError: The goal has no such variable, or the spec names no image.
     """
-    for key, names in (("inputs", inputs), ("lengths", lengths)):
+    inputs = examples.inputs
+    named = [
+        ("the image variable", inputs, at, "inputs"),
+        ("the list", examples.lengths, at, "lengths"),
+        ("the list", examples.held_out_lengths, at, "held_out_lengths"),
+        ("the observed variable", query.answers, at_query, "answers"),
+    ]
+    for what, names, place, key in named:
         for name in names:
             if name not in goal.variables:
-                what = "the image variable" if key == "inputs" else "the list"
                 raise SpecError(
                     f"{what} '{name}' is not in the goal {goal.text}",
-                    remedy=choose_from(name, goal.variables),
-                    at=at(key),
+                    remedy=choose_from(name, goal.variables)
+                    if goal.variables
+                    else "begin the goal's variables with a capital letter, such as "
+                    "addition(X, Y, Z)",
+                    at=place(key, name) if isinstance(names, Mapping) else place(key),
                 )
+    twofold = [name for name in query.answers if name in inputs]
+    if twofold:
+        raise SpecError(
+            f"'{twofold[0]}' is among the inputs, and has observed values in query.answers",
+            remedy=f"leave it out of inputs if it is observed, else leave query.answers."
+            f"{twofold[0]} out",
+            at=at_query("answers", twofold[0]),
+        )
     if not inputs:
         raise SpecError(
             f"no variable of the goal {goal.text} is an image",
             remedy=f"set [examples] inputs to some of: {', '.join(goal.variables)}",
             at=at(),
         )
+
+
+def check_readers(
+    program: Program, spec: Spec, goal: Goal, inputs: Sequence[str], at: Locate
+) -> None:
+    """Refuses inputs that none but observed networks read.
+
+    Raises:
+        SpecError: There is one.
+    """
+    readers = readers_of(goal.term, program.statements, program.neural)
+    for name in inputs:
+        for network in sorted(readers.get(name, ())):
+            if all(spec.network(one).backbone == OBSERVED for one in readers[name]):
+                raise _observed_image(name, network, at)
+
+
+def _observed_image(name: str, network: str, at: Locate) -> SpecError:
+    return SpecError(
+        f"the image variable '{name}' is read by the observed network '{network}'",
+        remedy=f"take '{name}' out of inputs, or give the network a backbone",
+        at=at("inputs"),
+    )
 
 
 def given_variables(
@@ -195,11 +252,7 @@ def find_roles(
                 images.setdefault(input_of(call), []).append(network)
     for name in inputs:
         if name in given:
-            raise SpecError(
-                f"the image variable '{name}' is read by the observed network '{given[name]}'",
-                remedy=f"take '{name}' out of inputs, or give the network a backbone",
-                at=at("inputs"),
-            )
+            raise _observed_image(name, given[name], at)
     place = {name: number for number, name in enumerate(inputs)}
     ordered = sorted(images, key=lambda name: [place[part] for part in parts_of(name)])
     logical = tuple(name for name in goal.variables if name in given or name in reasoner.observed)

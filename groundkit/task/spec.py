@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from groundkit.errors import Location, SpecError, choose_from
+from groundkit.errors import Location, SpecError
 from groundkit.files import read_text
 from groundkit.perception.own_names import is_own
 from groundkit.perception.settings import PerceptionSpec
@@ -41,13 +40,13 @@ from groundkit.presets.bounds import (
     Weight,
     check_option,
 )
-from groundkit.presets.section import Section, refusal, with_preset
+from groundkit.presets.section import Section, path_of, refusal, with_preset
 from groundkit.program.limits import Limits, Mode, memory_bytes
+from groundkit.task.overrides import check_settings, names_of, set_key
+from groundkit.task.place import place_of, setting_of
 
 _LONGEST = 1000
 """Longest list of images in an example."""
-_OTHER_NAMES = {"images": "inputs"}
-"""Second name of a key -> its name."""
 
 
 class ExamplesSpec(Section):
@@ -82,11 +81,20 @@ class ExamplesSpec(Section):
     pool: bool = True
     """Whether the data set's other training images join the unsupervised terms, without labels."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_one_name(cls, given: Any) -> Any:
+        if isinstance(given, dict) and {"inputs", "images"} <= given.keys():
+            raise ValueError("images is another name of inputs: leave one of the two out")
+        return given
+
     @field_validator("lengths", "held_out_lengths")
     @classmethod
     def _are_lengths(cls, lengths: dict[str, list[int]]) -> dict[str, list[int]]:
         for name, values in lengths.items():
-            if not values or min(values) < 0 or max(values) > _LONGEST:
+            if not values:
+                raise ValueError(f"{name} has no length: give some, such as {name} = [1, 2]")
+            if min(values) < 0 or max(values) > _LONGEST:
                 raise ValueError(f"the lengths of {name} must be from 0 to {_LONGEST}")
         return lengths
 
@@ -118,6 +126,22 @@ class LabelsSpec(Section):
     each symbol; used in place of ``per_symbol``."""
     weight: Weight = 1.0
     """Weight of the labels' term, mean log p(label)."""
+
+    @field_validator("symbols", mode="before")
+    @classmethod
+    def _may_be_numbers(cls, symbols: Any) -> Any:
+        if not isinstance(symbols, list):
+            return symbols
+        return [str(one) if type(one) is int else one for one in symbols]
+
+    @model_validator(mode="after")
+    def _draws_some(self) -> LabelsSpec:
+        if self.symbols and not self.per_symbol:
+            raise ValueError(
+                "symbols says of which symbols labels are drawn, and per_symbol is 0: give "
+                "per_symbol = 1, or leave symbols out"
+            )
+        return self
 
 
 class NetworkSpec(Section):
@@ -164,6 +188,13 @@ class NetworkSpec(Section):
     @classmethod
     def _fill_in(cls, given: Any) -> Any:
         return with_preset(given, "network")
+
+    @field_validator("image_shape", mode="before")
+    @classmethod
+    def _has_three_sides(cls, shape: Any) -> Any:
+        if shape is not None and (not isinstance(shape, list | tuple) or len(shape) != 3):
+            raise ValueError("it has channels, height and width, such as [1, 28, 28]")
+        return shape
 
     @field_validator("options")
     @classmethod
@@ -339,8 +370,7 @@ def load_spec(path: Path, overrides: Sequence[str] = (), within: Path | None = N
     except FileNotFoundError:
         raise SpecError(
             f"there is no spec '{path}'",
-            remedy=f"write it, or copy a start from `groundkit new {path.stem}`, or name another "
-            "with --spec",
+            remedy="write it, or name another with --spec; `groundkit new NAME` writes one to copy",
             at=Location(path),
         ) from None
     return parse_spec(text, path, overrides)
@@ -348,103 +378,32 @@ def load_spec(path: Path, overrides: Sequence[str] = (), within: Path | None = N
 
 def parse_spec(text: str, file: Path | None = None, overrides: Sequence[str] = ()) -> Spec:
     """Reads a spec from text; see :func:`load_spec`."""
+    check_settings(overrides)
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         place = re.search(r"at line (\d+), column (\d+)", str(error))
         end = text.rstrip().count("\n") + 1, None
         line, column = (int(place[1]), int(place[2])) if place else end
+        said = str(error).split(" (at ")[0]
+        twice = said.startswith("Cannot ")  # declare, overwrite, mutate
         raise SpecError(
-            f"not valid TOML: {str(error).split(' (at ')[0]}",
-            remedy="texts stand in quotes, lists in [..], true and false are lower case",
+            f"not valid TOML: {said}",
+            remedy="a table and a key stand once: leave one of them out; several goals are tables "
+            "[[query]], each with a name"
+            if twice
+            else "texts stand in quotes, lists in [..], true and false are lower case",
             at=Location(file, line, column),
         ) from None
     except (ValueError, RecursionError) as error:  # an endless number, or endless nesting
         raise SpecError(f"the spec cannot be read: {error}", at=Location(file)) from None
     for override in overrides:
-        _override(data, override)
+        set_key(data, override)
     try:
         return Spec.model_validate(data)
     except ValidationError as error:
-        path = [str(part) for part in error.errors()[0]["loc"]]
-        at = Location(file, line_of(text, path))
-        raise refusal(error, Spec, at) from None
-
-
-def _named(tables: list[Any], name: str) -> Any:
-    """Picks one of several tables, such as the query `sums` of ``query.sums.weight=2``."""
-    for table in tables:
-        if isinstance(table, dict) and table.get("name") == name:
-            return table
-    names = [str(table.get("name")) for table in tables if isinstance(table, dict)]
-    raise SpecError(f"there is no table named '{name}'", remedy=choose_from(name, names))
-
-
-def _override(data: dict[str, Any], override: str) -> None:
-    """Sets one dotted key of the spec's nested tables in place."""
-    key, sign, value = override.partition("=")
-    if not sign or not key.strip():
-        raise SpecError(
-            f"'--set {override}' is not an assignment",
-            expected="--set table.key=value",
-            remedy="for instance --set train.epochs=5",
-        )
-    *tables, last = (part.strip() for part in key.split("."))
-    for table in tables:
-        data = data.setdefault(table, {}) if isinstance(data, dict) else _named(data, table)
-        if not isinstance(data, dict | list):
-            raise SpecError(f"'--set {override}': '{table}' is a value, not a table")
-    if isinstance(data, list):
-        names = ", ".join(str(one.get("name")) for one in data if isinstance(one, dict))
-        raise SpecError(
-            f"'--set {override}': there are several tables '{tables[-1]}'",
-            remedy=f"name one of them: {tables[-1]}.NAME.{last}=..., NAME being one of {names}",
-        )
-    try:
-        data[last] = tomllib.loads(f"value = {value}")["value"]
-    except (ValueError, RecursionError):
-        data[last] = value
-
-
-_TABLE = re.compile(r"^\s*(\[\[?)\s*([^\[\]]+?)\s*\]")
-_KEY = re.compile(r"^\s*([A-Za-z0-9_.\"'-]+?)\s*=")
-
-
-def line_of(text: str, path: Sequence[str]) -> int | None:
-    """Finds the line (from 1) of a dotted key in TOML text, or of the nearest table above it.
-
-    tomllib keeps no positions; tables and keys at the start of a line are what specs are made of.
-
-    Args:
-        text: The file.
-        path: The key's parts; a number picks a table of an array of tables, and is passed over
-            where there is one table only.
-    """
-    wanted = [_key(part) for part in path]
-    forms = (wanted, [part for part in wanted if not part.isdigit()])
-    table: list[str] = []
-    met: Counter[str] = Counter()
-    best: tuple[int, int] | None = None
-    for number, line in enumerate(text.splitlines(), start=1):
-        if match := _TABLE.match(line):
-            parts = [_key(part) for part in match[2].split(".")]
-            if len(match[1]) == 2:
-                parts.append(str(met[match[2]]))
-                met[match[2]] += 1
-            elif met[parts[0]]:  # a table inside of the array's last one
-                parts.insert(1, str(met[parts[0]] - 1))
-            table = here = parts
-        elif match := _KEY.match(line):
-            here = table + [_key(part) for part in match[1].split(".")]
-        else:
-            continue
-        fits = any(here == form[: len(here)] for form in forms)
-        if fits and (best is None or len(here) > best[0]):
-            best = (len(here), number)
-    return best[1] if best else None
-
-
-def _key(part: str) -> str:
-    """Reads a part of a dotted key: without quotes, under the first of its names."""
-    bare = part.strip().strip("\"'")
-    return _OTHER_NAMES.get(bare, bare)
+        path = path_of(error)
+        named = names_of(data.get("query"))
+        at = place_of(file, text, path, overrides, named)
+        setting = setting_of(text, path, overrides, named)
+        raise refusal(error, Spec, at, setting=setting is not None) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from torch import Tensor
@@ -21,20 +22,16 @@ from groundkit.errors import (
     ProgramError,
     SpecError,
     UnreadError,
+    located,
 )
 from groundkit.program.source import Program
 from groundkit.task.banks import Gathered, Group, Split
 from groundkit.task.binding import Binding, BoundGoal, BoundQuery, Sources, tell_nobody
-from groundkit.task.gather import (
-    Table,
-    bind_table,
-    draw_query,
-    drawn_templates,
-    read_rows,
-)
+from groundkit.task.gather import Table, bind_table, draw_query, drawn_templates, read_rows
 from groundkit.task.shaped import ShapedExamples
 from groundkit.task.spec import Spec
 from groundkit.task.templates import Template
+from groundkit.task.unsolved import blame_example, blame_lengths
 
 _TRAIN, _TEST = 0, 1
 
@@ -160,10 +157,15 @@ class Task:
             elif query.examples.file is not None:
                 later = query.examples.held_out_file
                 found[query.number] = (
-                    read_rows(query, folder / query.examples.file),
-                    None if later is None else read_rows(query, folder / later),
+                    self._rows(query, "file", folder / query.examples.file),
+                    None if later is None else self._rows(query, "held_out_file", folder / later),
                 )
         return found
+
+    def _rows(self, query: BoundQuery, key: str, file: Path) -> Table:
+        """Reads a table of a query's examples."""
+        with located(lambda: self.at(*query.key, key)):
+            return read_rows(query, file)
 
     @cached_property
     def _asked(self) -> tuple[BoundGoal, ...]:
@@ -189,30 +191,23 @@ class Task:
         try:
             return self.binding.compiled(template)
         except (NoSolutionError, UnreadError) as error:
-            remedy = error.remedy
-            if template.lengths:
-                name = template.lengths[0][0]
-                remedy = f'correct its lists; a single input is no list: "{name}": "a.png"'
-            elif self.binding.declared:
-                facts = ", ".join(template.facts) or "none"
-                remedy = f"correct its facts ({facts}), or the clause at {error.at}"
-            raise type(error)(error.found, remedy=remedy, at=at) from None
+            raise blame_example(self.binding, template, error, at) from None
 
     def _possible(self, templates: Iterable[Template]) -> Iterable[BoundGoal]:
         """Compiles the shapes to draw in; of several lengths some may not go together."""
         templates = list(dict.fromkeys(templates))
-        failed: dict[int, ProgramError] = {}
+        failed: dict[int, tuple[Template, ProgramError]] = {}
         found: dict[int, list[BoundGoal]] = {}
         for template in templates:
             try:
                 found.setdefault(template.query, []).append(self.binding.compiled(template))
             except ProgramError as error:
                 if not template.lengths:
-                    raise
-                failed.setdefault(template.query, error)
-        for query, problem in failed.items():
+                    raise blame_lengths(self.binding, template, error) from None
+                failed.setdefault(template.query, (template, error))
+        for query, (template, problem) in failed.items():
             if query not in found:
-                raise problem
+                raise blame_lengths(self.binding, template, problem)
         return [goal for goals in found.values() for goal in goals]
 
     @cached_property
@@ -321,14 +316,19 @@ class Task:
             name: self.spec.network(name).image_shape or self._source(name, table.query).train.shape
             for name in group
         }
+        return self._one_shape(shapes)
+
+    def _one_shape(self, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
+        """Returns the shape of the images that networks of a group read."""
         if len(set(shapes.values())) > 1:
             words = ", ".join(f"{name}: {shape}" for name, shape in shapes.items())
+            asks = [name for name in shapes if self.spec.network(name).image_shape] or [*shapes]
             raise NetworkError(
                 f"networks that read the same images want them in different shapes ({words})",
                 remedy="give them one image_shape",
-                at=self.at("networks", group[0], "image_shape"),
+                at=self.at("networks", asks[0], "image_shape"),
             )
-        return shapes[group[0]]
+        return next(iter(shapes.values()))
 
     def _source(self, network: str, query: BoundQuery | None) -> DataSource:
         """Loads the data set of a network."""
@@ -339,9 +339,11 @@ class Task:
         if wanted is None:
             raise SpecError(f"network '{network}' has no data set", at=self.at(*key))
         at = self.at("networks", network, "data") if own else self.at(*key, "data")
-        found = sources.load_data(wanted, self.sources.spec.parent, at)
+        with located(lambda: at):
+            found = sources.load_data(wanted, self.sources.spec.parent, at)
         shape = self.spec.network(network).image_shape
-        return found if shape is None else found.brought_to(shape)
+        with located(lambda: self.at("networks", network, "image_shape")):
+            return found if shape is None else found.brought_to(shape)
 
     def _images(self, group: Group, query: BoundQuery | None, split: int) -> dict[str, ImageSet]:
         """Returns the images of one split that a group reads, with each network's labels."""
@@ -355,14 +357,16 @@ class Task:
                 at=self.at("networks", group[0], "data"),
             )
         source = loaded[group[0]]
+        self._one_shape({name: one.train.shape for name, one in loaded.items()})
         images = source.train if split == _TRAIN else source.test
         if query is None and images.labels is None and not images.attributes:
             return dict.fromkeys(group, images)
-        return restrict(
-            {name: self.domains[name] for name in group},
-            images,
-            {name: self.spec.network(name).attribute for name in group},
-        )
+        wanted = {name: self.spec.network(name).attribute for name in group}
+        named = next((name for name in group if wanted[name] is not None), None)
+        data = (*(("examples",) if query is None else query.key), "data")
+        key = ("networks", named, "attribute") if named else data
+        with located(lambda: self.at(*key)):
+            return restrict({name: self.domains[name] for name in group}, images, wanted)
 
     @property
     def handed_over(self) -> bool:
@@ -409,7 +413,8 @@ class Task:
         images = self.banks(_TRAIN)[network]
         if wanted.file is not None:
             file = self.sources.spec.parent / wanted.file
-            return read_labelled(file, self.domains[network], images.shape, images.levels)
+            with located(lambda: self.at("networks", network, "labels", "file")):
+                return read_labelled(file, self.domains[network], images.shape, images.levels)
         if not wanted.per_symbol:
             return None
         if images.labels is None:
@@ -418,13 +423,14 @@ class Task:
                 remedy=f"name a table of labelled images in [networks.{network}.labels] file",
                 at=self.at("networks", network, "labels"),
             )
-        return draw_labelled(
-            images,
-            self.domains[network],
-            wanted.symbols,
-            wanted.per_symbol,
-            self.spec.examples.seed,
-        )
+        with located(lambda: self.at("networks", network, "labels", "per_symbol")):
+            return draw_labelled(
+                images,
+                self.domains[network],
+                wanted.symbols,
+                wanted.per_symbol,
+                self.spec.examples.seed,
+            )
 
 
 def _part(

@@ -94,3 +94,9 @@ def test_a_variable_that_the_program_binds_ranges_over_its_values_and_not_over_i
 def test_a_constraint_on_what_nobody_defines_is_refused() -> None:
     with pytest.raises(ProgramError, match="calls nowhere/1, which the program does not define"):
         parse_program("a. :- nowhere(X).")
+
+
+def test_an_unknown_predicate_of_a_constraint_is_told() -> None:
+    with pytest.raises(ProgramError, match="no clause defines diigt/2") as info:
+        reasoner_of(SUM + "\n:- digit(X,A), diigt(Y,A).", "s(X,Y,Z)", ["X", "Y"])
+    assert info.value.remedy == "did you mean digit/2?"

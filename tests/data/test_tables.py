@@ -43,10 +43,12 @@ def test_json_lines_hold_lists_facts_and_probabilities(read):
         ("X,Z\na.png,1\n", "t.csv:1: there is no column 'Y'"),
         ("X,Y,Z,W\na.png,a.png,1,1\n", "t.csv:1: unknown column 'W'"),
         ("X,Y,Z\n", "t.csv:1: there is no example"),
-        ("X,Y,Z\na.png,a.png\n", "t.csv:2: 2 values"),
+        ("X,Y,Z\na.png,a.png\n", "t.csv:2: the row has 2 values"),
         ("X,Y,Z\na.png,,1\n", "t.csv:2: column Y is empty"),
         ("X,Y,Z,probability\na.png,a.png,1,2\n", "t.csv:2: probability is '2'"),
         ("X,Y,Z,probability\na.png,a.png,1,no\n", "t.csv:2: probability is 'no'"),
+        ("x,y,z\na.png,a.png,1\n", "name it so in the first line, which has x, y, z"),
+        ("X,Y,Z,facts\na.png,a.png,1,edge\n", "facts stand in a JSON Lines file"),
     ],
 )
 def test_wrong_tables_name_their_line(read, text, said):
@@ -75,3 +77,22 @@ def test_wrong_lines_name_their_line(read, row, said):
     with pytest.raises(DataError) as caught:
         read(row, "t.jsonl")
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"X": "a.png", "X": "b.png", "Y": "a.png", "Z": 1}', "the key 'X' stands twice"),
+        ('[{"X": "a.png"},', "with no [ before and no comma after it"),
+        ('{"X": "a.png",', "write each object on a line of its own"),
+    ],
+)
+def test_lines_that_are_no_objects_are_told_what_a_line_is(read, text, said):
+    with pytest.raises(DataError, match=r"t\.jsonl:1") as caught:
+        read(text, "t.jsonl")
+    assert said in str(caught.value)
+
+
+def test_json_is_told_from_json_lines(read):
+    with pytest.raises(DataError, match=r"t\.json' is JSON"):
+        read('[{"X": "a.png"}]', "t.json")

@@ -77,6 +77,8 @@ def test_three_axes_are_sequences_for_backbones_that_read_them(pair):
 
 WRONG = {
     "single values": ({"X": ROWS[0, :, 0]}, r"X holds single values(?s:.*)X\[:, None\]"),
+    "names of files": ({"X": ["a.png"] * 12}, r"X holds 'a.png'(?s:.*)read files into arrays"),
+    "no values": ({"X": [None] * 12}, r"X holds None(?s:.*)read files into arrays"),
     "endless values": ({"X": ROWS[0] * np.inf}, "infinite or too large"),
     "one input twice, and what it cannot give": (
         {"Y": ROWS[0], "Z": [1] * 12}, "has no solution with Z = 1",

@@ -124,7 +124,7 @@ TABLES = [
     _table("a missing column", "X,Y\na.png,1\n", "no column 'Z'", 1),
     _table("an unknown column", "X,Z,Q\na.png,1,2\n", "unknown column 'Q'", 1),
     _table("a column twice", "X,Z,Z\na.png,1,2\n", "column 'Z' stands twice", 1),
-    _table("a ragged row", "X,Z\na.png,1\na.png,1,2\n", "3 values in a row", 3),
+    _table("a ragged row", "X,Z\na.png,1\na.png,1,2\n", "the row has 3 values", 3),
     _table("a field without end", 'X,Z\n"' + "a" * 200_000 + '",1\n', "as CSV", 2),
     _table("a quote without end", 'X,Z\na.png,"1\n', "as CSV", 2),
     _table("not UTF-8", b"X,Z\n\xff\xfe,1\n", "as CSV", None),

@@ -191,6 +191,8 @@ def probabilities() -> nn.Module:
         (Counting(3), {"Y": images(3)}, "different numbers of examples", DataError),
         (Counting(3), {"Y": images(2)[:, :, :1]}, "different shapes", NetworkError),
         (Counting(3), {"Z": [1]}, "Z has 1 entries", DataError),
+        (Counting(3), {"X": "a.png"}, "pass X=torch.stack(images)", DataError),
+        (Counting(3), {"X": 3}, "the inputs X are 3", DataError),
     ],
 )
 def test_messages(net: nn.Module, columns: dict, message: str, error: type[Exception]) -> None:
@@ -200,6 +202,13 @@ def test_messages(net: nn.Module, columns: dict, message: str, error: type[Excep
     with pytest.raises(error) as caught:
         model.log_prob(**given)
     assert message in str(caught.value)
+
+
+def test_lists_of_inputs_of_different_shapes_are_told() -> None:
+    model = make(SUM, "s(X,Y,Z)", {"net": Counting(3)}, inputs=["X", "Y"])
+    one = images(1)[0]
+    with pytest.raises(DataError, match="the inputs X have the shapes"):
+        model.log_prob(X=[one, one[:, :1]], Y=images(2), Z=1)
 
 
 def test_networks_are_checked_by_name_and_kind() -> None:

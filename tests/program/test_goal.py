@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from groundkit.errors import Location, ProgramError
-from groundkit.program.goal import parse_goal
+from groundkit.program.goal import nearest_predicate, parse_goal
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,21 @@ def test_prints_a_goal_with_values() -> None:
 def test_what_is_no_goal_is_refused(text):
     with pytest.raises(ProgramError):
         parse_goal(text)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "known", "meant"),
+    [
+        ("digt/2", ["add/3", "digit/2"], "digit/2"),
+        ("digit/3", ["add/3", "digit/2"], "digit/2"),
+        ("digt/3", ["digit/2", "digit/3"], "digit/3"),
+        ("b/0", ["a/0", "c/0"], None),
+    ],
+)
+def test_a_predicate_is_meant_by_its_name(wrong, known, meant):
+    assert nearest_predicate(wrong, known) == meant
+
+
+@pytest.mark.parametrize("text", ["?- p(X).", "p(X).", " p(X) "])
+def test_a_goal_may_be_written_as_at_a_prompt(text):
+    assert parse_goal(text).text == "p(X)"

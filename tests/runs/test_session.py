@@ -9,8 +9,16 @@ import pytest
 import torch
 from PIL import Image
 
-from groundkit.errors import CheckpointError, DataError, ProgramError
-from groundkit.runs.commands import query
+from groundkit.errors import (
+    CheckpointError,
+    DataError,
+    InputError,
+    NetworkError,
+    ProgramError,
+    SpecError,
+)
+from groundkit.runs.commands import evaluate, query
+from groundkit.runs.labels import label
 from groundkit.runs.session import open_run
 from tests.trained import write_digit
 
@@ -136,5 +144,52 @@ def test_what_is_no_run_is_refused_with_runs_beside(finished, tmp_path, monkeypa
     with pytest.raises(CheckpointError) as caught:
         open_run(finished.parent / "rum")
     assert str(finished) in str(caught.value)
-    with pytest.raises(CheckpointError, match="no checkpoint"):
+    with pytest.raises(CheckpointError, match="no checkpoint") as caught:
         open_run(finished / "plots")
+    assert str(finished) in caught.value.remedy
+    with pytest.raises(CheckpointError) as caught:
+        open_run(finished.parent)
+    assert str(finished) in caught.value.remedy
+
+
+def test_runs_are_named_once(finished, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished, "runs/one")
+    with pytest.raises(CheckpointError) as caught:
+        open_run("runs/two")
+    assert caught.value.remedy == "runs here: runs/one"
+
+
+def test_a_run_that_has_not_ended_is_to_be_resumed(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoint")
+    (tmp_path / "run" / "metrics.json").unlink()
+    with pytest.raises(CheckpointError, match="no checkpoint") as caught:
+        open_run(tmp_path / "run")
+    assert f"--resume {tmp_path / 'run'}" in caught.value.remedy
+
+
+def test_images_are_a_list_and_networks_are_known(session, digits):
+    with pytest.raises(DataError) as caught:
+        session.read("1.png")
+    assert caught.value.remedy == 'read(["1.png"])'
+    with pytest.raises(NetworkError, match="the run has no network 'q'"):
+        session.read(["1.png"], network="q")
+
+
+@pytest.mark.parametrize(
+    "options", [{"examples": ["e.pl"]}, {"count": 3}, {"seed": 1}, {"seed": 1, "task": "mpe"}]
+)
+def test_options_of_another_task_are_refused(finished, digits, options):
+    with pytest.raises(InputError, match="has no effect on"):
+        query(finished, "sum('1.png', '3.png', Z)", **options)
+
+
+def test_labels_are_pairs(finished):
+    with pytest.raises(DataError, match="a label is '1"):
+        label(finished, ["1.png", "1"])
+
+
+def test_no_seed_is_negative(finished):
+    with pytest.raises(SpecError, match="the seed -1"):
+        evaluate(finished, seed=-1)

@@ -61,6 +61,7 @@ def test_predicates_without_a_fact_are_known_where_examples_had_some(finished, t
         ({"fixed": ["digid('1.png')=3"]}, NetworkError, "digit"),
         ({"fixed": ["digit('9.png')=3"]}, DataError, "is not asked"),
         ({"fixed": ["digit('1.png')=7"]}, DataError, "no symbol of network"),
+        ({"fixed": ["digit('1.png')=1", "digit('1.png')=2"]}, DataError, "set to two symbols"),
         ({"facts": ["edge(X, b)"]}, ProgramError, "variable"),
         ({"facts": ["consult('a.pl')"]}, ProgramError, "ProbLog's own"),
         ({"evidence": ["nothing"]}, ProgramError, "does not define"),

@@ -156,7 +156,7 @@ def test_wrong_examples_are_told(task, row, said):
             ["Xs"],
             [{"Xs": ["0.png"], "N": 1}, {"Xs": "0.png", "N": 1}],
             "t.jsonl:2: the goal 'total(Xs, N)' has no solution",
-            "no network reads Xs as it stands",
+            "if Xs is a list, give it as one",
         ),
         (
             "reach(X, To)",
