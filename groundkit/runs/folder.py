@@ -383,11 +383,8 @@ def check_ended(folder: Path) -> None:
 
 
 def _runs_beside(folder: Path) -> str:
-    """Names runs that could have been meant."""
-    met = {
-        metrics.parent.resolve(): str(metrics.parent)
-        for base in (folder.parent, Path("runs"))
-        for metrics in base.glob("**/metrics.json")
-    }
-    found = sorted(met.values())
-    return f"runs here: {', '.join(found[-5:])}" if found else "groundkit run PROGRAM makes one"
+    """Names runs that could have been meant: those in a folder, or else beside it, or else here."""
+    for base in (folder, folder.parent, Path("runs")):
+        if found := sorted(str(metrics.parent) for metrics in base.glob("**/metrics.json")):
+            return f"runs here: {', '.join(found[-5:])}"
+    return "groundkit run PROGRAM makes one"
