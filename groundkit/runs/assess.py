@@ -203,9 +203,13 @@ def _in_range(learner: Learner, inputs: Tensor) -> Tensor:
 
 def detector_scores(learner: Learner, pixels: Tensor, score: ForeignScore) -> dict[str, Floats]:
     """Scores ``(N,)`` of images, higher is further out, under every detector the model has."""
-    inputs = pixels.to(learner.pool.device)
-    together = score(learner.model, inputs).double().cpu().numpy()
-    return ood.model_scores(learner.model, learner.model.take(inputs)) | {"foreign": together}
+    rows: list[dict[str, Floats]] = []
+    for part in torch.split(pixels, _AT_ONCE):
+        inputs = part.to(learner.pool.device)
+        together = score(learner.model, inputs).double().cpu().numpy()
+        own = ood.model_scores(learner.model, learner.model.take(inputs))
+        rows.append(own | {"foreign": together})
+    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
 
 def _on_a_plane(embedded: Tensor) -> Floats | None:
@@ -223,6 +227,8 @@ def read(learner: Learner, pixels: Tensor) -> tuple[Floats, Floats]:
     return log_probs(logits).exp().cpu().numpy(), energy(logits).cpu().numpy()
 
 
+_AT_ONCE = 2000
+"""Images whose distances to the references are held in memory at a time."""
 _LIKELY = math.log(0.5)
 
 
