@@ -25,10 +25,10 @@ def colour_agreement(images: ArrayLike, predicted: ArrayLike, symbols: int) -> f
         Normalised mutual information with as many clusters of the mean colour; ``None`` for grey
         images, or for too few.
     """
-    pixels = np.asarray(images, dtype=np.float64)[:MOST_IMAGES]
+    pixels = np.asarray(images)[:MOST_IMAGES]
     if pixels.ndim != 4 or pixels.shape[1] != 3 or len(pixels) < 2 * symbols:
         return None
-    colours = pixels.mean(axis=(2, 3))
+    colours = pixels.mean(axis=(2, 3), dtype=np.float64)
     if np.ptp(colours - colours.mean(axis=1, keepdims=True)) < 1e-6:
         return None
     groups = KMeans(symbols, n_init=4, random_state=0).fit_predict(colours)
