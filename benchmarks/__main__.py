@@ -95,6 +95,7 @@ TABLES = (
     Table("faults", "every write of a run fails once", 20),
     Table("distributed", "several processes against one", 20),
     Table("memory", "memory over 20 epochs", 40),
+    Table("large", "sets larger than memory, of 15 GB on disk", 60),
     Table("rank_kills", "processes of a run killed at random", 30, ("--kills", "10")),
     Table("joint_identify", "counts of joint maps against brute force", 5, ("500",)),
     Table("deepproblog_examples", "DeepProbLog's example programs through both engines", 10),
