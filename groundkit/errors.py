@@ -113,7 +113,7 @@ class LimitError(RunError):
 
 
 @contextmanager
-def located(place: Callable[[], Location]) -> Iterator[None]:
+def located(place: Callable[[], Location | None]) -> Iterator[None]:
     """Gives an error that does not know where it belongs a place; asked for only then."""
     try:
         yield

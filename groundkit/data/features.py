@@ -23,7 +23,7 @@ from groundkit.data.parquet import SUFFIX as PARQUET
 from groundkit.data.parquet import column_texts, is_parquet, read_numbers, read_parquet
 from groundkit.data.photos import Prepared
 from groundkit.data.rows import refuse_empty_columns, take_rows, words_of
-from groundkit.errors import DataError, Location
+from groundkit.errors import DataError, Location, located
 from groundkit.files import is_there, shown
 from groundkit.perception.inputs import Shape, kind_of
 from groundkit.report.words import counted, listing
@@ -227,16 +227,13 @@ def read_bank(path: Path, at: Location | None = None, tokens: int | None = None)
     Raises:
         DataError: It is no file of rows.
     """
-    try:
+    with located(lambda: at):
         if path.suffix.lower() in TABLES:
             return _read_features(path)[0].pixels
         arrays = read_arrays(path)
         if path.suffix.lower() == ".npy" and (alone := next(iter(arrays.values()))).ndim == 1:
             return take_rows(alone[None], "rows", f"'{shown(path)}'")
         found = input_set(path, arrays, fewest=1, tokens=tokens)
-    except DataError as error:
-        error.at = error.at or at
-        raise
     if kind_of(found.shape) == "image":
         raise DataError(
             f"'{shown(path)}' holds images",

@@ -15,7 +15,7 @@ from groundkit.data.features import prepare_row, split_reference
 from groundkit.data.files import read_images, read_probability, read_table
 from groundkit.data.images import ImageSet
 from groundkit.data.kept import ByKind
-from groundkit.errors import DataError, Location, choose_from
+from groundkit.errors import DataError, Location, choose_from, located
 from groundkit.perception.inputs import kind_of
 from groundkit.symbols import Values
 
@@ -139,16 +139,15 @@ def _inputs(
     if kind_of(shape) == "image":
         files = [(inside(folder, name, at), at) for name, at in named]
         return read_images(files, shape, known=levels)[0]
-    found = []
-    for name, at in named:
-        file, number = split_reference(name)
-        place = "" if number is None else f"#{number}"
-        try:
-            found.append(prepare_row(f"{inside(folder, file, at)}{place}", shape).pixels)
-        except DataError as error:
-            error.at = error.at or at
-            raise
-    return torch.stack(found)
+    return torch.stack([_row(folder, name, at, shape) for name, at in named])
+
+
+def _row(folder: Path, name: str, at: Location, shape: tuple[int, ...]) -> Tensor:
+    """Reads a row, or a sequence, that a table names."""
+    file, number = split_reference(name)
+    place = "" if number is None else f"#{number}"
+    with located(lambda: at):
+        return prepare_row(f"{inside(folder, file, at)}{place}", shape).pixels
 
 
 def _hard(symbol: str, symbols: Values, at: Location) -> list[float]:

@@ -201,6 +201,10 @@ def _in_range(learner: Learner, inputs: Tensor) -> Tensor:
     return learner.model.take(inputs.to(learner.pool.device)).cpu()
 
 
+_AT_ONCE = 2000
+"""Images whose distances to the references are held in memory at a time."""
+
+
 def detector_scores(learner: Learner, pixels: Tensor, score: ForeignScore) -> dict[str, Floats]:
     """Scores ``(N,)`` of images, higher is further out, under every detector the model has."""
     rows: list[dict[str, Floats]] = []
@@ -227,8 +231,6 @@ def read(learner: Learner, pixels: Tensor) -> tuple[Floats, Floats]:
     return log_probs(logits).exp().cpu().numpy(), energy(logits).cpu().numpy()
 
 
-_AT_ONCE = 2000
-"""Images whose distances to the references are held in memory at a time."""
 _LIKELY = math.log(0.5)
 
 

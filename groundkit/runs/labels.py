@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from groundkit.errors import CheckpointError, DataError, InputError, NetworkError, choose_from
+from groundkit.errors import CheckpointError, DataError, InputError, NetworkError
 from groundkit.evaluate.calibration import reliability
 from groundkit.evaluate.symbols import GroundingScores, score_grounding
 from groundkit.files import read_text, write_atomically
@@ -284,10 +284,7 @@ def _known(
     if name in readings.domains:
         domain = readings.domains[name]
         return name, [Values(domain).position(symbol, f"symbol of network '{name}'")]
-    if name not in session.networks:
-        raise NetworkError(
-            f"the run has no network '{name}'", remedy=choose_from(name, session.networks)
-        )
+    session.check_network(name)
     domains = session.binding.domains
     place = Values(domains[name]).position(symbol, f"symbol of network '{name}'")
     group = next((group for group in groups if name in members(group)), None)

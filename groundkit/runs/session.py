@@ -131,6 +131,13 @@ class Session:
             networks=self.binding.modules,
         )
 
+    def check_network(self, network: str) -> None:
+        """Refuses a name that no network of the run has, by a :class:`NetworkError`."""
+        if network not in self.networks:
+            raise NetworkError(
+                f"the run has no network '{network}'", remedy=choose_from(network, self.networks)
+            )
+
     @property
     def networks(self) -> tuple[str, ...]:
         """Names of the networks that read images."""
@@ -182,7 +189,8 @@ class Session:
         Raises:
             NetworkError: The program has no such network.
         """
-        known = self.in_distribution[self._known(network)]
+        self.check_network(network)
+        known = self.in_distribution[network]
         model = self._load(network, known.shape)
         if model.encoder is not None and known.encoder not in ("", model.encoder.key):
             raise CheckpointError(
@@ -334,21 +342,14 @@ class Session:
         parts = torch.split(pixels, 1000)
         return torch.cat([model(model.take(part.to(self.device))) for part in parts]).double().cpu()
 
-    def _known(self, network: str) -> str:
-        if network not in self.networks:
-            raise NetworkError(
-                f"the run has no network '{network}'", remedy=choose_from(network, self.networks)
-            )
-        return network
-
     def _network(self, network: str | None) -> str:
-        if network is not None:
-            return self._known(network)
-        if len(self.networks) == 1:
-            return self.networks[0]
-        raise NetworkError(
-            "the program has several networks", expected=f"one of {', '.join(self.networks)}"
-        )
+        if network is None and len(self.networks) != 1:
+            raise NetworkError(
+                "the program has several networks", expected=f"one of {', '.join(self.networks)}"
+            )
+        name = self.networks[0] if network is None else network
+        self.check_network(name)
+        return name
 
     def query(
         self,
