@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any, TypedDict, cast
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from groundkit.errors import RunError
 from groundkit.files import make_folder, read_bytes, write_atomically
@@ -52,10 +52,13 @@ class NetworkData(TypedDict, total=False):
     """Its scores, keys as in ``metrics.json`` (``GroundingScores.to_dict()``)."""
     reliability: Mapping[str, Any] | None
     """Reliability bins (``Reliability.to_dict()``)."""
-    images: Array | None
-    """Held-out images ``(N, C, H, W)`` in [0, 1]."""
+    draw: Callable[[Array], ArrayLike]
+    """Draws the held-out images at positions ``(M,)``: ``(M, C, H, W)`` in [0, 1].
+
+    Only the few that are shown are drawn: there may be hundreds of thousands.
+    """
     probs: Array | None
-    """Their symbol probabilities ``(N, K)``."""
+    """Symbol probabilities ``(N, K)`` of the held-out images."""
     truth: Array | None
     """Their true symbols ``(N,)``, negative where unknown."""
     kind: str
@@ -286,9 +289,9 @@ def _network_plots(net: NetworkData, prefix: str) -> dict[str, Picture | None]:
             pictures.confusion_words(counts, symbols),
             lambda theme: plots.confusion(counts, symbols, theme),
         )
-    images, probs, truth = net.get("images"), net.get("probs"), net.get("truth")
-    if images is not None and probs is not None and len(images):
-        png = plots.symbols_grid(images, probs, symbols, truth=truth)
+    draw, probs, truth = net.get("draw"), net.get("probs"), net.get("truth")
+    if draw is not None and probs is not None and len(probs):
+        png = plots.symbols_grid(draw, probs, symbols, truth=truth)
         found["symbols"] = Picture(f"{prefix}symbols", png, None, "Most certain images by symbol")
     plane = net.get("plane")
     if plane is not None and probs is not None and len(plane):
@@ -330,8 +333,8 @@ def _rows(net: NetworkData) -> list[_Row]:
 
 def _certain(net: NetworkData, k: int, count: int = 8) -> Picture | None:
     """The images that are given symbol ``k`` most certainly, wrong ones framed."""
-    images, probs = net.get("images"), net.get("probs")
-    if images is None or probs is None or not len(images):
+    draw, probs = net.get("draw"), net.get("probs")
+    if draw is None or probs is None:
         return None
     chosen = plots.most_certain(probs, k, count)
     if not len(chosen):
@@ -344,9 +347,7 @@ def _certain(net: NetworkData, k: int, count: int = 8) -> Picture | None:
         wrong = (true >= 0) & (true != k)
         really = listing([str(symbols[t]) for t in true[wrong]], most=8)
         alt += f"; {int(wrong.sum())} of them are really {really}" if wrong.any() else ", all right"
-    return Picture(
-        "", pictures.strip(np.asarray(images)[chosen], wrong, columns=count), None, alt + "."
-    )
+    return Picture("", pictures.strip(draw(chosen), wrong, columns=count), None, alt + ".")
 
 
 def _sample_rows(net: NetworkData, count: int = 10) -> list[_Samples]:

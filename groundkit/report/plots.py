@@ -9,7 +9,7 @@ figure to leak and no display to need. Names of symbols are never read as mathem
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -171,7 +171,7 @@ def _write_shares(axes: Axes, share: Array, theme: Theme) -> None:
 
 
 def symbols_grid(
-    images: ArrayLike,
+    draw: Callable[[Array], ArrayLike],
     probs: ArrayLike,
     symbols: Sequence[str],
     *,
@@ -184,7 +184,7 @@ def symbols_grid(
     Images whose true symbol is another one are framed.
 
     Args:
-        images: ``(N, C, H, W)`` in [0, 1].
+        draw: Draws the images at positions ``(M,)``: ``(M, C, H, W)`` in [0, 1].
         probs: ``(N, K)``.
         symbols: K names.
         truth: True symbols ``(N,)``, negative where unknown.
@@ -197,8 +197,8 @@ def symbols_grid(
         np.zeros(len(c), dtype=bool) if known is None else (known[c] >= 0) & (known[c] != k)
         for k, c in enumerate(chosen)
     ]
-    pixels = as_pixels(images)
-    return _rows([pixels[c] for c in chosen], symbols, wrong, theme, "never given")
+    shown = [as_pixels(draw(c)) if len(c) else c for c in chosen]
+    return _rows(shown, symbols, wrong, theme, "never given")
 
 
 def embedding_map(

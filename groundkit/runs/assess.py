@@ -302,8 +302,9 @@ def _one_hot(rows: Tensor) -> Tensor:
     return best.scatter(-1, rows.argmax(-1, keepdim=True), 0.0)
 
 
-def as_pictures(learner: Learner, inputs: Tensor) -> NDArray[np.float32]:
-    """Shows inputs as they rest, as images ``(N, C, H, W)`` in [0, 1] for plots."""
+def drawn(learner: Learner, pixels: Tensor, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Draws some inputs, given as they rest, as images ``(M, C, H, W)`` in [0, 1] for plots."""
+    inputs = pixels[torch.from_numpy(chosen)]
     if kind_of(inputs.shape[1:]) == "image":
         return draw_inputs(to_model(inputs).cpu())
     return draw_inputs(_in_range(learner, inputs))

@@ -8,6 +8,7 @@ import resource
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -19,7 +20,7 @@ from groundkit.perception.history import RollbackRow, Row, StepRow
 from groundkit.perception.inputs import kind_of
 from groundkit.report.html import Event, HealthNote, ReportData
 from groundkit.report.rows import draw_inputs
-from groundkit.runs.assess import NetworkAssessment, as_pictures
+from groundkit.runs.assess import NetworkAssessment, drawn
 from groundkit.runs.folder import Origin
 from groundkit.runs.identify import learnt
 from groundkit.task.task import Task
@@ -208,7 +209,7 @@ def report_data(outcome: Outcome, metrics: dict[str, Any]) -> ReportData:
                 "symbols": task.domains[name],
                 "grounding": metrics["networks"][name]["grounding"],
                 "reliability": None if one.scores.bins is None else one.scores.bins.to_dict(),
-                "images": as_pictures(outcome.trainer.learners[name], one.images.pixels),
+                "draw": partial(drawn, outcome.trainer.learners[name], one.images.pixels),
                 "probs": one.probs,
                 "truth": None if one.images.labels is None else one.scores.truth,
                 "kind": kind_of(one.images.shape),

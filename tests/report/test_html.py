@@ -62,7 +62,7 @@ def full():
         "networks": [
             {
                 "name": "net</title>", "symbols": SYMBOLS, "grounding": grounding(),
-                "images": rng.random((6, 1, 5, 5)), "probs": np.c_[probs, np.zeros(6)],
+                "draw": rng.random((6, 1, 5, 5)).__getitem__, "probs": np.c_[probs, np.zeros(6)],
                 "truth": np.array([0, 0, 1, 1, 2, -1]), "energies": rng.random(6),
                 "ood_energies": {SYMBOLS[1]: rng.random(6)},
                 "ood": {

@@ -31,7 +31,9 @@ def test_every_plot_survives_names_that_are_not_mathematics(theme, rng):
             "accuracy": [None, 0.7]}  # fmt: skip
     drawn = [
         plots.confusion(rng.integers(0, 9, (k, k)), HOSTILE, theme),
-        plots.symbols_grid(images, probs, HOSTILE, truth=probs.argmax(1) * 0, theme=theme),
+        plots.symbols_grid(
+            images.__getitem__, probs, HOSTILE, truth=probs.argmax(1) * 0, theme=theme
+        ),
         plots.samples_grid(images, rng.integers(0, 2, 40), HOSTILE, theme),
         plots.curves(
             [{"step": 1, "x": 0.1}, {"step": 2, "x": np.nan}], {"x": "$\\frac"}, [1], theme
