@@ -27,11 +27,11 @@ from groundkit.estimators.examples import (
 )
 from groundkit.perception.inputs import kind_of
 from groundkit.perception.model import SymbolModel, energy, log_probs
+from groundkit.perception.parts import in_parts
 from groundkit.task.binding import Binding, BoundGoal, of_lengths
 from groundkit.task.shaped import ShapedExamples
 
 Shape: TypeAlias = tuple[int, ...]
-_CHUNK = 1000
 
 
 class ProgramReader(BaseEstimator):  # type: ignore[misc]
@@ -204,5 +204,4 @@ class ProgramReader(BaseEstimator):  # type: ignore[misc]
                 expected=f"{self._shapes[name]}, as in training",
             )
         device = model.prototypes.weight.device
-        parts = [model(model.take(part.to(device))) for part in torch.split(pixels, _CHUNK)]
-        return torch.cat(parts).double().cpu()
+        return in_parts(lambda part: model(model.take(part)), pixels, device).double().cpu()

@@ -18,9 +18,8 @@ from torch import Tensor
 
 from groundkit.estimators.arrays import ArrayError, RowScale, in_one_range, plain_array
 from groundkit.perception.model import SymbolModel, energy
+from groundkit.perception.parts import in_parts
 from groundkit.report.words import counted
-
-_CHUNK = 1000
 
 
 class SymbolReader(
@@ -58,8 +57,8 @@ class SymbolReader(
     @torch.no_grad()
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:  # noqa: N803
         """Embedding of each image, ``(N, F)``."""
-        parts = [self.model_.embed(part) for part in self._parts(X)]
-        embedding: NDArray[np.float32] = torch.cat(parts).cpu().numpy()
+        inputs = self._inputs(X)
+        embedding: NDArray[np.float32] = in_parts(self.model_.embed, inputs).cpu().numpy()
         return embedding
 
     def score(self, X: ArrayLike, y: object = None) -> float:  # noqa: N803
@@ -130,19 +129,20 @@ class SymbolReader(
             raise ArrayError(" ".join(str(error).split())) from None
         return rows
 
-    def _parts(self, X: ArrayLike) -> tuple[Tensor, ...]:  # noqa: N803
-        """Images in parts that the model reads at once."""
+    def _inputs(self, X: ArrayLike) -> Tensor:  # noqa: N803
+        """Images as the model reads them, of the shape that it was trained on."""
         check_is_fitted(self, "model_")
         images = self._images(X, fitting=False)
         if tuple(images.shape[1:]) != self.image_shape_:
             raise ArrayError(
                 f"images of shape {tuple(images.shape[1:])}", expected=f"{self.image_shape_}"
             )
-        return torch.split(images, _CHUNK)
+        return images
 
     @torch.no_grad()
     def _logits(self, X: ArrayLike) -> Tensor:  # noqa: N803
-        return torch.cat([self.model_(part) for part in self._parts(X)])
+        inputs = self._inputs(X)
+        return in_parts(self.model_, inputs)
 
     @property
     def _n_features_out(self) -> int:

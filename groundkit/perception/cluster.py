@@ -17,6 +17,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from groundkit.perception.model import SymbolModel
+from groundkit.perception.parts import in_parts
 
 # Images of which the graph of neighbours is made: its cost grows with the square of their number.
 GRAPH_IMAGES = 5000
@@ -26,7 +27,6 @@ SMALLEST_SHARE = 0.2
 # Prototypes are fitted to "nine parts this cluster, one part any": one image in twenty or more is
 # in a wrong cluster, and joint training has to be able to move it.
 DOUBT = 0.1
-_CHUNK = 1000
 
 
 def start_prototypes(model: SymbolModel, images: Tensor, seed: int) -> Tensor:
@@ -85,8 +85,7 @@ def over_cluster(model: SymbolModel, images: Tensor, count: int, seed: int) -> C
 def _embed(model: SymbolModel, images: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     """Embeds all images ``(N, F)``, and picks those that a graph is made of ``(M, F)``."""
     with torch.no_grad():
-        parts = torch.split(images, _CHUNK)
-        embedding = torch.cat([model.embed(model.take(part)) for part in parts])
+        embedding = in_parts(lambda part: model.embed(model.take(part)), images)
     order = torch.randperm(len(images), generator=Generator().manual_seed(seed))
     return embedding, embedding[order[:GRAPH_IMAGES].to(embedding.device)]
 

@@ -14,9 +14,9 @@ from groundkit.errors import CheckpointError
 from groundkit.perception.foreign import ForeignScore, limit_of
 from groundkit.perception.inputs import Shape, kind_of
 from groundkit.perception.model import SymbolModel, energy
+from groundkit.perception.parts import in_parts
 from groundkit.perception.pixels import has_dark_border
 
-_CHUNK = 1000
 _LARGEST = 1 << 16
 
 
@@ -102,15 +102,14 @@ def measure(
         pool: Unlabelled training inputs ``(N, ...)`` as they rest, on the model's device.
         images: The images that the pool holds the encoder's features of.
     """
-    energies = torch.cat([energy(model(model.take(part))) for part in torch.split(pool, _CHUNK)])
+    energies = in_parts(lambda part: energy(model(model.take(part))), pool)
     images = pool if images is None else images
     shape = tuple(images.shape[1:])
     score, limit = ForeignScore.fit(model, pool)
     bordered = kind_of(shape) == "image"
     dark = 0.5
     if bordered:
-        borders = [has_dark_border(part) for part in torch.split(images, _CHUNK)]
-        dark = float(torch.cat(borders).double().mean())
+        dark = float(in_parts(has_dark_border, images).double().mean())
     encoder = "" if model.encoder is None else model.encoder.key
     known = InDistribution(shape, limit_of(energies), dark, limit, score.references, encoder)
     return known, score

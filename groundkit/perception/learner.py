@@ -28,12 +28,12 @@ from groundkit.perception.generate import (
 )
 from groundkit.perception.langevin import InformativeStart, Langevin, ReplayBuffer
 from groundkit.perception.model import SymbolModel, log_probs
+from groundkit.perception.parts import in_parts
 from groundkit.perception.settings import PerceptionSpec
 from groundkit.perception.shares import Shares
 from groundkit.perception.symbol_start import SymbolStart
 from groundkit.perception.terms import Contrast, Term
 
-_CHUNK = 1000
 # Labelled images of a step, at most.
 _LABELLED = 64
 # Images that the Gaussian is fitted to from which chains start, and their values at most.
@@ -364,16 +364,12 @@ class Learner:
     @torch.no_grad()
     def read(self, pixels: Tensor) -> Tensor:
         """Returns logits ``(N, K)`` of images, or other inputs, as they rest."""
-        device = self.pool.device
-        parts = torch.split(pixels, _CHUNK)
-        return torch.cat([self.model(self.model.take(part.to(device))) for part in parts])
+        return in_parts(lambda x: self.model(self.model.take(x)), pixels, self.pool.device)
 
     @torch.no_grad()
     def embed(self, pixels: Tensor) -> Tensor:
         """Returns embeddings ``(N, F)`` of images, or other inputs, as they rest."""
-        device = self.pool.device
-        parts = torch.split(pixels, _CHUNK)
-        return torch.cat([self.model.embed(self.model.take(part.to(device))) for part in parts])
+        return in_parts(lambda x: self.model.embed(self.model.take(x)), pixels, self.pool.device)
 
     @torch.no_grad()
     def log_probs(self, pixels: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ from groundkit.perception.langevin import Langevin
 from groundkit.perception.learner import Learner
 from groundkit.perception.model import SymbolModel, energy, log_probs
 from groundkit.perception.own_modules import Module
+from groundkit.perception.parts import in_parts
 from groundkit.perception.symbol_start import SymbolStart
 from groundkit.program.source import load_program
 from groundkit.runs.answers import Answers, ImageReading
@@ -339,8 +340,8 @@ class Session:
             network: The network.
         """
         model = self.model(network)
-        parts = torch.split(pixels, 1000)
-        return torch.cat([model(model.take(part.to(self.device))) for part in parts]).double().cpu()
+        found = in_parts(lambda part: model(model.take(part)), pixels, self.device)
+        return found.double().cpu()
 
     def _network(self, network: str | None) -> str:
         if network is None and len(self.networks) != 1:
