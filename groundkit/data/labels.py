@@ -120,11 +120,19 @@ def read_labelled(
         missing = absent if "image" not in header or not columns else "row below the header"
         raise DataError(f"there is no {missing}", expected=_COLUMNS, at=Location(file, 1))
     named, targets = [], []
+    known: dict[str, tuple[list[float], Location]] = {}
     for at, row in rows:
-        if soft:
-            targets.append(_soft(row, columns, len(domain), at))
-        else:
-            targets.append(_hard(row["symbol"], symbols, at))
+        shares = _soft(row, columns, len(domain), at) if soft else None
+        target = shares or _hard(row["symbol"], symbols, at)
+        earlier, first = known.setdefault(row["image"], (target, at))
+        if target != earlier:
+            raise DataError(
+                f"'{row['image']}' has another label on line {first.line}",
+                expected="one label for each image",
+                remedy="leave out one of the two lines, or give a probability for each symbol",
+                at=at,
+            )
+        targets.append(target)
         named.append((row["image"], at))
     return Labelled(_inputs(file.parent, named, shape, levels), torch.tensor(targets))
 

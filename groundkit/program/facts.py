@@ -8,10 +8,12 @@ from typing import Any
 from problog.errors import ProbLogError
 from problog.logic import Clause, Term, Var, is_ground
 
-from groundkit.errors import Location, ProgramError
+from groundkit.errors import Location, ProgramError, choose_from
 from groundkit.program.builtins import is_builtin
+from groundkit.program.constraints import signature
 from groundkit.program.parser import parse_statements
 from groundkit.program.source import Program, parse_program
+from groundkit.program.terms import walk
 
 _REMEDY = "write ground facts, such as edge(a, b); rules and probabilities belong to the program"
 
@@ -63,6 +65,31 @@ def _parse_fact(text: str, at: Location | None) -> str:
     return str(term)
 
 
+def check_asked(program: Program, facts: Sequence[str], known: Collection[str]) -> None:
+    """Checks that facts can change an answer.
+
+    Args:
+        program: The program.
+        facts: Printed facts, as :func:`parse_facts` returns them.
+        known: Names and arities that are asked elsewhere, or that other facts are about.
+
+    Raises:
+        ProgramError: Nothing asks for a fact's predicate, which is likely misspelt.
+    """
+    asked = {*known, *program.predicates}
+    asked |= {signature(term) for statement in program.statements for term in walk(statement)}
+    for fact in facts:
+        name = signature_of(fact)
+        if name not in asked:
+            plain = {one for one in asked if not one.startswith("$") and not is_builtin(one)}
+            predicates = {one for one in plain if not one.endswith("/0")} | {*program.predicates}
+            raise ProgramError(
+                f"the fact '{fact}' changes nothing: no clause and no goal asks {name}",
+                expected="a fact of a predicate that is asked",
+                remedy=choose_from(name, predicates),
+            )
+
+
 def with_facts(program: Program, facts: Sequence[str], declared: Collection[str]) -> Program:
     """Returns a program with more facts at its end.
 
@@ -73,8 +100,8 @@ def with_facts(program: Program, facts: Sequence[str], declared: Collection[str]
     """
     known = {*program.predicates, *(signature_of(fact) for fact in facts)}
     lines = [f"{fact}." for fact in facts]
-    for signature in sorted(set(declared) - known):
-        name, _, arity = signature.rpartition("/")
+    for predicate in sorted(set(declared) - known):
+        name, _, arity = predicate.rpartition("/")
         head = f"{name}({', '.join('_' * int(arity))})" if int(arity) else name
         lines.append(f"{head} :- fail.")
     return parse_program(

@@ -275,7 +275,9 @@ class Questions:
             joined by commas where one call reads them), other variables and printed constants.
         """
         binding = self._binding
-        program = (what_if or WhatIf()).program(binding.program, binding.declared)
+        program = (what_if or WhatIf()).program(
+            binding.program, binding.declared, posed.goal.predicates
+        )
         try:
             reasoner = binding.reasoner(
                 program, posed.goal, list(posed.images), self._listed(posed)

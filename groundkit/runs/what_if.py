@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from groundkit.data.features import INPUT_SUFFIXES
 from groundkit.errors import DataError, NetworkError, ProgramError, choose_from
-from groundkit.program.facts import parse_facts, with_facts
+from groundkit.program.facts import check_asked, parse_facts, with_facts
 from groundkit.program.goal import check_goal
 from groundkit.program.query import Question, pose
 from groundkit.program.source import Program, parse_program
@@ -31,18 +31,24 @@ class WhatIf:
     facts: Sequence[str] = ()
     evidence: Sequence[str] = ()
 
-    def program(self, program: Program, declared: Collection[str]) -> Program:
+    def program(
+        self, program: Program, declared: Collection[str], asked: Collection[str]
+    ) -> Program:
         """Returns the program with the facts and the evidence.
 
         Args:
             program: A program.
             declared: Predicates that are known even without a fact.
+            asked: Predicates of the question.
 
         Raises:
-            ProgramError: A fact is none, or the evidence is no goal without variables.
+            ProgramError: A fact is none or nothing asks for it, or the evidence is no goal without
+                variables.
         """
         if self.facts or declared:
-            program = with_facts(program, parse_facts(self.facts), declared)
+            facts = parse_facts(self.facts)
+            check_asked(program, facts, {*declared, *asked})
+            program = with_facts(program, facts, declared)
         if not self.evidence:
             return program
         lines = [program.text.rstrip()]

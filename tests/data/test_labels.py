@@ -62,6 +62,7 @@ def test_tables_have_symbols_or_probabilities(tmp_path):
         ("image,a,b\nx.png,0.5,0.6\n", 2, "sum to 1.1"),
         ("image,a,b\nx.png,much,0.6\n", 2, "a has 'much'"),
         ("image,symbol\nnone.png,a\n", 2, "none.png"),
+        ("image,symbol\nx.png,a\ny.png,a\nx.png,b\n", 4, "another label on line 2"),
     ],
 )
 def test_wrong_tables_are_refused_with_their_line(tmp_path, text, line, message):

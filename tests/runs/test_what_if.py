@@ -63,6 +63,8 @@ def test_predicates_without_a_fact_are_known_where_examples_had_some(finished, t
         ({"fixed": ["digit('1.png')=7"]}, DataError, "no symbol of network"),
         ({"fixed": ["digit('1.png')=1", "digit('1.png')=2"]}, DataError, "set to two symbols"),
         ({"facts": ["edge(X, b)"]}, ProgramError, "variable"),
+        ({"facts": ["lukcy"]}, ProgramError, "did you mean 'lucky/0'"),
+        ({"facts": ["digit(a, b, c)"]}, ProgramError, "asks digit/3"),
         ({"facts": ["consult('a.pl')"]}, ProgramError, "ProbLog's own"),
         ({"evidence": ["nothing"]}, ProgramError, "does not define"),
         ({"evidence": ["digit(X, 3)"]}, ProgramError, "is not one fact"),
