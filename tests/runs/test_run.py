@@ -1,6 +1,7 @@
 """A run leaves what it promises, whole and readable."""
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -53,6 +54,33 @@ def test_metrics_have_the_promised_keys(result):
     assert metrics["memory"]["peak_mb"] > 10
     assert metrics["seed"] == 3
     assert metrics["environment"]["versions"]["torch"]
+
+
+def paths(value, above=()):
+    """The paths of all keys in nested tables."""
+    for key, inner in value.items():
+        yield (*above, key)
+        if isinstance(inner, dict):
+            yield from paths(inner, (*above, key))
+
+
+def meets(row, path):
+    """Whether a path runs along a row of the page, in which names in capitals stand for any."""
+    return all(step.isupper() or step == key for step, key in zip(row, path, strict=False))
+
+
+def test_every_number_is_explained_and_everything_explained_is_there(result):
+    found = list(paths(json.loads((result.folder / "metrics.json").read_text())))
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+    rows = [row.split(".") for row in re.findall(r"^\| `([^`]+)` \|", page, re.M)]
+    for path in found:
+        mean = path[0] == "networks" and len(path) > 2 and path[2] != "augmentation"
+        own = path[2:] if mean else path  # a network's scores have the keys of their mean
+        assert any(meets(row, own) for row in rows), path
+    elsewhere = ["query.queries.QUERY", "learnable.HEAD", "ood.SET.note"]
+    for row in rows:
+        if ".".join(row) not in elsewhere and row[-1] != "reason":
+            assert any(len(path) == len(row) and meets(row, path) for path in found), row
 
 
 def test_the_written_spec_is_complete_and_repeats_the_run(result, folder):
