@@ -181,10 +181,25 @@ def read_numbers(path: Path, name: str, column: Any) -> NDArray[np.float64]:
             remedy="save it as numbers, leave the column out, or name it 'label' if it holds the "
             "true symbols",
         )
-    values = column.to_pylist()
-    if depth == 0:
-        return np.array(list(map(_real, values)), dtype=np.float64)
-    return _stacked(path, name, values, depth)
+    whole = _whole(column, depth)
+    return _stacked(path, name, column.to_pylist(), depth) if whole is None else whole
+
+
+def _whole(column: Any, depth: int) -> NDArray[np.float64] | None:
+    """Numbers, or lists of one length at each depth, as an array; ``None`` for other lists."""
+    from pyarrow import compute, types
+
+    values, shape = column.combine_chunks(), [len(column)]
+    for _ in range(depth):
+        lengths = set(compute.unique(compute.list_value_length(values)).to_pylist())
+        if len(lengths) != 1 or lengths <= {None, 0}:
+            return None
+        shape += lengths
+        values = values.flatten()
+    if types.is_boolean(values.type):
+        values = values.cast("uint8")
+    found: NDArray[np.float64] = values.cast("float64", safe=False).to_numpy(zero_copy_only=False)
+    return found.reshape(shape)
 
 
 def _stacked(path: Path, name: str, values: list[Any], depth: int) -> NDArray[np.float64]:
