@@ -46,6 +46,10 @@ was found, what was expected and what to do.
 Importing the package does not load torch: names are looked up when they are first used.
 """
 
+import copyreg
+import sys
+from importlib import import_module as _import_module
+
 import lazy_loader
 
 # The verbs `demo` and `evaluate` are also packages. Imported here, before the verbs are looked up,
@@ -55,3 +59,8 @@ from groundkit import demo, evaluate
 del demo, evaluate
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+# The module is of a class of lazy_loader's, which cloudpickle cannot copy. Named in its place, it
+# may be used in what joblib, Ray, Dask or submitit send to other processes.
+copyreg.pickle(type(sys.modules[__name__]), lambda one: (_import_module, (one.__name__,)))
+del copyreg, sys

@@ -37,6 +37,12 @@ def test_the_example_runs(name, place, monkeypatch):
     assert not said, "".join(said)
 
 
+def test_what_uses_the_package_can_be_sent_to_other_processes():
+    cloudpickle = pytest.importorskip("cloudpickle")
+    sent = cloudpickle.loads(cloudpickle.dumps(lambda: groundkit))
+    assert sent() is groundkit
+
+
 def test_the_reference_has_every_name():
     page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     shown = re.findall(r"^::: groundkit\.([\w.]+)$", page, re.MULTILINE)
