@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.layer`` prints the tables and writes ``benchmarks/results/layer.json`` and
 ``.md``. ``--deeplog PYTHON`` names an interpreter in which pydeeplog 5 is installed; it asks for a
-klaycircuits that cannot be installed beside ours. One thread, timed by the processor time of the
+klaycircuits that cannot be installed beside ours. With ``--reasoning`` as well, only the table of
+reasoning beside DeepLog is made anew. One thread, timed by the processor time of the
 process, which other load on the machine disturbs least.
 """
 
@@ -13,14 +14,16 @@ import contextlib
 import io
 import json
 import multiprocessing
+import os
 import re
 import subprocess
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +32,7 @@ from benchmarks.carry import CARRY
 from benchmarks.machine import circumstances
 from benchmarks.reasoning import NAIVE, RESULTS, table
 from groundkit.layer.neural_program import NeuralProgram
+from groundkit.layer.program_layer import ProgramLayer
 from groundkit.perception.backbones import convnet
 
 BATCHES = (64, 512)
@@ -238,12 +242,9 @@ def difference(digits: int) -> float:
     return float((found - torch.tensor(theirs, dtype=torch.float64)).abs().max())
 
 
-def against_deeplog(python: str, digits: int, batch: int) -> dict[str, Any]:
-    """Times the loop in DeepLog's own interpreter, and compares probabilities of all sums."""
-    torch.manual_seed(0)
-    net = Convnet()
-    images, totals = draw(digits, batch)
-    model = program_of(digits, net)
+def training_step(digits: int, images: Tensor, totals: list[int]) -> Callable[[], None]:
+    """Returns a training step with the network."""
+    model = program_of(digits, Convnet())
     columns = columns_of(digits, images, totals)
     optimizer = torch.optim.Adam(model.parameters(), 1e-4)
 
@@ -252,13 +253,63 @@ def against_deeplog(python: str, digits: int, batch: int) -> dict[str, Any]:
         (-model.log_prob(**columns).mean()).backward()
         optimizer.step()
 
+    return step
+
+
+def reasoning_step(digits: int, chances: Tensor, totals: list[int]) -> Callable[[], None]:
+    """Returns a step forward and backward from a table of log-probabilities in float32.
+
+    By carry the digits of the sum are a table of their own, as for DeepLog.
+    """
+    by_carry = digits >= 4
+    names = [f"{letter}{i}" for letter in "XY" for i in range(digits)]
+    whole = [f"Z{i}" for i in range(digits + 1)] if by_carry else []
+    numbers = [f"[{','.join(part)}]" for part in (names[:digits], names[digits:], whole)]
+    goal = f"addition({numbers[0]},{numbers[1]},{numbers[2] if by_carry else 'Z'})"
+    layer = ProgramLayer(CARRY if by_carry else NAIVE, goal, inputs=[*names, *whole])
+    places = [names.index(name) for (name,) in layer.slots["mnist_net"]]
+    beliefs = chances[:, places].float().log().requires_grad_()
+    tables = {"mnist_net": beliefs}
+    if by_carry:
+        shown = torch.tensor([[int(d) for d in f"{total:0{digits + 1}d}"] for total in totals])
+        order = [whole.index(name) for (name,) in layer.slots["given"]]
+        tables["given"] = nn.functional.one_hot(shown[:, order], 10).float().log()
+    observed: dict[str, Any] = {} if by_carry else {"Z": totals}
+
+    def step() -> None:
+        beliefs.grad = None
+        (-layer.log_prob(tables, **observed).mean()).backward()
+
+    return step
+
+
+def against_deeplog(
+    python: str, digits: int, batch: int, *, reasoning: bool = False
+) -> dict[str, Any]:
+    """Times a step in DeepLog's own interpreter, and compares probabilities of all sums.
+
+    With ``reasoning`` there is no network, and the first step is timed too, by the clock on the
+    wall, for it starts processes.
+    """
+    torch.manual_seed(0)
+    images, totals = draw(digits, batch)
     chances = torch.softmax(torch.randn(batch, 2 * digits, 10, dtype=torch.float64), -1)
+    with tempfile.TemporaryDirectory() as empty, patch.dict(os.environ, GROUNDKIT_CACHE=empty):
+        start = time.perf_counter()
+        step = (
+            reasoning_step(digits, chances, totals)
+            if reasoning
+            else training_step(digits, images, totals)
+        )
+        step()
+        cold = time.perf_counter() - start
+    ours_s = median(step, 1.0)
     reader = program_of(digits, nn.Identity())
     ours = reader.log_prob(**columns_of(digits, chances.log(), totals)).exp()
-    ours_s = median(step, 1.0)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "given.json"
         given = {"digits": digits, "batch": batch, "totals": totals, "chances": chances.tolist()}
+        given["reasoning"] = reasoning
         file.write_text(json.dumps(given))
         done = subprocess.run(
             [python, str(DEEPLOG), str(file)], capture_output=True, text=True, check=False
@@ -267,12 +318,14 @@ def against_deeplog(python: str, digits: int, batch: int) -> dict[str, Any]:
         return {"N": digits, "batch": batch, "failed": done.stderr.strip().splitlines()[-1]}
     theirs = json.loads(done.stdout.strip().splitlines()[-1])
     gap = (ours - torch.tensor(theirs["probabilities"], dtype=torch.float64)).abs().max()
+    first = {"deeplog_first_s": theirs["cold_s"], "groundkit_first_s": cold} if reasoning else {}
     return {
         "N": digits,
         "batch": batch,
         "deeplog_steps_per_s": 1 / theirs["step_s"],
         "groundkit_steps_per_s": 1 / ours_s,
         "ratio": theirs["step_s"] / ours_s,
+        **first,
         "difference": float(gap),
     }
 
@@ -289,6 +342,14 @@ N = 4 adds with a carry on both sides. `difference` is the largest one between t
 the batch's sums, from the same log-probabilities in float64.
 
 {table(results["deeplog"])}
+
+### Reasoning alone
+
+The same without a network: forward and backward from a table of probabilities, in float32.
+`first` is the first step, with nothing compiled before, by the clock on the wall.
+{results["reasoning_where"]}.
+
+{table(results["deeplog_reasoning"])}
 """
     return f"""# A program in one's own training loop
 
@@ -313,17 +374,37 @@ cache warm (19 different sums at N = 1, 6 from N = 2 on, where it compiles each 
 {deeplog}"""
 
 
+def reasoning_alone(python: str, batches: Sequence[int]) -> dict[str, Any]:
+    """Compares reasoning with DeepLog's."""
+    sizes = [(n, b) for n in (1, 2, 4, 15) for b in batches]
+    rows = [against_deeplog(python, *size, reasoning=True) for size in sizes]
+    print(table(rows), flush=True)
+    return {"deeplog_reasoning": rows, "reasoning_where": circumstances("torch", "problog")}
+
+
+def write(results: dict[str, Any]) -> None:
+    """Writes rows and page."""
+    (RESULTS / "layer.json").write_text(json.dumps(results, indent=1) + "\n")
+    (RESULTS / "layer.md").write_text(report(results))
+
+
 def main() -> None:
     """Runs everything and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--deeplog", metavar="PYTHON", help="interpreter that has pydeeplog 5")
     parser.add_argument("--quick", action="store_true", help="batches of 64 only")
+    parser.add_argument("--reasoning", action="store_true", help="that table with DeepLog only")
     given = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     batches = BATCHES[:1] if given.quick else BATCHES
+    results: dict[str, Any]
+    if given.reasoning:
+        results = json.loads((RESULTS / "layer.json").read_text())
+        write(results | reasoning_alone(given.deeplog, batches))
+        return
     where = circumstances("torch", "problog", "deepproblog", "PySDD", "klaycircuits")
-    results: dict[str, Any] = {"where": where}
+    results = {"where": where}
     results["overhead"] = [overhead(n, b) for n in (1, 2, 4) for b in batches]
     print(table(results["overhead"]), flush=True)
     results["deepproblog"] = [
@@ -339,9 +420,8 @@ def main() -> None:
         sizes = [(n, b) for n in (1, 2, 4) for b in batches]
         results["deeplog"] = [against_deeplog(given.deeplog, *size) for size in sizes]
         print(table(results["deeplog"]), flush=True)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "layer.json").write_text(json.dumps(results, indent=1) + "\n")
-    (RESULTS / "layer.md").write_text(report(results))
+        results |= reasoning_alone(given.deeplog, batches)
+    write(results)
 
 
 if __name__ == "__main__":

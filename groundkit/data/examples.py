@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -328,8 +329,15 @@ def inside(folder: Path, name: str, at: Location | None = None) -> Path:
     """
     try:
         path = (folder / name).resolve()
-    except (ValueError, OSError, RuntimeError) as error:
+        circular = False
+        with suppress(OSError):  # a name may be too long
+            circular = path.is_symlink()
+    except RuntimeError:  # before Python 3.13
+        circular = True
+    except (ValueError, OSError) as error:
         raise DataError(f"'{ascii(name)[1:-1]}' is no path: {error}", at=at) from None
+    if circular:
+        raise DataError(f"'{ascii(name)[1:-1]}' is no path: its links lead in a circle", at=at)
     if not path.is_relative_to(folder.resolve()):
         raise DataError(
             f"the path '{name}' leaves the folder '{folder}'",

@@ -137,7 +137,7 @@ def make_part(
         positions = torch.tensor(index, device=device)
     check_same_calls(plain, shape)
     sure = {
-        name: [[columns.value(call[0], example) for call in calls] for example in index]
+        name: list(zip(*(columns.printed(call[0], index) for call in calls), strict=True))
         for name, calls in shape.reasoner.slots.items()
         if name not in given.rows
     }

@@ -43,12 +43,15 @@ class Columns:
         """Names the variables, and elements of lists, that have observed values."""
         return {*self.values, *(n for n, (whole, _) in self.parts.items() if whole in self.values)}
 
-    def value(self, name: str, example: int) -> str:
-        """Prints the observed value of a variable, or of an element of a list."""
+    def printed(self, name: str, index: Sequence[int]) -> list[str]:
+        """Prints observed values of a variable, or of an element of a list, on some examples."""
         whole, place = self.parts.get(name, (name, -1))
         column = self.values[whole]
-        found = column[example if len(column) > 1 else 0]
-        return symbol(found if place < 0 else found[place])
+        if len(column) == 1:
+            return [symbol(column[0] if place < 0 else column[0][place])] * len(index)
+        if place < 0:
+            return [symbol(column[example]) for example in index]
+        return [symbol(column[example][place]) for example in index]
 
     def answers(self, shape: CompiledShape, index: Sequence[int]) -> list[int]:
         """Finds the roots of some examples' observed values.
@@ -65,12 +68,11 @@ class Columns:
                     remedy=f"pass {name}=..., or ask for all answers: a NeuralProgram by "
                     "predict(), a ProgramLayer by calling it",
                 )
-        if all(len(self.values[self.parts.get(name, (name, 0))[0]]) == 1 for name in observed):
-            one = shape.answer(tuple(self.value(name, 0) for name in observed))
-            return [one] * len(index)
-        return [
-            shape.answer(tuple(self.value(name, example) for name in observed)) for example in index
-        ]
+        if not observed:
+            return [shape.answer(())] * len(index)
+        return list(
+            map(shape.answer, zip(*(self.printed(n, index) for n in observed), strict=True))
+        )
 
     def told(self, index: Sequence[int], read: Callable[[str, Any], Any]) -> list[list[Any]]:
         """Reads the evidence on some examples, an entry for each atom."""
@@ -155,6 +157,8 @@ def _combine(counted: Mapping[str, Sequence[int]]) -> list[Lengths]:
 
 def symbol(value: Any) -> str:
     """Prints a symbol as programs do: 3.0 is 3, True is true."""
+    if type(value) is int:  # a bool is another type
+        return str(value)
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():

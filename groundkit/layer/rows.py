@@ -145,7 +145,7 @@ def choose_rows(
     shape: CompiledShape,
     rows: Mapping[str, Tensor],
     positions: Tensor | None,
-    sure: Mapping[str, list[list[str]]],
+    sure: Mapping[str, Sequence[Sequence[str]]],
 ) -> dict[str, Tensor]:
     """Picks some examples and the rows of a circuit's calls.
 
@@ -171,7 +171,7 @@ def choose_rows(
     return found
 
 
-def _sure(reasoner: Reasoner, name: str, symbols: list[list[str]], like: Tensor) -> Tensor:
+def _sure(reasoner: Reasoner, name: str, symbols: Sequence[Sequence[str]], like: Tensor) -> Tensor:
     """Returns ``(B, S, K)`` rows of a network that reads symbols."""
     domain = reasoner.program.networks[name].domain
     place = {symbol: position for position, symbol in enumerate(domain)}

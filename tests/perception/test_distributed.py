@@ -90,7 +90,7 @@ def test_every_backbone_learns_in_two_processes_what_it_does_in_one(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    rows = [line.split("|") for line in done.stdout.splitlines()[2:]]
+    rows = [line.split("|") for line in done.stdout.splitlines() if line.startswith("|")][2:]
     assert [row[1].strip() for row in rows] == ["resnet8", "convnet and mlp"]
     assert all(float(row[3]) < 1e-5 and float(row[4]) < 1e-12 for row in rows), done.stdout
 
