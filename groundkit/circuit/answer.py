@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from groundkit.circuit.compile import Compiled
 from groundkit.circuit.evaluate import evaluate
 from groundkit.circuit.prepare import prepare
-from groundkit.errors import NoSolutionError, ProgramError
+from groundkit.errors import LimitError, NoSolutionError, ProgramError
 from groundkit.program.engine import Shape
 from groundkit.program.goal import Goal, parse_goal
 from groundkit.program.ground import FixedSource, GroundProgram
@@ -19,6 +20,12 @@ from groundkit.program.source import Program
 
 if TYPE_CHECKING:
     from groundkit.circuit.reasoner import Reasoner
+
+
+_DRAWING = ("auto", "sample")
+"""Modes in which worlds are drawn where a program cannot be grounded or compiled."""
+_SECONDS = 60.0
+"""Time to draw worlds in where none is given."""
 
 
 def answer_queries(
@@ -89,9 +96,13 @@ def ask_queries(
     else:
         shape = Shape(program, parse_goal(goal) if isinstance(goal, str) else goal)
     try:
-        found, compiled = prepare(shape, cache, limits)
+        found, compiled = prepare(shape, cache, _for_grounding(limits))
     except NoSolutionError:
         return QueryAnswers({shape.goal.text: 0.0}, "exact", {}, "it has no proof", 0, 0.0, 0.0)
+    except LimitError as error:
+        if limits is None or limits.mode not in _DRAWING or program.learnable:
+            raise
+        return _drawn(shape, limits, error.found)
     names = [_printed(shape, found, answer) for answer in found.answers]
     gaps: list[float] = []
     mode, values = "exact", _at_once(found, compiled)
@@ -108,6 +119,26 @@ def ask_queries(
         ground_seconds=found.seconds,
         compile_seconds=compiled.seconds,
     )
+
+
+def _for_grounding(limits: Limits | None) -> Limits | None:
+    """Keeps half of the time for drawing worlds, where these may take the circuit's place."""
+    if limits is None or limits.seconds is None or limits.mode not in _DRAWING:
+        return limits
+    return replace(limits, seconds=limits.seconds / 2)
+
+
+def _drawn(shape: Shape, limits: Limits, why: str) -> QueryAnswers:
+    """Estimates the answers from worlds that ProbLog's engine draws."""
+    from groundkit.circuit.tasks import draw_worlds
+
+    seconds = _SECONDS if limits.seconds is None else limits.seconds / 2
+    start = time.perf_counter()
+    goal = None if shape.facts else shape.goal.text
+    found = draw_worlds(shape.program, goal, seconds, limits.memory)
+    reason = f"{why}; {found.drawn} worlds were drawn"
+    taken = time.perf_counter() - start
+    return QueryAnswers(found.probabilities, "sample", found.errors, reason, 0, 0.0, taken)
 
 
 def _printed(shape: Shape, found: GroundProgram, answer: tuple[str, ...]) -> str:

@@ -7,12 +7,14 @@ import io
 import json
 import math
 import os
+import random
 import resource
 import sys
 import tempfile
 import time
 import traceback
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -21,12 +23,15 @@ from typing import Any
 
 from problog import maxsat
 from problog.clausedb import ClauseDB
+from problog.program import PrologFile
+from problog.tasks import sample
 from problog.util import subprocess_check_output
 
 from groundkit.circuit.codec import encode_error
 from groundkit.circuit.worker import watch
 from groundkit.errors import LimitError, Location, ProgramError
 from groundkit.program.limits import OutOfTimeError
+from groundkit.program.terms import printed
 from groundkit.program.trust import GuardedDatabase
 
 _MODULES = {
@@ -35,8 +40,11 @@ _MODULES = {
     "sample": "problog.tasks.sample",
     "explain": "problog.tasks.explain",
     "lfi": "problog.learning.lfi",
+    "worlds": "problog.tasks.sample",
 }
 _RECURSION = 100_000
+_DRAWING = 0.9
+"""Share of the time in which worlds are begun."""
 
 
 def _guard(task: str) -> None:
@@ -58,7 +66,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             os.chdir(Path(request["file"]).resolve().parent)
         model.write_text(request["text"], encoding="utf-8")
         try:
-            text, data = _run(request, model)
+            drawing = request["task"] == "worlds"
+            text, data = ("", _worlds(request, model)) if drawing else _run(request, model)
         except OutOfTimeError:
             return _error(
                 LimitError(
@@ -78,6 +87,31 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         except Exception:
             return {"unforeseen": traceback.format_exc()}
     return {"text": text, "data": data}
+
+
+def _worlds(request: dict[str, Any], model: Path) -> dict[str, Any]:
+    """Draws worlds until there are enough or the time is over, and counts in how many each holds.
+
+    ProbLog's engine decides a choice when a proof meets it, so a world costs its own proofs alone,
+    where the grounding of all worlds may have no end. Worlds against the evidence are left out.
+    """
+    deadline = time.monotonic() + _DRAWING * request["seconds"]
+    held: Counter[str] = Counter()
+    drawn, tried = 0, 0
+    random.seed(request["seed"])
+    engine = sample.init_engine()
+    database, evidence, _ = sample.init_db(engine, PrologFile(str(model)))
+    while drawn < request["count"] and time.monotonic() < deadline:
+        target = sample.SampledFormula()
+        for fact in evidence:
+            target.add_atom(*fact)
+        engine.functions = sample.FunctionStore(target=target, database=database, engine=engine)
+        world = sample.ground(engine, database, target=target)
+        tried += 1
+        if sample.verify_evidence(engine, database, None, target):
+            held.update({printed(query) for query, node in world.queries() if node == 0})
+            drawn += 1
+    return {"held": dict(held), "drawn": drawn, "tried": tried}
 
 
 _NO_FACT = "Queries should be facts: "

@@ -7,6 +7,7 @@ constraint ``:- body.`` reaches them as evidence, which is what it means here.
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -19,12 +20,13 @@ from groundkit.circuit.codec import decode_error
 from groundkit.errors import InputError, LimitError, ProgramError, RunError, choose_from
 from groundkit.files import read_text
 from groundkit.program.goal import check_goal, parse_goal
-from groundkit.program.limits import Limits
+from groundkit.program.limits import RAISE_SECONDS, Limits
 from groundkit.program.source import Program, parse_program
 
 TaskName = Literal["mpe", "map", "sample", "explain", "lfi"]
 TASKS: tuple[TaskName, ...] = get_args(TaskName)
 
+MOST_WORLDS = 100_000
 _GRACE = 5.0
 _SEPARATOR = "---"
 
@@ -100,6 +102,65 @@ def run_task(
     if task == "explain" and (program.evidence or program.constraints):
         notes.append("explain does not look at evidence: probabilities are without it")
     return TaskResult(task, answer["text"], answer["data"], tuple(notes))
+
+
+@dataclass(frozen=True)
+class Worlds:
+    """Random worlds, and what held in them.
+
+    Attributes:
+        held: Printed query -> in how many worlds it held.
+        drawn: Number of worlds that agree with the evidence.
+    """
+
+    held: dict[str, int]
+    drawn: int
+
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """The share of worlds in which each query held."""
+        return {query: count / self.drawn for query, count in self.held.items()}
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """The standard error of each share.
+
+        One world is added that holds and one that does not: a share of 0 or 1 is not certain.
+        """
+        shares = {query: (count + 1) / (self.drawn + 2) for query, count in self.held.items()}
+        return {query: math.sqrt(p * (1 - p) / self.drawn) for query, p in shares.items()}
+
+
+def draw_worlds(program: Program, goal: str | None, seconds: float, memory: int | None) -> Worlds:
+    """Draws worlds of a program that cannot be grounded as a whole.
+
+    Args:
+        program: A program without neural predicates and learnable probabilities.
+        goal: Asked besides the program's own ``query/1`` facts.
+        seconds: Time to draw in.
+        memory: Address space of the process that draws, in bytes.
+
+    Raises:
+        LimitError: None was drawn.
+    """
+    request = {
+        "task": "worlds",
+        "text": _as_problog(program, goal),
+        "file": None if program.file is None else str(program.file),
+        "trust": program.trust,
+        "count": MOST_WORLDS,
+        "seed": 0,
+        "seconds": seconds,
+        "memory": memory,
+    }
+    data = _in_child(program, request, Limits(seconds, memory))["data"]
+    if not data["drawn"]:
+        raise LimitError(
+            f"of {data['tried']} worlds that were drawn none agrees with the evidence",
+            remedy=RAISE_SECONDS,
+            at=program.places.at(None),
+        )
+    return Worlds(data["held"], data["drawn"])
 
 
 def _check(program: Program, task: str, goal: str | None, examples: Sequence[Path]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -340,3 +341,18 @@ def test_an_estimate_that_all_worlds_agree_on_has_an_error() -> None:
     program = parse_program("0.00001::a. 0.00001::b. q :- a, b. query(q).")
     found = ask_queries(program, limits=Limits(60, mode="sample"))
     assert found.probabilities["q"] < 1e-3 and 1e-9 < found.gaps["q"] < 1e-3
+
+
+def test_worlds_are_drawn_where_the_program_cannot_be_grounded():
+    text = """0.5::heads(N) :- between(1, 40, N).
+    count(K) :- findall(N, heads(N), L), length(L, K).
+    many :- count(K), K > 20.
+    query(many)."""
+    program = parse_program(text)
+    with pytest.raises(LimitError):
+        ask_queries(program, limits=Limits(3, mode="bounds"))
+    found = ask_queries(program, limits=Limits(10, mode="sample"))
+    known = sum(math.comb(40, k) for k in range(21, 41)) / 2**40
+    assert found.mode == "sample" and "worlds were drawn" in found.reason
+    assert 0 < found.gaps["many"] < 0.1
+    assert abs(found.probabilities["many"] - known) < 5 * found.gaps["many"]

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from groundkit.circuit.tasks import run_task
-from groundkit.errors import GroundkitError, InputError, ProgramError
+from groundkit.circuit.answer import ask_queries
+from groundkit.circuit.tasks import draw_worlds, run_task
+from groundkit.errors import GroundkitError, InputError, LimitError, ProgramError
 from groundkit.program.limits import Limits
 from groundkit.program.source import parse_program
 
@@ -57,3 +58,29 @@ def test_what_asks_nothing_is_refused() -> None:
     with pytest.raises(ProgramError, match="asks nothing"):
         run_task(parse_program("0.5::a."), "explain")
     assert "0.5" in str(run_task(parse_program("0.5::a."), "explain", "a"))
+
+
+RULES = """0.3::edge(a, b). 0.6::edge(b, c). 0.2::edge(a, c). 0.5::'Odd one'.
+path(X, Y) :- edge(X, Y).
+path(X, Y) :- edge(X, Z), path(Z, Y).
+0.4::red(X); 0.6::blue(X) :- path(a, X).
+said(X) :- 'Odd one', blue(X).
+query(path(a, X)). query(said(Y)).
+"""
+
+
+@pytest.mark.parametrize("more", ["", "evidence(red(c)).", ":- red(b), 'Odd one'."])
+def test_worlds_have_the_probabilities_of_the_circuit(more: str) -> None:
+    program = parse_program(RULES + more)
+    exact = ask_queries(program).probabilities
+    worlds = draw_worlds(program, None, 5, None)
+    assert worlds.drawn > 100
+    assert worlds.probabilities.keys() <= exact.keys()
+    for query, probability in exact.items():
+        error = worlds.errors.get(query, (probability / worlds.drawn) ** 0.5)
+        assert abs(worlds.probabilities.get(query, 0.0) - probability) < 5 * error + 1e-12
+
+
+def test_worlds_against_the_evidence_are_no_worlds() -> None:
+    with pytest.raises(LimitError, match="none agrees with the evidence"):
+        draw_worlds(parse_program("0.5::a. evidence(a). evidence(\\+a). query(a)."), None, 2, None)
