@@ -91,6 +91,15 @@ def test_samples_honour_fixed_probabilities_and_evidence() -> None:
     assert np.mean(worlds.values["net"] == 0) == pytest.approx(0.9, abs=0.03)
 
 
+def test_samples_weigh_a_disjunction_by_all_of_its_ways() -> None:
+    text = """
+    nn(net,[X])::p(X). 0.3::a. 0.4::b. 0.58::f.
+    any :- a. any :- b. q(X) :- p(X), any. q(X) :- \\+p(X), f.
+    """
+    worlds = reasoner_of(text, "q(X)", ["X"]).sample(4000, np.random.default_rng(1))
+    assert np.mean(worlds.values["net"] == 0) == pytest.approx(0.5, abs=0.04)
+
+
 def test_the_same_call_in_two_predicates_has_one_value_in_samples() -> None:
     text = """
     nn(net,[X],Y,[0,1,2])::a(X,Y). nn(net,[X],Y,[0,1,2])::b(X,Y).

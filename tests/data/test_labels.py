@@ -60,6 +60,7 @@ def test_tables_have_symbols_or_probabilities(tmp_path):
         ("image\nx.png\n", 1, "no column 'symbol'"),
         ("image,symbol,a,b\nx.png,a,1,0\n", 1, "a column 'symbol' and columns of probabilities"),
         ("image,a,b\nx.png,0.5,0.6\n", 2, "sum to 1.1"),
+        ("image,a,b\nx.png,0.5,0.3\n", 2, "sum to 0.8"),
         ("image,a,b\nx.png,much,0.6\n", 2, "a has 'much'"),
         ("image,symbol\nnone.png,a\n", 2, "none.png"),
         ("image,symbol\nx.png,a\ny.png,a\nx.png,b\n", 4, "another label on line 2"),

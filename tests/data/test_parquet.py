@@ -88,6 +88,11 @@ def test_examples_have_lists_truth_and_facts(tmp_path):
     assert first.truth == {"Xs.truth": ("3", "4")} and second.truth == {"Xs.truth": ""}
 
 
+def test_truth_values_are_those_of_prolog(tmp_path):
+    path = write(tmp_path / "t.parquet", X=["a.png", "b.png"], same=[True, False])
+    assert [row.values["same"] for row in read_raw(path, ["X", "same"], ["X"])] == ["true", "false"]
+
+
 def test_labelled_rows_are_named_in_a_table(tmp_path):
     np.save(tmp_path / "r.npy", np.eye(3))
     path = write(tmp_path / "l.parquet", image=["r.npy#0", "r.npy#2"], symbol=[1, 0])

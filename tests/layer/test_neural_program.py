@@ -81,6 +81,18 @@ def test_predictions_are_the_best_answers() -> None:
     assert told.answers == ["4"] * 4
 
 
+def test_evidence_says_that_an_atom_holds_or_that_it_does_not() -> None:
+    text = SUM + " 0.3::odd. n(X,Z) :- digit(X,Z), \\+odd. n(X,Z) :- odd, digit(X,A), Z is 9-A."
+    model = make(text, "n(X,Z)", {"net": Counting(3)})
+    x = images(4)
+    digits = model.log_probs(X=x)["net"][:, 0].exp()
+    for odd, value in ((False, 1), (True, 8)):
+        found = model.log_prob(X=x, Z=value, evidence={"odd": odd}).exp()
+        torch.testing.assert_close(found, digits[:, 1])
+    no_one = model.log_prob(X=x, Z=2, evidence={"odd": [False, True, None, False]}).exp()
+    torch.testing.assert_close(no_one, digits[:, 2] * torch.tensor([1.0, 0.0, 0.7, 1.0]).double())
+
+
 def test_one_tensor_is_one_input_for_all_that_read_it() -> None:
     text = """
     nn(shape,[X],Y,[0,1,2])::shape(X,Y). nn(colour,[X],Y,[0,1])::colour(X,Y).

@@ -1,6 +1,6 @@
 """Numbers and lists as people read them."""
 
-from groundkit.report.words import listing, number, percent, seconds
+from groundkit.report.words import counted, listing, number, percent, seconds
 
 
 def test_numbers_for_people():
@@ -15,3 +15,7 @@ def test_numbers_for_people():
 def test_lists_are_cut_and_shares_are_percentages():
     assert listing(["a", "b"]) == "a, b" and listing(list("abcd"), most=2) == "a, b and 2 more"
     assert percent(0.9731) == "97.3 %" and percent(None) == "\u2013"
+
+
+def test_nouns_are_counted():
+    assert [counted(n, "image") for n in (0, 1, 2000)] == ["0 images", "1 image", "2,000 images"]

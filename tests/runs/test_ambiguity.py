@@ -3,15 +3,18 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from groundkit.errors import CheckpointError, DataError, NetworkError
 from groundkit.identifiability.factored import FactoredPosterior
 from groundkit.runs.ambiguity import weigh_readings
+from groundkit.runs.asked import ask_for, digest
 from groundkit.runs.commands import explain, query
 from groundkit.runs.doubt import Doubt
 from groundkit.runs.identify import identify_task
@@ -157,6 +160,35 @@ def test_many_alike_symbols_are_averaged_without_being_listed(tmp_path):
         return one["X"]["net"].exp() * one["Y"]["net"].exp()[:, :1]
 
     assert "drawn from the 3,628,800" in doubt.answer(seen, names)[1]
+
+
+def test_answers_are_averaged_by_the_weights_of_the_readings(tmp_path):
+    task = load(tmp_path, "Z is abs(A-B)")
+    found = weigh_readings(task, identify_task(task), knowing(task, list(range(10))))
+    (part,) = found.parts
+    heavy = replace(part, weights=np.array([0.9, 0.1])[: len(part.weights)])
+    one = torch.full((1, 10), 1e-12).double()
+    one[0, 3] = 1 - 9e-12
+
+    def shown(logs):
+        return logs["X"]["net"].exp()
+
+    doubt = Doubt(replace(found, parts=(heavy,)))
+    mixed, _ = doubt.answer({"X": ("net", {"net": one.log()})}, shown)
+    assert sorted(mixed.tolist())[-2:] == pytest.approx([0.1, 0.9], abs=1e-6)
+
+
+def test_an_image_that_has_a_label_is_not_asked_for(tmp_path):
+    task = load(tmp_path, "Z is abs(A-B)")
+    predict = knowing(task, list(range(10)))
+    found = weigh_readings(task, identify_task(task), predict)
+    seen, labelled = [], set()
+    for _ in range(3):
+        (asked,) = ask_for(task, found, predict, tmp_path, labelled)
+        pixels = np.asarray(Image.open(tmp_path / asked.image))[None]
+        labelled.add(digest(pixels))
+        seen.append(asked)
+    assert len({one.symbol for one in seen}) == 1 and len(labelled) == 3
 
 
 def test_too_many_readings_are_said_and_not_cut_short(tmp_path):
