@@ -283,6 +283,14 @@ def test_what_is_no_log_probability_is_refused_whichever_way_it_is_off() -> None
             fresh({name: values + wrong for name, values in rows.items()})
 
 
+def test_networks_with_different_numbers_of_examples_are_refused() -> None:
+    text = "nn(one,[X])::p(X). nn(two,[Y])::r(Y). q(X,Y) :- p(X), r(Y)."
+    reasoner = reasoner_of(text, "q(X,Y)", ["X", "Y"])
+    rows = {"one": torch.zeros(3, 1, 2) - math.log(2), "two": torch.zeros(1, 1, 2) - math.log(2)}
+    with pytest.raises(NetworkError, match="gives 1 examples, others 3"):
+        reasoner(rows)
+
+
 def test_answers_are_conditional_on_the_evidence() -> None:
     text = "0.3::a. 0.4::b. any :- a. any :- b. evidence(any). q(x) :- a. q(y) :- b."
     found = answer_queries(parse_program(text), "q(X)")

@@ -139,3 +139,18 @@ def test_perturbations_start_from_a_noisy_image():
     one, two = model.seen[300:].unflatten(0, (300, 2)).unbind(1)
     assert abs(float(one.std()) - 0.2 * 2**0.5) < 0.01
     assert abs(float((one * two).mean()) - 0.2**2) < 0.01
+
+
+def test_chains_follow_the_energy_of_the_symbol_that_is_wanted(monkeypatch):
+    model, data = make_model(), make_data()[:30]
+    start = SymbolStart(SHAPE, 3).fit(data, model(data))
+    # All chains start from the same images, and none stands still.
+    monkeypatch.setattr(start, "draw", lambda _, __: (data.clone(), torch.full((30,), -1e9)))
+    found = []
+    for symbol in (0, 1):
+        symbols, sampler = torch.full((30,), symbol), Langevin(SamplerSpec(noise=0.0))
+        images = sample_images(model, start, symbols, sampler=sampler, generator=rng(1))
+        found.append(
+            model(images).log_softmax(1)[:, symbol] - model(data).log_softmax(1)[:, symbol]
+        )
+    assert all((gain > 0).float().mean() > 0.9 for gain in found)
