@@ -220,7 +220,8 @@ def page(rows: Sequence[dict[str, Any]]) -> str:
         "Bounds and estimates within a limit of wall time, against values known from an algorithm "
         "written for the program. Of a program with several answers the widest gap and the largest "
         "error are shown. Paths are known from a million drawn grids only, whose own error is "
-        "counted in.\n\n"
+        "counted in. A value that was never drawn has no error of its own, and does not count as "
+        "within three.\n\n"
         f"{table(head, lines)}{not_measured(KNOWN, {row['name'] for row in rows})}"
     )
 
