@@ -20,7 +20,7 @@ def test_notebook_runs_at_a_small_size(path, tmp_path, monkeypatch):
     folder.mkdir()
     notebook = nbformat.read(path, as_version=4)
     resources = {"metadata": {"path": str(folder)}}
-    NotebookClient(notebook, kernel_name="python3", timeout=180, resources=resources).execute()
+    NotebookClient(notebook, kernel_name="python3", timeout=280, resources=resources).execute()
     assert not list(folder.iterdir())
 
 
