@@ -198,15 +198,7 @@ def against_deepproblog(digits: int, batch: int) -> dict[str, float]:
         trainer.get_loss(queries, loss)
         model.optimizer.step()
 
-    ours = program_of(digits, Convnet())
-    optimizer = torch.optim.Adam(ours.parameters(), 1e-4)
-    columns = columns_of(digits, images, totals)
-
-    def step() -> None:
-        optimizer.zero_grad()
-        (-ours.log_prob(**columns).mean()).backward()
-        optimizer.step()
-
+    step = training_step(digits, images, totals)
     slow = median(theirs, 0.0, warm=1, fewest=1)
     return {
         "N": digits,

@@ -95,8 +95,10 @@ def ask_queries(
         shape = _shape_of_queries(program)
     else:
         shape = Shape(program, parse_goal(goal) if isinstance(goal, str) else goal)
+    if limits is not None and limits.seconds is not None and limits.mode in _DRAWING:
+        limits = replace(limits, seconds=limits.seconds / 2)  # the rest is for drawing worlds
     try:
-        found, compiled = prepare(shape, cache, _for_grounding(limits))
+        found, compiled = prepare(shape, cache, limits)
     except NoSolutionError:
         return QueryAnswers({shape.goal.text: 0.0}, "exact", {}, "it has no proof", 0, 0.0, 0.0)
     except LimitError as error:
@@ -121,21 +123,13 @@ def ask_queries(
     )
 
 
-def _for_grounding(limits: Limits | None) -> Limits | None:
-    """Keeps half of the time for drawing worlds, where these may take the circuit's place."""
-    if limits is None or limits.seconds is None or limits.mode not in _DRAWING:
-        return limits
-    return replace(limits, seconds=limits.seconds / 2)
-
-
 def _drawn(shape: Shape, limits: Limits, why: str) -> QueryAnswers:
     """Estimates the answers from worlds that ProbLog's engine draws."""
     from groundkit.circuit.tasks import draw_worlds
 
-    seconds = _SECONDS if limits.seconds is None else limits.seconds / 2
     start = time.perf_counter()
     goal = None if shape.facts else shape.goal.text
-    found = draw_worlds(shape.program, goal, seconds, limits.memory)
+    found = draw_worlds(shape.program, goal, replace(limits, seconds=limits.seconds or _SECONDS))
     reason = f"{why}; {found.drawn} worlds were drawn"
     taken = time.perf_counter() - start
     return QueryAnswers(found.probabilities, "sample", found.errors, reason, 0, 0.0, taken)

@@ -24,7 +24,6 @@ from typing import Any
 from problog import maxsat
 from problog.clausedb import ClauseDB
 from problog.program import PrologFile
-from problog.tasks import sample
 from problog.util import subprocess_check_output
 
 from groundkit.circuit.codec import encode_error
@@ -95,6 +94,7 @@ def _worlds(request: dict[str, Any], model: Path) -> dict[str, Any]:
     ProbLog's engine decides a choice when a proof meets it, so a world costs its own proofs alone,
     where the grounding of all worlds may have no end. Worlds against the evidence are left out.
     """
+    sample = import_module(_MODULES["worlds"])
     deadline = time.monotonic() + _DRAWING * request["seconds"]
     held: Counter[str] = Counter()
     drawn, tried = 0, 0

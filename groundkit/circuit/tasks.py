@@ -85,19 +85,9 @@ def run_task(
     if task not in TASKS:
         raise InputError(f"there is no task '{task}'", remedy=choose_from(task, TASKS))
     _check(program, task, goal, examples)
-    limits = limits or Limits()
-    request = {
-        "task": task,
-        "text": _as_problog(program, goal),
-        "file": None if program.file is None else str(program.file),
-        "trust": program.trust,
-        "examples": [_interpretations(program, path) for path in examples],
-        "count": count,
-        "seed": seed,
-        "seconds": limits.seconds,
-        "memory": limits.memory,
-    }
-    answer = _in_child(program, request, limits)
+    told = [_interpretations(program, path) for path in examples]
+    asked = {"task": task, "examples": told, "count": count, "seed": seed}
+    answer = _in_child(program, goal, asked, limits or Limits())
     notes = []
     if task == "explain" and (program.evidence or program.constraints):
         notes.append("explain does not look at evidence: probabilities are without it")
@@ -131,29 +121,19 @@ class Worlds:
         return {query: math.sqrt(p * (1 - p) / self.drawn) for query, p in shares.items()}
 
 
-def draw_worlds(program: Program, goal: str | None, seconds: float, memory: int | None) -> Worlds:
+def draw_worlds(program: Program, goal: str | None, limits: Limits) -> Worlds:
     """Draws worlds of a program that cannot be grounded as a whole.
 
     Args:
         program: A program without neural predicates and learnable probabilities.
         goal: Asked besides the program's own ``query/1`` facts.
-        seconds: Time to draw in.
-        memory: Address space of the process that draws, in bytes.
+        limits: Time to draw in, which has an end, and memory of the process that draws.
 
     Raises:
         LimitError: None was drawn.
     """
-    request = {
-        "task": "worlds",
-        "text": _as_problog(program, goal),
-        "file": None if program.file is None else str(program.file),
-        "trust": program.trust,
-        "count": MOST_WORLDS,
-        "seed": 0,
-        "seconds": seconds,
-        "memory": memory,
-    }
-    data = _in_child(program, request, Limits(seconds, memory))["data"]
+    asked = {"task": "worlds", "count": MOST_WORLDS, "seed": 0}
+    data = _in_child(program, goal, asked, limits)["data"]
     if not data["drawn"]:
         raise LimitError(
             f"of {data['tried']} worlds that were drawn none agrees with the evidence",
@@ -222,8 +202,15 @@ def _interpretations(program: Program, path: Path) -> str:
     return text
 
 
-def _in_child(program: Program, request: dict[str, Any], limits: Limits) -> Any:
+def _in_child(program: Program, goal: str | None, asked: dict[str, Any], limits: Limits) -> Any:
     """Runs :mod:`groundkit.circuit.task_worker`, which can be killed."""
+    request = asked | {
+        "text": _as_problog(program, goal),
+        "file": None if program.file is None else str(program.file),
+        "trust": program.trust,
+        "seconds": limits.seconds,
+        "memory": limits.memory,
+    }
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     at = program.places.at(None)
     try:

@@ -122,8 +122,7 @@ def read_labelled(
     named, targets = [], []
     known: dict[str, tuple[list[float], Location]] = {}
     for at, row in rows:
-        shares = _soft(row, columns, len(domain), at) if soft else None
-        target = shares or _hard(row["symbol"], symbols, at)
+        target = _soft(row, columns, len(domain), at) if soft else _hard(row["symbol"], symbols, at)
         earlier, first = known.setdefault(row["image"], (target, at))
         if target != earlier:
             raise DataError(

@@ -194,7 +194,7 @@ def _whole(column: Any, depth: int) -> NDArray[np.float64] | None:
         lengths = set(compute.unique(compute.list_value_length(values)).to_pylist())
         if len(lengths) != 1 or lengths <= {None, 0}:
             return None
-        shape += lengths
+        shape.append(lengths.pop())
         values = values.flatten()
     if types.is_boolean(values.type):
         values = values.cast("uint8")

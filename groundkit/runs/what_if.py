@@ -47,7 +47,8 @@ class WhatIf:
         """
         if self.facts or declared:
             facts = parse_facts(self.facts)
-            check_asked(program, facts, {*declared, *asked})
+            if facts:
+                check_asked(program, facts, {*declared, *asked})
             program = with_facts(program, facts, declared)
         if not self.evidence:
             return program

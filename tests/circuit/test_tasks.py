@@ -73,7 +73,7 @@ query(path(a, X)). query(said(Y)).
 def test_worlds_have_the_probabilities_of_the_circuit(more: str) -> None:
     program = parse_program(RULES + more)
     exact = ask_queries(program).probabilities
-    worlds = draw_worlds(program, None, 5, None)
+    worlds = draw_worlds(program, None, Limits(5))
     assert worlds.drawn > 100
     assert worlds.probabilities.keys() <= exact.keys()
     for query, probability in exact.items():
@@ -83,4 +83,6 @@ def test_worlds_have_the_probabilities_of_the_circuit(more: str) -> None:
 
 def test_worlds_against_the_evidence_are_no_worlds() -> None:
     with pytest.raises(LimitError, match="none agrees with the evidence"):
-        draw_worlds(parse_program("0.5::a. evidence(a). evidence(\\+a). query(a)."), None, 2, None)
+        draw_worlds(
+            parse_program("0.5::a. evidence(a). evidence(\\+a). query(a)."), None, Limits(2)
+        )

@@ -45,7 +45,6 @@ def test_addition_is_short(name: str) -> None:
     assert len(lines) <= LONGEST[name]
 
 
-@pytest.mark.slow
 def test_seeds_are_jobs_of_their_own_and_are_compared(tmp_path: Path) -> None:
     pytest.importorskip("submitit", reason="submitit is not installed: pip install submitit")
     settings = [

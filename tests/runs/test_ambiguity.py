@@ -165,6 +165,7 @@ def test_many_alike_symbols_are_averaged_without_being_listed(tmp_path):
 def test_answers_are_averaged_by_the_weights_of_the_readings(tmp_path):
     task = load(tmp_path, "Z is abs(A-B)")
     found = weigh_readings(task, identify_task(task), knowing(task, list(range(10))))
+    assert isinstance(found, FactoredPosterior)
     (part,) = found.parts
     heavy = replace(part, weights=np.array([0.9, 0.1])[: len(part.weights)])
     one = torch.full((1, 10), 1e-12).double()
