@@ -121,7 +121,7 @@ def fit(
     suffix = " (short)" if short else ""
     scores = score_clusters(data.test.labels, model.predict(data.test.pixels)).to_dict()
     metrics: dict[str, Any] = {
-        "grounding": scores | {"seconds": seconds},
+        "grounding": scores | ({"seconds": seconds} if device == "cpu" else {}),
         "rollbacks": model.n_rollbacks_,
     }
     if min(data.test.shape[-2:]) >= 8 and model.generative > 0:
