@@ -55,6 +55,7 @@ NET = "networks.mnist_net.perception"
 HELD = (f"{NET}.assignment=1", f"{NET}.assignment_fades=false")
 # Ablations leave the generative term out, which has no part in names.
 QUICK = (f"{NET}.generative=0",)
+TO_THE_END = (f"{NET}.sampler.until=1",)
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ class Case:
 
 CASES = {
     "default": Case("all-digit addition, 1,000 triplets (default)"),
-    "two-processes": Case("the default by torchrun, two processes", processes=2),
+    "to-the-end": Case("the generative term to the end", settings=TO_THE_END),
+    "two-processes": Case("the same by torchrun, two processes", settings=TO_THE_END, processes=2),
     "few": Case(
         "100 triplets and the pool, self-labelling to the end",
         settings=("examples.count=100", *HELD),

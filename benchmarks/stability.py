@@ -66,7 +66,8 @@ def one(name: str, seed: int) -> str:
     joint = [row for row in model.history_ if isinstance(row, StepRow)]
     sound = all(math.isfinite(value) for row in joint for value in row.terms.values())
     scores = score_clusters(data.test.labels, model.predict(data.test.pixels))
-    gap = joint[-1].health["net"].energy_gap
+    gaps = [row.health["net"].energy_gap for row in joint if row.health]
+    gap = next((one for one in reversed(gaps) if one is not None), None)
     return (
         f"| {name} | {seed} | {'finite' if sound else 'NaN'} | {model.n_rollbacks_} | "
         f"{'-' if gap is None else f'{gap:.1f}'} | {scores.nmi:.3f} |"

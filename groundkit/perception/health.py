@@ -95,7 +95,7 @@ def diagnose(
             _cluster_verdict(effective, used, symbols),
             _confidence_verdict(conditional, symbols),
             _view_verdict(agreement),
-            None if gap is None else _energy_verdict(gap),
+            None if gap is None else energy_verdict(gap),
         )
         if verdict is not None
     ]
@@ -155,7 +155,8 @@ def _view_verdict(agreement: float) -> str | None:
     )
 
 
-def _energy_verdict(gap: float) -> str | None:
+def energy_verdict(gap: float) -> str | None:
+    """Words an energy that has run away; ``None`` where samples are near the data."""
     if math.isfinite(gap) and abs(gap) <= GAP_CEILING:
         return None
     return (

@@ -250,15 +250,17 @@ class JointPhase:
         if settings.generative == 0:
             return False
         # Training that is shorter than a turn has one generative step, its last.
-        turn = self.done % min(settings.sampler.every, self.steps) == 0
-        return self.done >= min(_WARM_STEPS, self.steps // 2) and turn
+        turn, warm = min(settings.sampler.every, self.steps), min(_WARM_STEPS, self.steps // 2)
+        first = turn * max(1, -(-warm // turn))
+        last = max(first, settings.sampler.until * self.steps)
+        return self.done % turn == 0 and first <= self.done <= last
 
     def _contrast(self, batches: Mapping[str, _Batch]) -> dict[str, Contrast]:
         """Holds data against samples and climbs the terms of the energy, where it is their turn."""
+        self._watch()
         turns = {n: b.contrasted for n, b in batches.items() if b.contrasted is not None}
         if not turns:
             return {}
-        self._watch()
         found: dict[str, Contrast] = {}
 
         def energy() -> Tensor:

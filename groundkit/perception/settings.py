@@ -48,6 +48,10 @@ class SamplerSpec(Section):
     """Chains per generative step, at most ``buffer``; by default fewer if ``buffer`` is smaller."""
     every: Steps = 4
     """Number of training steps after which the generative term joins one."""
+    until: float = Field(default=0.7, ge=SMALLEST, le=1)
+    """Share of the joint steps after which the generative term rests: it costs symbols some
+    accuracy, which the last steps win back, and the energy keeps what it has learnt. 1 keeps it to
+    the end."""
     energy_penalty: Weight = 0.001
     """Weight of the squared energies, which keeps them near zero."""
     data_noise: Spread = 0.03

@@ -168,7 +168,8 @@ def plan_program(
             for count, goal in zip(counts, task.goals, strict=True)
         )
         perceive += image * (calls + per_epoch * train.pool_batch)
-        sample += chains * per_epoch / task.spec.network(name).perception.sampler.every
+        sampler = task.spec.network(name).perception.sampler
+        sample += sampler.until * chains * per_epoch / sampler.every
         cluster += image * train.cluster_steps * train.cluster_batch
     pairs = zip(counts, shapes, strict=True)
     return Planned(

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from groundkit.identifiability.identification import Identification
-from groundkit.perception.health import Health
+from groundkit.perception.health import Health, energy_verdict
 from groundkit.perception.history import RollbackRow, Row, StepRow
 from groundkit.perception.inputs import kind_of
 from groundkit.report.html import Event, HealthNote, ReportData
@@ -265,12 +265,17 @@ def _events(history: Sequence[Row]) -> list[Event]:
 
 def _health(history: Sequence[Row]) -> list[HealthNote]:
     """Words the last health measurements of every network."""
-    measured = (row.health for row in reversed(history) if isinstance(row, StepRow) and row.health)
-    last: Mapping[str, Health] = next(measured, {})
+    rows = [row for row in reversed(history) if isinstance(row, StepRow) and row.health]
+    last: Mapping[str, Health] = rows[0].health if rows else {}
     notes: list[HealthNote] = []
     for name, health in last.items():
-        notes.extend({"name": name, "status": "warning", "text": text} for text in health.verdicts)
-        if not health.verdicts:
+        texts = list(health.verdicts)
+        if health.energy_gap is None:  # the generative term rests in the last steps
+            gaps = (row.health[name].energy_gap for row in rows if name in row.health)
+            verdict = energy_verdict(next((gap for gap in gaps if gap is not None), 0.0))
+            texts += [] if verdict is None else [verdict]
+        notes.extend({"name": name, "status": "warning", "text": text} for text in texts)
+        if not texts:
             text = (
                 f"{health.effective_symbols:.1f} effective symbols, views agree on "
                 f"{health.view_agreement:.0%} of images, effective rank "

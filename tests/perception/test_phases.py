@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from groundkit.errors import RunError, SpecError
@@ -31,8 +33,8 @@ def learner(processes: ProcessGroup | None = None, **weights) -> Learner:
     torch.manual_seed(0)
     model = SymbolModel(build_backbone("mlp", SHAPE, width=16, features=8), SYMBOLS)
     images = 2 * torch.rand(40, *SHAPE, generator=rng()) - 1
-    sampler = SamplerSpec(batch=16, buffer=32)
-    settings = PerceptionSpec(augmentation="none", sampler=sampler, **weights)
+    weights = {"sampler": SamplerSpec(batch=16, buffer=32)} | weights
+    settings = PerceptionSpec(augmentation="none", **weights)
     return Learner(model, settings, images, seed=0, processes=processes)
 
 
@@ -45,13 +47,13 @@ def test_an_energy_that_diverges_rolls_back_and_goes_on_with_half_the_sampler_s_
         return (of_data * math.nan if len(steps) == 3 else of_data), of_samples
 
     monkeypatch.setattr(learner_module, "contrast_with_samples", diverges_once)
-    one, rows = learner(), []
+    one, rows = learner(sampler=SamplerSpec(batch=16, buffer=32, until=1)), []
     phase = JointPhase({"net": one}, PhaseSettings(40, 2e-3), 16, rng(), on_row=rows.append)
     for _ in range(40):
         phase.step()
     assert phase.rollbacks == 1
-    # What step 28 left is read by the next one that samples.
-    assert [row.step for row in rows if isinstance(row, RollbackRow)] == [32]
+    # What step 28 left is read by the next one.
+    assert [row.step for row in rows if isinstance(row, RollbackRow)] == [29]
     assert steps[3:] == [steps[0] / 2] * 3
     assert all(torch.isfinite(p).all() for p in one.model.parameters())
 
@@ -311,11 +313,27 @@ def test_the_energy_has_a_limit_of_its_own_for_the_norm_of_its_gradient(monkeypa
     assert len(of_energy) < len(of_all) and max(of_all) == pytest.approx(CLIP_NORM, rel=1e-3)
 
 
-def test_the_energy_is_trained_at_its_turn_only():
-    one, steps = learner(), []
+def generative_steps(steps: int, **sampler) -> list[int]:
+    """Returns at which joint steps the generative term is there."""
+    one, found = learner(sampler=SamplerSpec(batch=4, buffer=8, steps=1, **sampler)), []
     genuine = one.generative_terms
-    one.generative_terms = lambda places: steps.append(phase.done) or genuine(places)
-    phase = JointPhase({"net": one}, PhaseSettings(30, 2e-3), 16, rng())
-    for _ in range(30):
+    one.generative_terms = lambda places: found.append(phase.done) or genuine(places)
+    phase = JointPhase({"net": one}, PhaseSettings(steps, 2e-3), 16, rng())
+    for _ in range(steps):
         phase.step()
-    assert steps and all(step % one.settings.sampler.every == 0 for step in steps)
+    return found
+
+
+def test_the_energy_is_trained_at_its_turn_and_rests_at_last():
+    assert generative_steps(40) == [20, 24, 28]
+    assert generative_steps(40, until=1) == [20, 24, 28, 32, 36, 40]
+    assert generative_steps(40, every=10, until=0.8) == [20, 30]
+
+
+@given(st.integers(1, 50), st.integers(1, 60), st.floats(0.01, 1))
+@settings(max_examples=30, deadline=None)
+def test_however_short_training_is_the_energy_has_a_turn(steps, every, until):
+    found = generative_steps(steps, every=every, until=until)
+    assert found
+    assert all(one % min(every, steps) == 0 and one >= min(20, steps // 2) for one in found)
+    assert all(one <= until * steps for one in found[1:])
