@@ -396,6 +396,12 @@ ensemble (in the manner of BEARS) have the same networks and as many steps.
 `average` answers under all readings that are left, `pick` under the learnt one. Of symbols that are
 within 0.05 of the likeliest the first is taken for the answer: which of two readings is ahead by a
 hair says nothing of what an image shows.
+
+An average over readings is calibrated on average over these, and the truth is one of them. In
+`road, stop or go` the three situations in which the car stops occur 1 : 1 : 2, and six readings
+exchange them: of every stop the average says 2/3 for a red light and 2/3 for an obstacle, where
+the images have 1/2 and 3/4. That is the calibration error that is left there, however well the
+networks are trained.
 {missing}
 {calibration}
 ## The labels that settle it

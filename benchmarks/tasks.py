@@ -1,11 +1,9 @@
 """Programs of several concepts and goals of many shapes: every network beside its ceiling.
 
-    python -m benchmarks.tasks --seeds 0 1 2 --quick
+    python -m benchmarks.tasks --seeds 0 1 2
 
 trains each program by ``groundkit run`` and its networks on labels besides, with as many images.
-Without ``--quick`` the specs are taken as they stand; with it images are smaller, training
-has 400 joint steps and no generative term, which has no part in names: a row then takes minutes,
-not a quarter of an hour. A row a run goes to
+A row a run goes to
 ``benchmarks/results/tasks.json``, from which ``benchmarks/results/tasks.md`` is made; rows that
 are there are kept, and so is a finished run in ``--out``. Seeds are the outer loop, so that a
 stopped call leaves every program with some.
@@ -44,8 +42,6 @@ PROGRAMS = (
     "concepts", "kandinsky", "road", "leaf", "hwf", "clutrr", "total", "sort", "anbncn",
     "warcraft_like",
 )  # fmt: skip
-SIDES = {"concepts": 20, "kandinsky": 20, "leaf": 24, "clutrr": None}
-"""Pixels a side of quick runs, where 16 show too little; ``None`` leaves images as they are."""
 STAGES = ("ground", "identify", "train", "evaluate", "generate")
 HEAD = (
     "program", "network", "maps", "accuracy", "matched", "ceiling", "queries", "minutes", "seeds",
@@ -58,39 +54,21 @@ Accuracy is that of held-out images by name, `matched` after the best renaming o
 ceiling is the same network trained on the labels of the training images, on as many images as the
 joint training reads. `maps`: admitted ones of the joint symbols. Queries are held-out ones.
 Minutes are wall time of the whole run, on one thread, beside other work. Median over seeds (least
-to most).
-{tables}"""
-TITLES = {
-    False: "As the specs stand",
-    True: "Quick: small images, 400 joint steps, no generative term",
-}
+to most). Where a command has `--quick`, it set what the specs now say: small images, 400 joint
+steps, no generative term.
+
+{table}"""
 
 
-def settings_of(program: str, quick: bool) -> tuple[str, ...]:
-    """Returns what a run overrides: nothing, or what makes it quick."""
-    if not quick:
-        return ()
-    task = read_task(ROOT / "programs" / f"{program}.pl")
-    settings = ["train.min_steps=400", "train.epochs=1", "train.cluster_batch=128"]
-    settings += ["evaluate.samples=0", 'evaluate.ood=["noise"]']
-    for name in task.neural:
-        channels, side = task.banks(0)[name].shape[0], SIDES.get(program, 16)
-        if side is not None:
-            settings.append(f"networks.{name}.image_shape=[{channels}, {side}, {side}]")
-        settings.append(f"networks.{name}.perception.generative=0")
-    return tuple(settings)
-
-
-def measure(program: str, seed: int, quick: bool, folder: Path) -> dict[str, Any] | None:
+def measure(program: str, seed: int, folder: Path) -> dict[str, Any] | None:
     """Trains a program and its ceilings; returns the row, ``None`` where the run failed."""
     if program == "clutrr":
         subprocess.run([sys.executable, "programs/clutrr.py"], cwd=ROOT, check=True)
-    settings = settings_of(program, quick)
-    found = run_case(Case(program, program, settings), seed, folder)
+    found = run_case(Case(program, program), seed, folder)
     if found is None:
         return None
     metrics = found["metrics"]
-    task = read_task(ROOT / "programs" / f"{program}.pl", settings=settings)
+    task = read_task(ROOT / "programs" / f"{program}.pl")
     steps = json.loads((folder / "history.jsonl").read_text().splitlines()[-1])["step"]
     networks = {}
     for name, network in metrics["networks"].items():
@@ -105,8 +83,6 @@ def measure(program: str, seed: int, quick: bool, folder: Path) -> dict[str, Any
     return {
         "program": program,
         "seed": seed,
-        "quick": quick,
-        "settings": settings,
         "admitted": metrics["identify"]["count"],
         "networks": networks,
         "query": metrics["query"],
@@ -117,15 +93,8 @@ def measure(program: str, seed: int, quick: bool, folder: Path) -> dict[str, Any
 
 def page(rows: Sequence[dict[str, Any]]) -> str:
     """Words all rows as a page."""
-    tables = []
-    for quick, title in TITLES.items():
-        own = [row for row in rows if row["quick"] is quick]
-        if not own:
-            tables.append(f"\n## {title}\n\nNot measured.\n")
-            continue
-        tables.append(f"\n## {title}\n\n{table(HEAD, lines(own))}")
-        tables.append(not_measured(PROGRAMS, {row["program"] for row in own}))
-    return PAGE.format(made=circumstances_of(rows), tables="".join(tables))
+    there = table(HEAD, lines(rows)) + not_measured(PROGRAMS, {row["program"] for row in rows})
+    return PAGE.format(made=circumstances_of(rows), table=there)
 
 
 def lines(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
@@ -153,8 +122,6 @@ def _known(scores: Sequence[Mapping[str, Any]], key: str) -> list[float]:
 
 def _queries(scores: Sequence[dict[str, Any]]) -> str:
     """Words the share of right queries, of each query of the spec apart."""
-    if any(one["accuracy"] is None for one in scores):
-        return "not scored"
     if "queries" not in scores[0]:
         return spread([one["accuracy"] for one in scores])
     return "; ".join(
@@ -169,18 +136,15 @@ def main() -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--programs", nargs="+", choices=PROGRAMS, default=list(PROGRAMS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--quick", action="store_true", help="small images, no generative term")
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "tasks")
     wanted = parser.parse_args()
     torch.set_num_threads(1)
     for seed, program in itertools.product(wanted.seeds, wanted.programs):
-        if find(ROWS, program=program, seed=seed, quick=wanted.quick):
-            continue
-        folder = wanted.out / ("quick" if wanted.quick else "full") / program / str(seed)
-        row = measure(program, seed, wanted.quick, folder)
-        if row is not None:
-            keep(row | made(), ROWS, "program", "seed", "quick")
-            (RESULTS / "tasks.md").write_text(page(read(ROWS)), encoding="utf-8")
+        if not find(ROWS, program=program, seed=seed):
+            row = measure(program, seed, wanted.out / program / str(seed))
+            if row is not None:
+                keep(row | made(), ROWS, "program", "seed")
+    (RESULTS / "tasks.md").write_text(page(read(ROWS)), encoding="utf-8")
 
 
 if __name__ == "__main__":

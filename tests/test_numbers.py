@@ -80,7 +80,7 @@ def test_every_source_is_used():
         assert set(allowed) <= set(NUMBER.findall(text)), name
 
 
-@pytest.mark.parametrize("old", ["0.975 (0.972 to 0.976)", "2,368", "0.968 | 0.931", "88.4"])
+@pytest.mark.parametrize("old", ["0.975 (0.972 to 0.976)", "2,368", "0.639 | 0.580", "88.4"])
 def test_a_changed_digit_of_the_readme_is_found(old):
     text = (ROOT / "README.md").read_text("utf-8")
     wrong = re.sub(r"\d(?=\D*$)", lambda digit: str((int(digit[0]) + 3) % 10), old)
