@@ -2,8 +2,9 @@
 
 Starting Python and loading ProbLog anew takes longer than a small program. So a process that holds
 little but the program forks the worker, which drops the environment and every open file; any other,
-such as one that has loaded torch or runs threads, starts a new interpreter. Either way the worker
-limits and confines itself (:mod:`groundkit.circuit.worker`) before it grounds.
+such as one that has loaded torch or runs threads, starts a new interpreter, or has a nursery fork
+the worker (:mod:`groundkit.circuit.nursery`). Either way the worker limits and confines itself
+(:mod:`groundkit.circuit.worker`) before it grounds.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ import sys
 import time
 import traceback
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+from groundkit.circuit import nursery
 from groundkit.circuit.attempts import read_all
+from groundkit.circuit.nursery import Nursery
 from groundkit.program.engine import Shape
 
 _KEPT = ("PATH", "PYTHON", "LD_", "DYLD_", "LANG", "LC_", "TZ", "OMP_", "SYSTEMROOT")
@@ -37,6 +41,7 @@ class Worker:
         process: Its process id.
         told: A pipe to it, open as long as anybody waits: it ends when the pipe closes.
         answers: The pipe that its answer comes through.
+        nursery: What forked it, where that was not this process.
         status: How it ended, as :func:`os.waitstatus_to_exitcode` says; ``None`` while it runs.
         used: Seconds of processor time that it took, known when it has ended.
     """
@@ -44,6 +49,7 @@ class Worker:
     process: int
     told: IO[bytes]
     answers: IO[bytes]
+    nursery: Nursery | None = None
     status: int | None = None
     used: float = 0.0
 
@@ -60,15 +66,24 @@ class Worker:
         try:
             return read_all(self.answers, deadline)
         except BaseException:
-            os.kill(self.process, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # a nursery may have seen it end
+                os.kill(self.process, signal.SIGKILL)
             raise
         finally:
             with suppress(BrokenPipeError):
                 self.told.close()
             self.answers.close()
-            _, status, usage = os.wait4(self.process, 0)
-            self.status = os.waitstatus_to_exitcode(status)
-            self.used = usage.ru_utime + usage.ru_stime
+            self._wait()
+
+    def _wait(self) -> None:
+        """Waits for its end."""
+        if self.nursery is not None:
+            self.status, self.used = self.nursery.wait()
+            nursery.give_back(self.nursery)
+            return
+        _, status, usage = os.wait4(self.process, 0)
+        self.status = os.waitstatus_to_exitcode(status)
+        self.used = usage.ru_utime + usage.ru_stime
 
 
 def start_worker(shape: Shape, request: dict[str, Any]) -> Worker:
@@ -78,7 +93,9 @@ def start_worker(shape: Shape, request: dict[str, Any]) -> Worker:
         shape: What to ground.
         request: The same in plain values, with the limits, as the worker reads it.
     """
-    return _fork(shape, request) if _is_lean() else _spawn(request)
+    if _is_lean():
+        return _fork(shape, request)
+    return _from_nursery(request) or _spawn(request)
 
 
 def _is_lean() -> bool:
@@ -92,6 +109,24 @@ def _is_lean() -> bool:
         return len(list(Path("/proc/self/task").iterdir())) == 1
     except OSError:
         return False
+
+
+def _from_nursery(request: dict[str, Any]) -> Worker | None:
+    """Has a nursery fork the worker, where there are any; a trusted program may need all of us."""
+    one = None if request["trust"] else nursery.take(_environment(False))
+    if one is None:
+        return None
+    (there_in, here_out), (here_in, there_out) = os.pipe(), os.pipe()
+    process = one.start(request, there_in, there_out)
+    os.close(there_in)
+    os.close(there_out)
+    told, answers = os.fdopen(here_out, "wb"), os.fdopen(here_in, "rb")
+    if process is None:
+        told.close()
+        answers.close()
+        one.close()
+        return None
+    return Worker(process, told, answers, one)
 
 
 def _spawn(request: dict[str, Any]) -> Worker:
@@ -124,7 +159,7 @@ def _fork(shape: Shape, request: dict[str, Any]) -> Worker:
         process = os.fork()
     if process == 0:
         try:
-            _become_worker(there_in, there_out, shape, request)
+            become_worker(there_in, there_out, lambda: shape, request)
         except BaseException:
             traceback.print_exc()
         finally:
@@ -134,8 +169,17 @@ def _fork(shape: Shape, request: dict[str, Any]) -> Worker:
     return Worker(process, os.fdopen(here_out, "wb"), os.fdopen(here_in, "rb"))
 
 
-def _become_worker(told: int, out: int, shape: Shape, request: dict[str, Any]) -> NoReturn:
-    """Leaves the copy three streams, the way to answer and a worker's environment; works."""
+def become_worker(
+    told: int, out: int, shape: Callable[[], Shape], request: dict[str, Any]
+) -> NoReturn:
+    """Leaves the copy three streams, the way to answer and a worker's environment; works.
+
+    Args:
+        told: The pipe that whoever waits holds open.
+        out: Where the answer is written to.
+        shape: Makes the shape, once this process is confined.
+        request: The same in plain values, with the limits.
+    """
     for handled in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(handled, signal.SIG_DFL)
     signal.set_wakeup_fd(-1)
@@ -156,7 +200,7 @@ def _become_worker(told: int, out: int, shape: Shape, request: dict[str, Any]) -
     sys.path[:] = [path for path in sys.path if path]
     from groundkit.circuit.worker import work
 
-    work(request, lambda: shape, 0, answers)
+    work(request, shape, 0, answers)
 
 
 def _environment(trust: bool) -> dict[str, str]:

@@ -74,8 +74,8 @@ def answer(
         return {"unforeseen": traceback.format_exc()}
 
 
-def _shape(request: dict[str, Any]) -> Shape:
-    """Parses a request again."""
+def shape_of(request: dict[str, Any]) -> Shape:
+    """Parses the shape of a request again."""
     file = None if request["file"] is None else Path(request["file"])
     program = parse_program(request["text"], file, request["trust"])
     goal = parse_goal(request["goal"], decode_location(request["at"]))
@@ -168,7 +168,7 @@ def main() -> None:
     request = json.loads(line)
     answers = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    work(request, lambda: _shape(request), sys.stdin.fileno(), answers)
+    work(request, lambda: shape_of(request), sys.stdin.fileno(), answers)
 
 
 if __name__ == "__main__":

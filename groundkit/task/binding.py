@@ -17,6 +17,7 @@ from typing import Any
 from torch import nn
 
 from groundkit.circuit.build import build_reasoner
+from groundkit.circuit.nursery import nurseries
 from groundkit.circuit.reasoner import Reasoner
 from groundkit.data.examples import Roles
 from groundkit.deepproblog.engine import build_deepproblog_reasoner
@@ -301,7 +302,7 @@ class Binding:
             with suppress(GroundkitError):  # it is raised where the shape is used
                 self.compiled(template)
 
-        with ThreadPoolExecutor(together) as pool:
+        with nurseries(), ThreadPoolExecutor(together) as pool:
             for done, _ in enumerate(pool.map(attempt, missing), start=1):
                 on_shape(done, len(missing))
 
