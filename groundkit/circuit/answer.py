@@ -64,7 +64,7 @@ class QueryAnswers:
         gaps: Printed query -> upper less lower bound, or standard error; empty where exact.
         reason: How the answers came about.
         nodes: Nodes of the circuit.
-        ground_seconds: Time that grounding took.
+        ground_seconds: Time that grounding took, with the start of its process.
         compile_seconds: Time that compiling took.
     """
 

@@ -1,27 +1,25 @@
 """Workers for many shapes: an interpreter that has loaded ProbLog once forks each of them.
 
 Loading ProbLog takes longer than grounding most shapes. So while many are compiled, every thread
-that compiles has a nursery: a lean interpreter that is told a request at a time and forks the
-worker on it, which limits and confines itself like any other (:mod:`groundkit.circuit.worker`).
-A nursery ends when the process that started it closes its end of the socket, however it ends.
+that compiles has a nursery: a lean interpreter (:mod:`groundkit.circuit.forker`) that is told a
+request at a time and forks the worker on it. It ends when the process that started it closes its
+end of the socket, however that happens.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
-import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-_HEAD = 16
-"""Bytes of a request's length."""
+HEAD = 16
+"""Bytes of a request's length, which goes ahead of it."""
 
 
 class Nursery:
@@ -35,7 +33,7 @@ class Nursery:
         self._socket, there = socket.socketpair()
         with there:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "groundkit.circuit.nursery", str(there.fileno())],
+                [sys.executable, "-P", "-m", "groundkit.circuit.forker", str(there.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[there.fileno()],
                 env=environment,
@@ -55,7 +53,7 @@ class Nursery:
         """
         data = json.dumps(request).encode()
         try:
-            socket.send_fds(self._socket, [b"%*d" % (_HEAD, len(data))], [told, answers])
+            socket.send_fds(self._socket, [b"%*d" % (HEAD, len(data))], [told, answers])
             self._socket.sendall(data)
             return int(self._lines.readline())
         except (OSError, ValueError):
@@ -129,41 +127,3 @@ def nurseries() -> AbstractContextManager[None]:
         ...     pass  # compile many shapes
     """
     return _ALL.open()
-
-
-def main() -> None:
-    """Forks a worker for every request until the other end of the socket is closed."""
-    from groundkit.circuit.start import become_worker
-    from groundkit.circuit.worker import shape_of
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who waits for a worker ends it
-    channel = socket.socket(fileno=int(sys.argv[1]))
-    while True:
-        head, pipes, _, _ = socket.recv_fds(channel, _HEAD, 2)
-        if len(head) < _HEAD:
-            return
-        told, answers = pipes
-        data = bytearray()
-        while len(data) < int(head):
-            data += channel.recv(int(head) - len(data)) or sys.exit()
-        request = json.loads(data) | {"parent": os.getpid()}
-        process = os.fork()
-        if process == 0:
-            try:
-                become_worker(told, answers, lambda: shape_of(request), request)  # noqa: B023 - a copy
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(1)
-        for pipe in pipes:
-            os.close(pipe)
-        with suppress(OSError):
-            channel.sendall(b"%d\n" % process)
-        _, status, usage = os.wait4(process, 0)
-        used = usage.ru_utime + usage.ru_stime
-        with suppress(OSError):
-            channel.sendall(f"{os.waitstatus_to_exitcode(status)} {used}\n".encode())
-
-
-if __name__ == "__main__":
-    main()

@@ -24,7 +24,8 @@ class Plan:
         circuit_edges: Edges of the circuit.
         stage: ``a``: the ground program is a circuit; ``b``: compiled whole; ``c``: in parts.
         reason: Why this stage.
-        ground_seconds: Time of grounding (when it was done, if it comes from the cache).
+        ground_seconds: Time of grounding and of starting its process (when it was done, if it
+            comes from the cache).
         compile_seconds: Time of compiling.
         queries_per_second: Examples per second, forward and backward, on this machine's CPU with
             torch's present number of threads.

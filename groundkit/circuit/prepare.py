@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,7 @@ def _in_child(shape: Shape, limits: Limits) -> tuple[GroundProgram, Compiled]:
         "mode": limits.mode,
         "parent": os.getpid(),
     }
+    begun = time.perf_counter()
     worker = start_worker(shape, request)
     try:
         output = worker.answer(None if limits.seconds is None else limits.seconds + _GRACE)
@@ -79,7 +82,10 @@ def _in_child(shape: Shape, limits: Limits) -> tuple[GroundProgram, Compiled]:
             remedy=f"try a smaller shape of the goal with `groundkit plan`, or {RAISE_SECONDS}",
             at=shape.goal.at,
         ) from None
-    return _result(shape, limits, output, worker)
+    program, compiled = _result(shape, limits, output, worker)
+    # Whoever plans for many shapes waits for their processes, too.
+    waited = time.perf_counter() - begun - compiled.seconds
+    return replace(program, seconds=max(waited, program.seconds)), compiled
 
 
 def _result(

@@ -100,7 +100,7 @@ class GroundProgram:
         roots: References, one per answer.
         evidence: Reference to the conjunction of all evidence.
         evidence_parts: The printed literals of the evidence with their references.
-        seconds: Time that grounding took.
+        seconds: Time that grounding took, with the start of its process if it had one.
         shared: Calls of a network that several predicates make, such as ``net(X) by a/2, b/2``:
             there DeepProbLog would draw a symbol for each predicate.
     """
