@@ -61,6 +61,7 @@ class Table:
 
 TABLES = (
     Table("grounding", "symbols without labels: README's first table", 150, ("--seeds", "0")),
+    Table("generative", "what the generative term costs", 60, ("--seeds", "0")),
     Table("reasoning", "the engine beside DeepProbLog and dynamic programs", 10),
     Table("layer", "a program in one's own training loop", 15),
     Table("engine", "hard programs beside ProbLog", 25),
@@ -74,7 +75,7 @@ TABLES = (
     Table("identify", "counts of admitted groundings", 5),
     Table("reground", "the search for names", 15),
     Table("zoo", "which admitted grounding is learnt", 60, ("--seeds", "0")),
-    Table("tasks", "several concepts of one image, goals of many shapes", 60, ("--quick",)),
+    Table("tasks", "several concepts of one image, goals of many shapes", 60),
     Table("shapes", "mixed batches and hundreds of shapes", 10),
     Table("doubt", "what a program leaves open, and the labels that settle it", 120),
     Table("verdicts", "failures on purpose, and whether the advice mends them", 60),

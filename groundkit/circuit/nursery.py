@@ -83,7 +83,7 @@ class _Nurseries:
         self._open = 0
 
     @contextmanager
-    def open(self) -> Iterator[None]:
+    def kept(self) -> Iterator[None]:
         """See :func:`nurseries`."""
         with self._lock:
             self._open += 1
@@ -126,4 +126,4 @@ def nurseries() -> AbstractContextManager[None]:
         >>> with nurseries():
         ...     pass  # compile many shapes
     """
-    return _ALL.open()
+    return _ALL.kept()

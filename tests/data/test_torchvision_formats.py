@@ -89,7 +89,7 @@ def test_the_preset_trains_clusters_scores_and_generates(written):
         min_steps=22,
         pool_batch=16,
         cluster_batch=16,
-        sampler=SamplerSpec(batch=8, buffer=16, every=1),
+        sampler=SamplerSpec(batch=8, buffer=16, every=1, until=1),
     )
     small.fit(data.train.pixels)
     assert any("generative" in row.terms for row in small.history_ if isinstance(row, StepRow))
