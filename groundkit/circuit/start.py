@@ -117,16 +117,18 @@ def _from_nursery(request: dict[str, Any]) -> Worker | None:
     if one is None:
         return None
     (there_in, here_out), (here_in, there_out) = os.pipe(), os.pipe()
-    process = one.start(request, there_in, there_out)
-    os.close(there_in)
-    os.close(there_out)
     told, answers = os.fdopen(here_out, "wb"), os.fdopen(here_in, "rb")
-    if process is None:
-        told.close()
-        answers.close()
-        one.close()
-        return None
-    return Worker(process, told, answers, one)
+    process = None
+    try:
+        process = one.start(request, there_in, there_out)
+    finally:  # also where somebody interrupts
+        os.close(there_in)
+        os.close(there_out)
+        if process is None:
+            told.close()
+            answers.close()
+            one.close()
+    return None if process is None else Worker(process, told, answers, one)
 
 
 def _spawn(request: dict[str, Any]) -> Worker:
