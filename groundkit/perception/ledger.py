@@ -28,8 +28,12 @@ class _Record:
 
 @dataclass(frozen=True, slots=True)
 class _Report:
-    """Values of the last steps on their way to the host, and what the last one's health is of."""
+    """Values of the last steps on their way to the host, and what the last one's health is of.
 
+    ``before`` are those of terms of earlier steps that have been read already.
+    """
+
+    before: Mapping[str, float]
     records: tuple[_Record, ...]
     values: Readback
     health: Mapping[str, tuple[Readback, ...]]
@@ -46,6 +50,7 @@ class Ledger:
     def __init__(self, processes: ProcessGroup) -> None:
         self._processes = processes
         self._records: list[_Record] = []
+        self._before: dict[str, float] = {}
         self._report: _Report | None = None
 
     def add(self, step: int, terms: Sequence[Term], objective: Tensor) -> None:
@@ -65,8 +70,9 @@ class Ledger:
         """
         parts = {name: tuple(Readback(part) for part in given) for name, given in health.items()}
         values = Readback(self._means())
-        self._report = _Report(tuple(self._records), values, parts, learning_rate)
+        self._report = _Report(self._before, tuple(self._records), values, parts, learning_rate)
         self._records.clear()
+        self._before = {}
 
     @property
     def due(self) -> bool:
@@ -76,6 +82,9 @@ class Ledger:
     def row(self) -> StepRow:
         """Returns the row of the step after which values were sent last; to be called when due.
 
+        A term that this step did not have, as one of every fourth step may, has its value of the
+        last step that had it, if one had since the row before.
+
         Raises:
             RunError: The objective of a step was not a finite number.
         """
@@ -84,11 +93,11 @@ class Ledger:
         values = report.values.read().tolist()
         _check_finite(report.records, values)
         last = report.records[-1]
-        own = values[-len(last.names) - 1 :]
+        seen = {**report.before, **_by_name(report.records, values)}
         return StepRow(
             step=last.step,
-            terms=dict(zip(last.names, own[:-1], strict=True)),
-            objective=own[-1],
+            terms={name: seen[name] for name in dict.fromkeys((*last.names, *seen))},
+            objective=values[-1],
             health={
                 name: _diagnosed([part.read() for part in parts])
                 for name, parts in report.health.items()
@@ -103,13 +112,24 @@ class Ledger:
             RunError: The objective of a step was not a finite number.
         """
         if self._records:
-            _check_finite(self._records, self._means().tolist())
+            values = self._means().tolist()
+            _check_finite(self._records, values)
+            self._before |= _by_name(self._records, values)
             self._records.clear()
 
     def forget(self) -> None:
         """Lets go of all values: training has gone back to before them."""
         self._records.clear()
+        self._before = {}
         self._report = None
+
+    def state_dict(self) -> dict[str, float]:
+        """What is read of the steps since the last row; to be called after :meth:`check`."""
+        return dict(self._before)
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Sets back what :meth:`state_dict` returned."""
+        self._before = dict(state)
 
     def _means(self) -> Tensor:
         """All values that are kept, one after the other, as means over the processes."""
@@ -120,6 +140,16 @@ def _diagnosed(parts: Sequence[Tensor]) -> Health:
     """Diagnoses two views, an embedding, and the energies of data and samples if there are any."""
     first, second, embedding, *energies = parts
     return diagnose(first, second, embedding, (energies[0], energies[1]) if energies else None)
+
+
+def _by_name(records: Sequence[_Record], values: Sequence[float]) -> dict[str, float]:
+    """The last value of every term."""
+    found: dict[str, float] = {}
+    start = 0
+    for record in records:
+        found.update(zip(record.names, values[start:], strict=False))
+        start += len(record.names) + 1  # the objective's is behind
+    return found
 
 
 def _check_finite(records: Sequence[_Record], values: Sequence[float]) -> None:

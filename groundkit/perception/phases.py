@@ -245,19 +245,24 @@ class JointPhase:
         fades = learner.settings.assignment_fades
         return max(0.0, 1 - self.done / (_HOLD * self.steps)) if fades else 1.0
 
+    def _turn(self, learner: Learner) -> int:
+        """Steps between two of the generative term; training that is shorter has one, its last."""
+        return min(learner.settings.sampler.every, self.steps)
+
     def _samples(self, learner: Learner) -> bool:
         settings = learner.settings
         if settings.generative == 0:
             return False
-        # Training that is shorter than a turn has one generative step, its last.
-        turn, warm = min(settings.sampler.every, self.steps), min(_WARM_STEPS, self.steps // 2)
+        turn, warm = self._turn(learner), min(_WARM_STEPS, self.steps // 2)
         first = turn * max(1, -(-warm // turn))
         last = max(first, settings.sampler.until * self.steps)
         return self.done % turn == 0 and first <= self.done <= last
 
     def _contrast(self, batches: Mapping[str, _Batch]) -> dict[str, Contrast]:
         """Holds data against samples and climbs the terms of the energy, where it is their turn."""
-        self._watch()
+        # What a turn left is read at the next one, also where that has no generative term.
+        if any(self.done % self._turn(learner) == 0 for learner in self.learners.values()):
+            self._watch()
         turns = {n: b.contrasted for n, b in batches.items() if b.contrasted is not None}
         if not turns:
             return {}
@@ -359,6 +364,7 @@ class JointPhase:
             "ascent": self._ascent.state_dict(),
             "guards": {name: guard.state_dict() for name, guard in self._guards.items()},
             "gaps": {name: float(gap.read()) for name, gap in self._gaps.items()},
+            "ledger": self._ledger.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -368,3 +374,4 @@ class JointPhase:
         for name, guard in self._guards.items():
             guard.load_state_dict(state["guards"][name])
         self._gaps = {name: Readback(torch.tensor(gap)) for name, gap in state["gaps"].items()}
+        self._ledger.load_state_dict(state.get("ledger", {}))

@@ -38,7 +38,10 @@ def learner(processes: ProcessGroup | None = None, **weights) -> Learner:
     return Learner(model, settings, images, seed=0, processes=processes)
 
 
-def test_an_energy_that_diverges_rolls_back_and_goes_on_with_half_the_sampler_s_step(monkeypatch):
+@pytest.mark.parametrize("until", [0.7, 1])
+def test_an_energy_that_diverges_rolls_back_and_goes_on_with_half_the_sampler_s_step(
+    monkeypatch, until
+):
     genuine, steps = learner_module.contrast_with_samples, []
 
     def diverges_once(*args, sampler, **settings):
@@ -47,14 +50,14 @@ def test_an_energy_that_diverges_rolls_back_and_goes_on_with_half_the_sampler_s_
         return (of_data * math.nan if len(steps) == 3 else of_data), of_samples
 
     monkeypatch.setattr(learner_module, "contrast_with_samples", diverges_once)
-    one, rows = learner(sampler=SamplerSpec(batch=16, buffer=32, until=1)), []
+    one, rows = learner(sampler=SamplerSpec(batch=16, buffer=32, until=until)), []
     phase = JointPhase({"net": one}, PhaseSettings(40, 2e-3), 16, rng(), on_row=rows.append)
     for _ in range(40):
         phase.step()
     assert phase.rollbacks == 1
-    # What step 28 left is read by the next one.
-    assert [row.step for row in rows if isinstance(row, RollbackRow)] == [29]
-    assert steps[3:] == [steps[0] / 2] * 3
+    # What step 28 left is read at the next turn, whether that samples or not.
+    assert [row.step for row in rows if isinstance(row, RollbackRow)] == [32]
+    assert steps[3:] == ([steps[0] / 2] * 3 if until == 1 else [])
     assert all(torch.isfinite(p).all() for p in one.model.parameters())
 
 
@@ -328,6 +331,37 @@ def test_the_energy_is_trained_at_its_turn_and_rests_at_last():
     assert generative_steps(40) == [20, 24, 28]
     assert generative_steps(40, until=1) == [20, 24, 28, 32, 36, 40]
     assert generative_steps(40, every=10, until=0.8) == [20, 30]
+
+
+@pytest.mark.parametrize("stopped", [None, 24, 30])
+def test_a_row_has_the_last_value_of_each_term_since_the_row_before(stopped):
+    one, rows, values = learner(), [], {}
+    genuine = one.generative_terms
+
+    def noted(places):
+        found = genuine(places)
+        values[phase.done] = float(found.terms[0].value)
+        return found
+
+    one.generative_terms = noted
+    made = lambda: JointPhase(  # noqa: E731
+        {"net": one}, PhaseSettings(60, 2e-3), 16, rng(), on_row=rows.append
+    )
+    phase = made()
+    for _ in range(60):
+        phase.step()
+        if phase.done == stopped:
+            phase.tell()
+            state = phase.state_dict()
+            phase = made()
+            phase.load_state_dict(state)
+    assert [row.step for row in rows] == [20, 40, 60]
+    assert max(values) == 40
+    assert [row.terms.get("generative") for row in rows] == [
+        pytest.approx(values[20]),
+        pytest.approx(values[40]),
+        None,
+    ]
 
 
 @given(st.integers(1, 50), st.integers(1, 60), st.floats(0.01, 1))
