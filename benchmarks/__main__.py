@@ -62,6 +62,7 @@ class Table:
 TABLES = (
     Table("grounding", "symbols without labels: README's first table", 150, ("--seeds", "0")),
     Table("generative", "what the generative term costs", 60, ("--seeds", "0")),
+    Table("sooner", "observed sums: accuracy against seconds", 3),
     Table("reasoning", "the engine beside DeepProbLog and dynamic programs", 10),
     Table("layer", "a program in one's own training loop", 15),
     Table("engine", "hard programs beside ProbLog", 25),
