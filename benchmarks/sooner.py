@@ -6,7 +6,7 @@ trains ``programs/sum.pl`` on 1,000 pairs of 3,200 of the training images of mni
 networks and few steps and without clustering phase, and scores it on 800 other training images.
 Seconds are those of the whole process: loading, grounding, training, evaluation. A row a run goes
 to ``benchmarks/results/sooner.json``, from which ``benchmarks/results/sooner.md`` is made; rows
-that are there are kept. ABLkit's and DeepProbLog's seconds are earlier measurements on another machine.
+that are there are kept. ABLkit's and DeepProbLog's seconds are earlier ones of another machine.
 """
 
 from __future__ import annotations
