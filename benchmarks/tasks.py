@@ -110,7 +110,7 @@ def lines(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
                 + [spread([one[key] for one in scores]) for key in ("accuracy", "accuracy_matched")]
                 + [spread(tops) if (tops := _known(scores, "ceiling")) else "no labels"]
                 + [_queries([row["query"] for row in own])]
-                + [spread([row["minutes"] for row in own], 1), str(len(own))]
+                + [spread(_known(own, "minutes"), 1), str(len(own))]
             )
     return found
 
