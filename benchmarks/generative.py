@@ -23,7 +23,7 @@ import torch
 import groundkit
 from benchmarks.grounding import NET, ROOT
 from benchmarks.rows import RESULTS, circumstances_of, find, keep, made, read, spread, table
-from groundkit.data.images import DataSource, ImageSet
+from groundkit.data.images import DataSource
 
 ROWS = RESULTS / "generative.json"
 EACH = 5
@@ -49,19 +49,12 @@ seeds (least to most).
 {table}"""
 
 
-def part(images: ImageSet, chosen: Sequence[int]) -> ImageSet:
-    """Some of the images of a set."""
-    assert images.labels is not None
-    places = list(chosen)
-    return replace(images, pixels=images.pixels[places], labels=images.labels[places])
-
-
 def divided() -> DataSource:
     """The training images of mnist5k, those for training and those for scores."""
     known = groundkit.load_data("mnist5k")
     scored = [i for i in range(len(known.train)) if i % EACH == EACH - 1]
     rest = [i for i in range(len(known.train)) if i % EACH < EACH - 1]
-    return replace(known, train=part(known.train, rest), test=part(known.train, scored))
+    return replace(known, train=known.train.subset(rest), test=known.train.subset(scored))
 
 
 def measure(variant: str, seed: int, device: str) -> dict[str, Any]:

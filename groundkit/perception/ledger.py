@@ -91,9 +91,8 @@ class Ledger:
         report, self._report = self._report, None
         assert report is not None  # the caller asks only when one is due
         values = report.values.read().tolist()
-        _check_finite(report.records, values)
         last = report.records[-1]
-        seen = {**report.before, **_by_name(report.records, values)}
+        seen = {**report.before, **_terms(report.records, values)}
         return StepRow(
             step=last.step,
             terms={name: seen[name] for name in dict.fromkeys((*last.names, *seen))},
@@ -112,9 +111,7 @@ class Ledger:
             RunError: The objective of a step was not a finite number.
         """
         if self._records:
-            values = self._means().tolist()
-            _check_finite(self._records, values)
-            self._before |= _by_name(self._records, values)
+            self._before |= _terms(self._records, self._means().tolist())
             self._records.clear()
 
     def forget(self) -> None:
@@ -142,26 +139,23 @@ def _diagnosed(parts: Sequence[Tensor]) -> Health:
     return diagnose(first, second, embedding, (energies[0], energies[1]) if energies else None)
 
 
-def _by_name(records: Sequence[_Record], values: Sequence[float]) -> dict[str, float]:
-    """The last value of every term."""
-    found: dict[str, float] = {}
-    start = 0
-    for record in records:
-        found.update(zip(record.names, values[start:], strict=False))
-        start += len(record.names) + 1  # the objective's is behind
-    return found
+def _terms(records: Sequence[_Record], values: Sequence[float]) -> dict[str, float]:
+    """Returns the last value of every term.
 
-
-def _check_finite(records: Sequence[_Record], values: Sequence[float]) -> None:
-    """Refuses objectives that are not finite numbers, naming the first step that had one."""
+    Raises:
+        RunError: The objective of a step was not a finite number: the first such step is named.
+    """
+    seen: dict[str, float] = {}
     start = 0
     for record in records:
         end = start + len(record.names)
+        terms = dict(zip(record.names, values[start:end], strict=True))
         if not math.isfinite(values[end]):
-            pairs = zip(record.names, values[start:end], strict=True)
-            found = ", ".join(f"{name} {value:g}" for name, value in pairs)
+            found = ", ".join(f"{name} {value:g}" for name, value in terms.items())
             raise RunError(
                 f"the objective is not a finite number at step {record.step}: {found}",
                 remedy="lower train.learning_rate",
             )
+        seen |= terms
         start = end + 1
+    return seen
