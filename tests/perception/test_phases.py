@@ -340,13 +340,13 @@ def test_a_row_has_the_last_value_of_each_term_since_the_row_before(stopped):
 
     def noted(places):
         found = genuine(places)
-        values[phase.done] = float(found.terms[0].value)
+        values[phase.done] = float(found.terms[0].value.detach())
         return found
 
+    def made():
+        return JointPhase({"net": one}, PhaseSettings(60, 2e-3), 16, rng(), on_row=rows.append)
+
     one.generative_terms = noted
-    made = lambda: JointPhase(  # noqa: E731
-        {"net": one}, PhaseSettings(60, 2e-3), 16, rng(), on_row=rows.append
-    )
     phase = made()
     for _ in range(60):
         phase.step()
