@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import tasks
 from benchmarks.grounding import ROOT, Case, run_case
 from benchmarks.rows import (
     RESULTS,
@@ -47,7 +48,22 @@ PROGRAMS = (
     "parity",
     "even_odd",
     "sudoku",
+    "coins",
+    "kinship",
+    "poker",
+    "any_sum",
+    "noisy_addition",
+    "multi_addition",
+    "carry",
+    "forth_add",
+    "forth_sort",
 )
+ELSEWHERE = {
+    "grounding": ("addition",),
+    "tasks": (*tasks.PROGRAMS,),
+    "perception": ("clusters",),
+}
+"""Table -> the programs of the zoo that stand there."""
 LABELS = 5
 """Labelled images of each suggested symbol."""
 
@@ -65,12 +81,17 @@ def suggested(identify: Mapping[str, Any], networks: list[str]) -> tuple[str, ..
     """Returns the settings that label the symbols which would leave one grounding."""
     for one in identify["suggestions"]:
         if one["kind"].startswith("labels") and one["items"]:
-            network = networks[0]
-            symbols = [item.split()[-1] for item in one["items"]]
-            listed = ", ".join(f'"{symbol}"' for symbol in symbols)
-            return (
-                f"networks.{network}.labels.per_symbol={LABELS}",
-                f"networks.{network}.labels.symbols=[{listed}]",
+            symbols: dict[str, list[str]] = {}
+            for item in one["items"]:
+                network, _, symbol = item.rpartition(": ")
+                symbols.setdefault(network or networks[0], []).append(f'"{symbol}"')
+            return tuple(
+                setting
+                for network, own in symbols.items()
+                for setting in (
+                    f"networks.{network}.labels.per_symbol={LABELS}",
+                    f"networks.{network}.labels.symbols=[{', '.join(own)}]",
+                )
             )
     return ()
 
@@ -116,15 +137,13 @@ def lines(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
         own = [row for row in rows if row["program"] == program and bool(row["labels"]) == taught]
         if not own:
             continue
-        symbols = f", {LABELS} labels of {own[0]['labels'][1].partition('=')[2]}" if taught else ""
-        which = Counter(
-            "the identity" if row["learnt"] == 1 else f"number {row['learnt']}" for row in own
-        )
+        symbols = " and ".join(one.partition("=")[2] for one in own[0]["labels"][1::2])
+        which = Counter(_which(row) for row in own)
         worst = [min(row["accuracy"].values()) for row in own]
         found.append(
             [
-                program + symbols,
-                f"{own[0]['admitted']:,}",
+                f"{program}, {LABELS} labels of {symbols}" if taught else program,
+                "not counted" if own[0]["admitted"] is None else f"{own[0]['admitted']:,}",
                 str(len(own)),
                 str(sum(row["is_admitted"] for row in own)),
                 ", ".join(f"{name} ({times})" for name, times in which.items()),
@@ -134,15 +153,27 @@ def lines(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
     return found
 
 
+def _which(row: Mapping[str, Any]) -> str:
+    if row["admitted"] is None:
+        return "unknown"
+    if row["learnt"] is None:
+        return "none of them"
+    return "the identity" if row["learnt"] == 1 else f"number {row['learnt']}"
+
+
 def page(rows: Sequence[dict[str, Any]]) -> str:
     """Words all rows as a page."""
     head = ("program", "admitted", "seeds", "learnt an admitted one", "which", "accuracy")
+    others = "; ".join(
+        f"{', '.join(names)}: [{file}.md]({file}.md)" for file, names in ELSEWHERE.items()
+    )
     return (
         f"# The grounding that is learnt\n\n{circumstances_of(rows)}\n\n"
         "300 joint steps, no generative term. Accuracy is that of held-out images by name, of the "
         "worst network where there are two: median over seeds (least to most). Settings stand in "
         "`zoo.json`: some rows compute with bfloat16.\n\n"
         f"{table(head, lines(rows))}{not_measured(PROGRAMS, {row['program'] for row in rows})}"
+        f"\nElsewhere: {others}.\n"
     )
 
 
@@ -156,7 +187,7 @@ def main() -> None:
     wanted = parser.parse_args()
     for seed, program in itertools.product(wanted.seeds, wanted.programs):
         untaught = trained(program, seed, wanted.out / program)
-        if untaught is not None and untaught["admitted"] > 1 and untaught["suggested"]:
+        if untaught is not None and untaught["suggested"]:
             trained(program, seed, wanted.out / f"{program}-labels", *untaught["suggested"])
 
 
