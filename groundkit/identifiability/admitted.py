@@ -113,7 +113,7 @@ class AdmittedMaps:
         Raises:
             LimitError: There are more than ``limit``, or the search takes too long.
         """
-        problem = self._problem(known, bijective=True)
+        problem = self.problem(known, bijective=True)
         labels: list[tuple[int, ...]] = []
         for name, part in self.variables.slices():
             domains = problem.domains[part]
@@ -194,9 +194,15 @@ class AdmittedMaps:
         return joined
 
     def _counter(self, known: Knowledge, *, bijective: bool) -> MapCounter:
-        return MapCounter(self._problem(known, bijective=bijective), seconds=self._seconds)
+        return MapCounter(self.problem(known, bijective=bijective), seconds=self._seconds)
 
-    def _problem(self, known: Knowledge, *, bijective: bool) -> Problem:
+    def problem(self, known: Knowledge, *, bijective: bool = False) -> Problem:
+        """Returns the conditions on maps that agree with what is known.
+
+        Args:
+            known: What is known.
+            bijective: Only maps that are a permutation for every network.
+        """
         domains = self._domains(known.labelled)
         different = self._groups() if bijective else []
         for network, frequencies in known.prior.items():

@@ -17,6 +17,14 @@ from numpy.typing import NDArray
 from groundkit.identifiability.relations import IntArray, Relation
 
 
+def bits(domain: int) -> Iterator[int]:
+    """Yields the values of a bit set, from the lowest."""
+    while domain:
+        lowest = domain & -domain
+        yield lowest.bit_length() - 1
+        domain ^= lowest
+
+
 class Table:
     """Allowed rows, with a bit set of the rows that hold each value.
 
@@ -34,6 +42,15 @@ class Table:
             for column in rows.T
         )
         self._holding: dict[tuple[int, int], int] = {}
+
+    def rows(self) -> list[tuple[int, ...]]:
+        """Returns the rows."""
+        found = [[0] * len(self.supports) for _ in range(self.full.bit_length())]
+        for place, support in enumerate(self.supports):
+            for value, rows in support:
+                for row in bits(rows):
+                    found[row][place] = value
+        return [tuple(row) for row in found]
 
     def holding(self, place: int, domain: int) -> int:
         """Returns the rows whose value at ``place`` lies in the bit set ``domain``."""

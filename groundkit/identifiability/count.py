@@ -1,4 +1,4 @@
-"""Exact counting and listing of the maps of symbols that a relation admits.
+"""Exact counting, listing and drawing of the maps of symbols that a relation admits.
 
 The counter is a #CSP solver in the manner of the component-caching model counters (Bayardo and
 Pehoushek 2000; sharpSAT, Thurley 2006), over many-valued variables with table constraints:
@@ -9,27 +9,42 @@ Pehoushek 2000; sharpSAT, Thurley 2006), over many-valued variables with table c
   for when the same component comes back,
 - values that can trade names (`interchangeable_values`) and have not been used are counted once,
 - an all-different group, for permutations, is a matching count once its tables are spent.
+
+Maps are drawn down the same tree, every branch as often as it has maps.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from groundkit.errors import LimitError
+from groundkit.identifiability.constraints import bits
 from groundkit.identifiability.matching import count_matchings
-from groundkit.identifiability.propagate import Domains, Problem, Propagator, Rows, bits
+from groundkit.identifiability.propagate import Domains, Problem, Propagator, Rows
+from groundkit.identifiability.relations import IntArray
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """Solutions (N, V) that are being drawn, and where chance comes from."""
+
+    rows: IntArray
+    rng: np.random.Generator
 
 
 class MapCounter:
-    """Counts or lists the solutions of one problem.
+    """Counts, lists or draws the solutions of one problem.
 
     Args:
         problem: What to solve.
         seconds: Time limit for each call.
 
     Raises:
-        LimitError: From `count` and `solutions`, when the time limit is reached.
+        LimitError: From `count`, `solutions` and `sample`, when the time limit is reached.
     """
 
     def __init__(self, problem: Problem, *, seconds: float = 60.0) -> None:
@@ -39,27 +54,57 @@ class MapCounter:
         self._cache: dict[tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]], int] = {}
         self._propagator = Propagator(problem)
 
-    def count(self) -> int:
-        """Returns the number of solutions."""
-        self._deadline = time.monotonic() + self._seconds
-        domains, rows = self._problem.start()
-        if not self._propagator.settle(domains, rows):
-            return 0
-        return self._count_parts(domains, rows, self._spend(domains, {}))
+    def count(self, narrowed: Sequence[int] | None = None) -> int:
+        """Returns the number of solutions.
 
-    def solutions(self, *, representatives: bool = False) -> Iterator[tuple[int, ...]]:
+        Args:
+            narrowed: Bit set of values per variable to keep to; those of the problem by default.
+        """
+        started = self._start(narrowed)
+        return 0 if started is None else self._count_parts(*started, self._spend(started[0], {}))
+
+    def solutions(
+        self, narrowed: Sequence[int] | None = None, *, representatives: bool = False
+    ) -> Iterator[tuple[int, ...]]:
         """Yields every solution as a value per variable, in lexicographic order.
 
         Args:
+            narrowed: Bit set of values per variable to keep to; those of the problem by default.
             representatives: Of solutions that differ in the names of interchangeable values only,
                 yield the one that uses them in rising order. Every solution has one where all
                 variables of a network differ and every domain holds all or none of the unused
                 values of a class.
         """
+        started = self._start(narrowed)
+        if started is not None:
+            yield from self._list(*started, 0, representatives=representatives)
+
+    def sample(
+        self, count: int, rng: np.random.Generator, narrowed: Sequence[int] | None = None
+    ) -> IntArray:
+        """Draws ``(count, V)`` solutions, each as likely as any other.
+
+        Args:
+            count: How many; none where the problem has no solution.
+            rng: Where chance comes from.
+            narrowed: Bit set of values per variable to keep to; those of the problem by default.
+        """
+        started = self._start(narrowed)
+        if started is None or not self.count(narrowed):
+            return np.empty((0, len(self._problem.domains)), dtype=np.int64)
+        draws = _Draws(np.empty((count, len(self._problem.domains)), dtype=np.int64), rng)
+        self._draw_parts(*started, {}, np.arange(count), draws)
+        return draws.rows
+
+    def _start(self, narrowed: Sequence[int] | None) -> tuple[Domains, Rows] | None:
+        """Returns the state in which nothing is decided; ``None`` where nothing is possible."""
         self._deadline = time.monotonic() + self._seconds
         domains, rows = self._problem.start()
-        if self._propagator.settle(domains, rows):
-            yield from self._list(domains, rows, 0, representatives=representatives)
+        if narrowed is not None:
+            domains = dict(enumerate(narrowed))
+        if not all(domains.values()):
+            return None
+        return (domains, rows) if self._propagator.settle(domains, rows) else None
 
     def _spend(self, domains: Domains, used: Mapping[int, int]) -> dict[int, int]:
         """Takes decided variables out of ``domains`` and returns the values used by network."""
@@ -99,6 +144,50 @@ class MapCounter:
                 total += times * self._count_parts(branch, left, self._spend(branch, used))
         self._cache[key] = total
         return total
+
+    def _draw_parts(
+        self,
+        domains: Domains,
+        rows: Rows,
+        used: Mapping[int, int],
+        places: IntArray,
+        draws: _Draws,
+    ) -> None:
+        """Draws what is open in some places of ``draws``; ``used`` as in counting."""
+        for variable, domain in domains.items():
+            if domain & (domain - 1) == 0:
+                draws.rows[places, variable] = domain.bit_length() - 1
+        spent = self._spend(domains, used)
+        for variables, numbers in self._components(domains, self._active(domains, rows)):
+            part = {variable: domains[variable] for variable in variables}
+            # Parts have nothing to do with each other: which draws they share is chance.
+            own = draws.rng.permutation(places)
+            self._draw_component(part, {n: rows[n] for n in numbers}, spent, own, draws)
+
+    def _draw_component(
+        self,
+        domains: Domains,
+        rows: Rows,
+        used: dict[int, int],
+        places: IntArray,
+        draws: _Draws,
+    ) -> None:
+        self._check_time()
+        variable = self._choose(domains, rows) if rows else next(iter(domains))
+        branches: list[tuple[Domains, Rows]] = []
+        counts: list[int] = []
+        for value in bits(domains[variable]):
+            branch, left = {**domains, variable: 1 << value}, dict(rows)
+            if self._propagator.settle(branch, left, variable):
+                open_ = dict(branch)
+                counts.append(self._count_parts(open_, left, self._spend(open_, used)))
+                branches.append((branch, left))
+        total = sum(counts)
+        times = draws.rng.multinomial(len(places), [number / total for number in counts])
+        ends = np.cumsum(times)
+        for (branch, left), start, end in zip(branches, ends - times, ends, strict=True):
+            if start < end:
+                self._draw_parts(branch, left, used, places[start:end], draws)
 
     def _list(
         self, domains: Domains, rows: Rows, variable: int, *, representatives: bool

@@ -2,7 +2,8 @@
 
 Where no goal asks about two networks together, neither constraints nor data connect what their
 symbols mean: the weight of a reading is the product of the weights of its parts. The number of
-readings grows with every part, what has to be listed does not.
+readings grows with every part, what has to be listed does not. A part whose readings are too many
+to list and weigh is counted instead.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from groundkit.errors import LimitError
 from groundkit.identifiability.admitted import AdmittedMaps, Knowledge
+from groundkit.identifiability.counted import CountedPosterior
+from groundkit.identifiability.places import Places
 from groundkit.identifiability.posterior import (
     MOST_LISTED,
     FloatArray,
@@ -28,6 +32,7 @@ Reading = Mapping[str, Sequence[int]]
 """Network (or several that read the same images) -> what each predicted symbol stands for."""
 Listing = tuple[list[Reading], FloatArray]
 """Readings with their weights."""
+Part = MapPosterior | CountedPosterior
 Score = Callable[[Collection[str], Reading], float]
 """Maps the networks of a part and a reading of them to the log-likelihood of the part's data."""
 
@@ -40,12 +45,17 @@ class FactoredPosterior:
         parts: Posteriors of different networks.
     """
 
-    parts: tuple[MapPosterior, ...]
+    parts: tuple[Part, ...]
 
     @property
     def domains(self) -> dict[str, tuple[str, ...]]:
         """Network (or several that read the same images) -> its symbols."""
         return {name: domain for part in self.parts for name, domain in part.domains.items()}
+
+    @property
+    def weighed(self) -> bool:
+        """Whether each reading has its weight by the data, in every part."""
+        return all(part.weighed for part in self.parts)
 
     @property
     def total(self) -> int:
@@ -86,27 +96,25 @@ class FactoredPosterior:
 
     def place(self, network: str, symbol: int) -> int:
         """Returns the position of a network's symbol over all networks."""
-        start = 0
-        for name, domain in self.domains.items():
-            if name == network:
-                return start + symbol
-            start += len(domain)
-        raise KeyError(network)
+        return Places(self.domains).of(network, symbol)
 
     def representatives(self, limit: int) -> Listing | None:
         """Lists one reading of all that differ by alike symbols; ``None`` where there are more."""
-        kept = [part.weights > 0 for part in self.parts]
-        if math.prod(int(one.sum()) for one in kept) > limit:
-            return None
-        parts = zip(self.parts, kept, strict=True)
-        return self._product([(part.maps[own], part.weights[own]) for part, own in parts])
+        return self._listed([part.representatives(limit) for part in self.parts], limit)
 
     def every(self, limit: int) -> Listing | None:
         """Lists all readings; ``None`` where there are more than ``limit``."""
-        if self.total > limit:
+        return self._listed([part.every(limit) for part in self.parts], limit)
+
+    def _listed(
+        self, parts: Sequence[tuple[IntArray, FloatArray] | None], limit: int
+    ) -> Listing | None:
+        """Multiplies the lists of the parts; ``None`` where one is missing or there are more."""
+        listed = [one for one in parts if one is not None]
+        whole = len(listed) == len(parts)
+        if not whole or math.prod(len(weights) for _, weights in listed) > limit:
             return None
-        listed = [part.every(limit) for part in self.parts]
-        return self._product([one for one in listed if one is not None])
+        return self._product(listed)
 
     def _product(self, listed: Sequence[tuple[IntArray, FloatArray]]) -> Listing:
         readings: list[Reading] = []
@@ -114,7 +122,11 @@ class FactoredPosterior:
         for chosen in itertools.product(*(range(len(own)) for _, own in listed)):
             pairs = list(zip(self.parts, listed, chosen, strict=True))
             readings.append(
-                {n: m for part, (maps, _), k in pairs for n, m in part.split(maps[k]).items()}
+                {
+                    n: m
+                    for part, (maps, _), k in pairs
+                    for n, m in part.places.split(maps[k]).items()
+                }
             )
             weights.append(math.prod(float(own[k]) for _, (_, own), k in pairs))
         return readings, np.array(weights)
@@ -126,7 +138,7 @@ class FactoredPosterior:
             {
                 name: meant
                 for part, rows in zip(self.parts, drawn, strict=True)
-                for name, meant in part.split(rows[number]).items()
+                for name, meant in part.places.split(rows[number]).items()
             }
             for number in range(count)
         ]
@@ -167,7 +179,7 @@ class FactoredPosterior:
         chosen: list[tuple[str, int]] = []
         start = 0
         for part in self.parts:
-            stop = start + len(part.labels)
+            stop = start + len(part.places)
             own = None if among is None else [one - start for one in among if start <= one < stop]
             chosen += part.ask(own)
             start = stop
@@ -193,7 +205,12 @@ class FactoredPosterior:
         listed = values.get("parts", [values])
         if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
             raise ValueError("parts is no list of tables")
-        found = cls(tuple(MapPosterior.from_dict(one) for one in listed))
+        found = cls(
+            tuple(
+                CountedPosterior.from_dict(one) if "problem" in one else MapPosterior.from_dict(one)
+                for one in listed
+            )
+        )
         if len(found.domains) < sum(len(part.domains) for part in found.parts):
             raise ValueError("a network is in two parts")
         return found
@@ -237,18 +254,22 @@ def weigh_parts(
         log_likelihood: Log-likelihood of a part's data.
         together: Networks that the data asks about together, beside those of a goal.
         apart: Networks of which no two symbols are taken to be interchangeable.
-        limit: Most readings of a part that are weighed one by one.
+        limit: Most readings of a part that are weighed one by one; more are counted, and weigh
+            the same.
 
     Raises:
-        LimitError: A part has more.
+        LimitError: It takes too long to count those of a part.
     """
     goals = [set(target.columns) for target in maps.targets]
-    parts = []
+    parts: list[Part] = []
     for names in independent(maps.free, [*goals, *together]):
         sub, own = maps.among(names, known)
 
         def score(reading: Reading, names: tuple[str, ...] = names) -> float:
             return log_likelihood(names, reading)
 
-        parts.append(weigh_maps(sub, own, score, apart=apart, limit=limit))
+        try:
+            parts.append(weigh_maps(sub, own, score, apart=apart, limit=limit))
+        except LimitError:
+            parts.append(CountedPosterior.of(sub, own))
     return FactoredPosterior(tuple(parts))

@@ -14,13 +14,14 @@ import itertools
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from groundkit.errors import DataError, LimitError
 from groundkit.identifiability.admitted import AdmittedMaps, Knowledge
+from groundkit.identifiability.places import Places
 from groundkit.identifiability.relations import IntArray
 
 FloatArray = NDArray[np.float64]
@@ -42,7 +43,10 @@ class MapPosterior:
             stands for all readings that differ from it by symbols of equal label.
         weights: (M,) weight of all these readings together; they sum to 1.
         labels: (V,) a label for every symbol: members of a label may trade places.
+        weighed: Whether each has its weight by the data.
     """
+
+    weighed: ClassVar[bool] = True
 
     domains: Mapping[str, tuple[str, ...]]
     maps: IntArray
@@ -68,22 +72,22 @@ class MapPosterior:
         left: int = heavy * self.orbit
         return left
 
-    def slices(self) -> Iterator[tuple[str, slice]]:
-        """Yields every network with the range of its symbols."""
-        start = 0
-        for network, domain in self.domains.items():
-            yield network, slice(start, start + len(domain))
-            start += len(domain)
+    @property
+    def places(self) -> Places:
+        """Where the symbols of every network stand."""
+        return Places(self.domains)
 
-    def place(self, network: str, symbol: int) -> int:
-        """Returns the position of a network's symbol over all networks."""
-        start: int = dict(self.slices())[network].start
-        return start + symbol
+    @classmethod
+    def apart(
+        cls, domains: Mapping[str, tuple[str, ...]], maps: IntArray, weights: FloatArray
+    ) -> MapPosterior:
+        """Returns readings (M, V) of which every row stands for itself."""
+        return cls(domains, maps, weights, np.arange(maps.shape[1]))
 
     def meanings(self) -> dict[str, FloatArray]:
         """Returns network -> (K, K) probability that predicted symbol k stands for symbol s."""
         found = {}
-        for network, part in self.slices():
+        for network, part in self.places.slices():
             own = self.labels[part]
             alike = own[:, None] == own[None, :]
             share = alike / alike.sum(axis=1, keepdims=True)
@@ -94,39 +98,35 @@ class MapPosterior:
         """Returns the heaviest reading; of several, one that leaves the most symbols in place."""
         heaviest = np.flatnonzero(self.weights >= self.weights.max() * (1 - _TIE))
         nearest = [self._nearest(self.maps[row]) for row in heaviest]
-        fixed = [int((one == self._identity()).sum()) for one in nearest]
-        return self.split(nearest[int(np.argmax(fixed))])
-
-    def split(self, flat: IntArray) -> dict[str, tuple[int, ...]]:
-        """Splits (V,) symbols by network."""
-        return {network: tuple(flat[part].tolist()) for network, part in self.slices()}
-
-    def _identity(self) -> IntArray:
-        return np.concatenate([np.arange(part.stop - part.start) for _, part in self.slices()])
-
-    def _starts(self) -> IntArray:
-        return np.concatenate(
-            [np.full(part.stop - part.start, part.start) for _, part in self.slices()]
-        )
+        fixed = [int((one == self.places.identity()).sum()) for one in nearest]
+        return self.places.split(nearest[int(np.argmax(fixed))])
 
     def _nearest(self, row: IntArray) -> IntArray:
         """Trades alike symbols so that as many as possible stand for themselves."""
-        starts = self._starts()
+        starts = self.places.starts()
         met = self.labels[starts + row]
         found = np.full(len(row), -1)
         stay = met == self.labels
-        found[stay] = self._identity()[stay]
+        found[stay] = self.places.identity()[stay]
         for label in np.unique(met[~stay]):
             open_ = np.flatnonzero(~stay & (met == label))
             members = np.flatnonzero((self.labels == label) & ~stay)
             found[open_] = members - starts[members]
         return found
 
+    def representatives(self, limit: int) -> tuple[IntArray, FloatArray] | None:
+        """Lists one reading (M, V) of all that differ by alike symbols, with their weights.
+
+        Those that weigh nothing are left out; ``None`` where there are more than ``limit``.
+        """
+        kept = self.weights > 0
+        return (self.maps[kept], self.weights[kept]) if kept.sum() <= limit else None
+
     def every(self, limit: int) -> tuple[IntArray, FloatArray] | None:
         """Lists all readings (N, V) with their weights; ``None`` where there are more."""
         if self.total > limit:
             return None
-        starts = self._starts()
+        starts = self.places.starts()
         rows: list[IntArray] = []
         for row in self.maps:
             met = self.labels[starts + row]
@@ -141,7 +141,7 @@ class MapPosterior:
 
     def sample(self, count: int, rng: np.random.Generator) -> IntArray:
         """Draws readings (count, V) by their weights."""
-        starts = self._starts()
+        starts = self.places.starts()
         rows = self.maps[rng.choice(len(self.maps), size=count, p=self.weights)].copy()
         for row in rows:
             met = self.labels[starts + row]
@@ -152,7 +152,7 @@ class MapPosterior:
 
     def swaps(self) -> Iterator[tuple[str, int, int]]:
         """Yields trades of two alike symbols that generate all of them."""
-        for network, part in self.slices():
+        for network, part in self.places.slices():
             own = self.labels[part]
             for label in np.unique(own):
                 members = np.flatnonzero(own == label).tolist()
@@ -174,7 +174,7 @@ class MapPosterior:
             DataError: No reading is left.
             LimitError: There are too many to list.
         """
-        place, start = self.place(network, symbol), self.place(network, 0)
+        place, start = self.places.of(network, symbol), self.places.of(network, 0)
         wanted = {start + one for one in meant}
         labels = self.labels.copy()
         parts: dict[int, tuple[list[int], list[int]]] = {}
@@ -187,7 +187,7 @@ class MapPosterior:
                 labels[inside], labels[outside] = inside[0], outside[0]
         rows: list[IntArray] = []
         weights: list[float] = []
-        starts = self._starts()
+        starts = self.places.starts()
         for row, weight in zip(self.maps, self.weights.tolist(), strict=True):
             if weight > 0:
                 for moved, share in _refined(row, self.labels[starts + row], parts, starts):
@@ -198,14 +198,7 @@ class MapPosterior:
                         if len(rows) > 20 * MOST_LISTED:
                             raise LimitError("too many readings of the symbols to list them")
         if not rows:
-            domain = self.domains[network]
-            raise DataError(
-                f"no reading is left in which the networks' '{domain[symbol]}' stands for "
-                f"{' or '.join(domain[one] for one in meant)}",
-                expected="labels that agree with the program and with each other",
-                remedy="check the label; if it is right, the network mistakes this image: label "
-                "another image of the symbol",
-            )
+            raise nothing_left(self.domains[network], symbol, meant)
         total = np.array(weights)
         return MapPosterior(self.domains, np.array(rows), total / total.sum(), labels)
 
@@ -216,7 +209,7 @@ class MapPosterior:
             places: Their positions over all networks; all by default.
         """
         chosen = list(range(len(self.labels))) if places is None else list(places)
-        met = self.labels[self._starts() + self.maps][:, chosen]
+        met = self.labels[self.places.starts() + self.maps][:, chosen]
         patterns, which = np.unique(met, axis=0, return_inverse=True)
         weights = np.bincount(which.reshape(-1), self.weights, minlength=len(patterns))
         size = dict(zip(*np.unique(self.labels, return_counts=True), strict=True))
@@ -258,12 +251,7 @@ class MapPosterior:
             fewer = [other for other in chosen if other != place]
             if self.entropy(fewer) >= settled:
                 chosen = fewer
-        where = [
-            (network, symbol)
-            for network, domain in self.domains.items()
-            for symbol in range(len(domain))
-        ]
-        return [where[place] for place in chosen]
+        return [self.places.at(place) for place in chosen]
 
     def renamed(self, moved: Mapping[str, Sequence[int]]) -> MapPosterior:
         """Returns the same readings once predicted symbols go by other names.
@@ -271,10 +259,7 @@ class MapPosterior:
         Args:
             moved: Network -> the new name of every predicted symbol.
         """
-        order = np.concatenate(
-            [part.start + np.argsort(moved[network]) for network, part in self.slices()]
-        )
-        return replace(self, maps=self.maps[:, order])
+        return replace(self, maps=self.maps[:, self.places.renamed(moved)])
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as JSON-able values."""
@@ -306,13 +291,12 @@ class MapPosterior:
         return found
 
     def _check(self) -> None:
-        width = sum(map(len, self.domains.values()))
-        count = len(self.weights)
+        width, count = len(self.places), len(self.weights)
         if self.maps.shape != (count, width) or self.labels.shape != (width,) or not count:
             raise ValueError("maps, weights and labels do not fit the networks")
         if not (self.weights >= 0).all() or abs(self.weights.sum() - 1) > _TIE:
             raise ValueError("the weights are no distribution")
-        for _, part in self.slices():
+        for _, part in self.places.slices():
             size = part.stop - part.start
             if not (np.sort(self.maps[:, part], axis=1) == np.arange(size)).all():
                 raise ValueError("a map is no permutation")
@@ -320,6 +304,23 @@ class MapPosterior:
             inside = (own >= 0) & (own <= np.arange(size))
             if not inside.all() or (own[own] != own).any():
                 raise ValueError("the labels are not those of symbols")
+
+
+def nothing_left(domain: Sequence[str], symbol: int, meant: Collection[int]) -> DataError:
+    """Returns the error of a label that no reading explains.
+
+    Args:
+        domain: The symbols of its network.
+        symbol: The predicted symbol.
+        meant: The symbols of which the label says that it stands for one.
+    """
+    return DataError(
+        f"no reading is left in which the networks' '{domain[symbol]}' stands for "
+        f"{' or '.join(domain[one] for one in meant)}",
+        expected="labels that agree with the program and with each other",
+        remedy="check the label; if it is right, the network mistakes this image: label "
+        "another image of the symbol",
+    )
 
 
 def _refined(
@@ -376,6 +377,6 @@ def weigh_maps(
     whole = MapPosterior(domains, rows[:, free], np.ones(len(rows)), moved[labels[free]])
     scores = np.zeros(len(rows))
     if log_likelihood is not None and len(rows) > 1:
-        scores = np.array([log_likelihood(whole.split(row)) for row in whole.maps])
+        scores = np.array([log_likelihood(whole.places.split(row)) for row in whole.maps])
     weights = np.exp(scores - scores.max())
     return MapPosterior(domains, whole.maps, weights / weights.sum(), whole.labels)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from groundkit.identifiability.constraints import Constraint
+import numpy as np
+
+from groundkit.identifiability.constraints import Constraint, Table
 
 Domains = dict[int, int]
 """Variable -> bit set of the values it may still take; variables without a choice left out."""
@@ -36,6 +39,62 @@ class Problem:
         """Returns the state in which nothing is decided yet."""
         rows = {n: constraint.table.full for n, constraint in enumerate(self.constraints)}
         return dict(enumerate(self.domains)), rows
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything as JSON-able values, each table once."""
+        tables = {id(one.table): one.table for one in self.constraints}
+        numbers = {key: number for number, key in enumerate(tables)}
+        return {
+            "domains": list(self.domains),
+            "tables": [table.rows() for table in tables.values()],
+            "constraints": [[numbers[id(one.table)], *one.variables] for one in self.constraints],
+            "different": [list(group) for group in self.different],
+            "value_classes": [list(labels) for labels in self.value_classes],
+            "kinds": list(self.kinds),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Problem:
+        """Reads what :meth:`to_dict` returned.
+
+        Raises:
+            ValueError: It is something else.
+        """
+        try:
+            tables = [
+                Table(np.array(rows, dtype=np.int64).reshape(len(rows), -1))
+                for rows in values["tables"]
+            ]
+            found = cls(
+                tuple(map(int, values["domains"])),
+                tuple(
+                    Constraint(tuple(map(int, variables)), tables[number])
+                    for number, *variables in values["constraints"]
+                ),
+                tuple(tuple(map(int, group)) for group in values["different"]),
+                tuple(tuple(map(int, labels)) for labels in values["value_classes"]),
+                tuple(map(int, values["kinds"])),
+            )
+        except (AttributeError, IndexError, KeyError, OverflowError, TypeError) as error:
+            raise ValueError(f"{type(error).__name__}: {error}") from None
+        found._check()
+        return found
+
+    def _check(self) -> None:
+        count = len(self.domains)
+        if len(self.kinds) != count or len(self.value_classes) != count:
+            raise ValueError("kinds and classes are not those of the variables")
+        pairs = zip(self.domains, self.value_classes, strict=True)
+        if not all(0 <= domain < 1 << len(labels) for domain, labels in pairs):
+            raise ValueError("a domain has other values than its classes")
+        grouped = [variable for group in self.different for variable in group]
+        if len(set(grouped)) < len(grouped) or not set(grouped) <= set(range(count)):
+            raise ValueError("a variable is none, or in two groups")
+        for one in self.constraints:
+            own = set(one.variables)
+            fits = len(own) == len(one.variables) == len(one.table.supports)
+            if not fits or not own <= set(range(count)):
+                raise ValueError("a table does not fit its variables")
 
 
 class Propagator:
@@ -147,11 +206,3 @@ class _Wave:
         for other in open_:
             union |= self._domains[other]
         return union.bit_count() >= len(open_)
-
-
-def bits(domain: int) -> Iterator[int]:
-    """Yields the values of a bit set, from the lowest."""
-    while domain:
-        lowest = domain & -domain
-        yield lowest.bit_length() - 1
-        domain ^= lowest

@@ -6,6 +6,7 @@ data weighs a reading by how well the observed answers follow from the predictio
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,8 @@ Predict = Callable[[str, Tensor], Tensor]
 MOST_EXAMPLES = 1000
 """Examples that weigh the readings: held-out ones first."""
 FREQUENT = 0.9
-"""Share of the examples whose combinations a reading has to keep; the rest may be misread."""
+"""Share of the examples, of training and held out, whose combinations a reading has to keep; the
+rest may be misread."""
 _AT_ONCE = 1000
 """Examples that a circuit evaluates together."""
 LEAST_ERRORS, MOST_ERRORS = 0.01, 0.5
@@ -116,11 +118,11 @@ def weigh_readings(
     if not isinstance(found, Identification) or found.maps is None:
         return found if isinstance(found, str) else None
     shapes = shapes or read_examples(task, predict)
-    training = [shapes[0][number] for number in found.goals]
-    observed = [
-        _frequent(one, target, task)
-        for one, target in zip(training, found.maps.targets, strict=True)
-    ]
+    observed = []
+    for number, target in zip(found.goals, found.maps.targets, strict=True):
+        goal = shapes[0][number].shaped.goal
+        asking = [one for split in shapes for one in split if one.shaped.goal is goal]
+        observed.append(_frequent(asking, target, task))
     priors = {
         name: p
         for name in task.neural
@@ -133,7 +135,7 @@ def weigh_readings(
     try:
         weighed = weigh_parts(found.maps, known, data.score, together=data.together, apart=apart)
     except LimitError as error:
-        return _unlisted(found, known, error)
+        return f"the readings of the symbols are too many: {error.found}; the learnt one answers"
     return _with_labels(weighed, task, predict)
 
 
@@ -170,16 +172,6 @@ class _Data:
             errors = float(np.clip(wrong, LEAST_ERRORS, MOST_ERRORS))
             self._chosen[networks] = weighing, errors
         return self._chosen[networks]
-
-
-def _unlisted(found: Identification, known: Knowledge, error: LimitError) -> str:
-    """Says how many readings there are where they are too many to list."""
-    assert found.maps is not None
-    try:
-        number = f"{found.maps.count(known, bijective=True):,} readings of the symbols are left"
-    except LimitError:
-        number = "more readings of the symbols are left than could be counted"
-    return f"{number}, {error.found}: answers are those of the learnt one"
 
 
 def _few(shapes: Sequence[ReadExamples]) -> list[ReadExamples]:
@@ -220,8 +212,32 @@ def read_examples(task: Task, predict: Predict) -> tuple[list[ReadExamples], lis
     return found
 
 
-def _frequent(read: ReadExamples, target: Relation, task: Task) -> Relation:
-    """Returns the rows that the networks' predictions are of, those aside that are rare."""
+def _frequent(asking: Sequence[ReadExamples], target: Relation, task: Task) -> Relation:
+    """Returns the rows that the networks' predictions are of, those aside that are rare.
+
+    Args:
+        asking: The examples of a goal.
+        target: Its rows.
+        task: The run's task.
+    """
+    rows = target.rows
+    if not has_probabilities(asking[0].shaped.goal.reasoner):
+        rows = np.column_stack([rows, target.answers])
+    possible = {tuple(row) for row in rows.tolist()}
+    seen = itertools.chain.from_iterable(_rows(one, target, task).tolist() for one in asking)
+    counts = Counter(row for row in map(tuple, seen) if row in possible)
+    kept: set[tuple[int, ...]] = set()
+    total = 0
+    for row, count in counts.most_common():
+        if total >= FREQUENT * counts.total():
+            break
+        kept.add(row)
+        total += count
+    return target.select(np.array([tuple(row) in kept for row in rows.tolist()], dtype=np.bool_))
+
+
+def _rows(read: ReadExamples, target: Relation, task: Task) -> NDArray[np.int64]:
+    """Returns ``(n, ...)`` what is predicted, and the answer where the symbols decide it."""
     shaped = read.shaped
     columns: list[NDArray[np.int64]] = []
     for network, name in zip(target.columns, target.names, strict=True):
@@ -231,23 +247,10 @@ def _frequent(read: ReadExamples, target: Relation, task: Task) -> Relation:
         else:
             calls = [",".join(call) for call in shaped.goal.reasoner.slots[network]]
             columns.append(shaped.observed[network][:, calls.index(name)])
-    table = np.stack(columns, axis=1) if columns else np.zeros((len(shaped), 0), dtype=np.int64)
-    rows, seen = target.rows, table
     if not has_probabilities(shaped.goal.reasoner):
-        rows = np.column_stack([target.rows, target.answers])
-        seen = np.column_stack([table, shaped.answers.numpy()])
-    if shaped.examples.targets is not None:
-        seen = seen[shaped.examples.targets > 0.5]
-    possible = {tuple(row) for row in rows.tolist()}
-    counts = Counter(row for row in map(tuple, seen.tolist()) if row in possible)
-    kept: set[tuple[int, ...]] = set()
-    total = 0
-    for row, count in counts.most_common():
-        if total >= FREQUENT * counts.total():
-            break
-        kept.add(row)
-        total += count
-    return target.select(np.array([tuple(row) in kept for row in rows.tolist()], dtype=np.bool_))
+        columns.append(shaped.answers.numpy())
+    table = np.stack(columns, axis=1) if columns else np.zeros((len(shaped), 0), dtype=np.int64)
+    return table if shaped.examples.targets is None else table[shaped.examples.targets > 0.5]
 
 
 def _with_labels(found: FactoredPosterior, task: Task, predict: Predict) -> FactoredPosterior:

@@ -123,6 +123,7 @@ def settled_scores(
     return {
         "maps": found.count,
         "admitted": found.total,
+        "weighed": found.weighed,
         "concept_ece": float(np.mean(list(errors.values()))) if errors else None,
         "concept_ece_pick": float(np.mean(list(plain.values()))) if plain else None,
         "meanings": _meanings(found),
@@ -361,7 +362,12 @@ def _measured(session: Session) -> Settled:
         assert found is not None  # there are readings
         asked = tuple(Asked(**one) for one in found["suggested"])
     except InputError:  # the data is gone: the labels stand, and nothing is measured
-        found = {"maps": readings.count, "admitted": readings.total, "suggested": []}
+        found = {
+            "maps": readings.count,
+            "admitted": readings.total,
+            "weighed": readings.weighed,
+            "suggested": [],
+        }
     shown = ("image", "network", "symbol")
     labels = [{key: one[key] for key in shown} for one in session.facts().get("labelled", [])]
     metrics["ambiguity"] = {**found, "labelled": labels}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundkit.errors import DataError, LimitError
+from groundkit.errors import DataError
 from groundkit.identifiability.admitted import AdmittedMaps, Knowledge
 from groundkit.identifiability.factored import FactoredPosterior, independent, weigh_parts
 from groundkit.identifiability.posterior import MapPosterior
@@ -117,7 +117,7 @@ def _check_labels(found, brute, data):
     assert found.total == 1 and found.best() == truth
 
 
-def test_a_product_is_not_listed_and_what_a_part_cannot_list_is_refused():
+def test_a_product_is_not_listed_and_what_a_part_cannot_list_is_counted():
     sizes = {f"n{k}": 5 for k in range(4)}
     targets = [
         Relation.build({n: list("01234")}, [n], [[k] for k in range(5)], list(range(5)))
@@ -131,11 +131,12 @@ def test_a_product_is_not_listed_and_what_a_part_cannot_list_is_refused():
     asked = found.among(["n1"])
     assert list(asked.domains) == ["n1"] and len(asked.every(1000)[0]) == 120
     assert len(found.ask()) == 16
-    with pytest.raises(LimitError, match="too many"):
-        weigh_parts(AdmittedMaps(targets), unseen, lambda names, reading: 0.0, limit=100)
     tied = [tuple(sizes)[:2]]
-    with pytest.raises(LimitError, match="too many"):
-        weigh_parts(AdmittedMaps(targets), unseen, lambda names, reading: 0.0, together=tied)
+    for counted in ({"limit": 100}, {"together": tied}):
+        other = weigh_parts(AdmittedMaps(targets), unseen, lambda names, reading: 0.0, **counted)
+        assert not other.weighed and other.total == 120**4
+        for name, matrix in found.meanings().items():
+            np.testing.assert_allclose(other.meanings()[name], matrix, atol=1e-9)
 
 
 def test_networks_are_parted_where_nothing_connects_them():

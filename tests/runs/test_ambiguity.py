@@ -192,12 +192,31 @@ def test_an_image_that_has_a_label_is_not_asked_for(tmp_path):
     assert len({one.symbol for one in seen}) == 1 and len(labelled) == 3
 
 
-def test_too_many_readings_are_said_and_not_cut_short(tmp_path):
-    task = load(tmp_path, "Z is A+B", spec=SPEC.replace("count = 500", "count = 1"))
-    found = weigh_readings(task, identify_task(task), knowing(task, list(range(10))))
-    assert isinstance(found, str) and "readings of the symbols are left" in found
-    scores = settled_scores(task, found, knowing(task, list(range(10))), tmp_path)
-    assert scores["maps"] is None and scores["reason"] == found
+@pytest.mark.parametrize("count", [1, 2])
+def test_readings_of_few_examples_are_counted_averaged_and_settled(tmp_path, count):
+    spec = SPEC.replace("count = 500\nheld_out = 100", f"count = {count}\nheld_out = 1")
+    task = load(tmp_path, "Z is A+B", spec=spec)
+    predict = knowing(task, list(range(10)))
+    found = weigh_readings(task, identify_task(task), predict)
+    assert isinstance(found, FactoredPosterior) and not found.weighed
+    assert found.total == found.count > 1000
+    scores = settled_scores(task, found, predict, tmp_path)
+    assert scores["maps"] == found.total and not scores["weighed"]
+    meanings = found.meanings()["net"]
+    np.testing.assert_allclose(meanings.sum(axis=1), 1)
+    one = torch.full((1, 10), 0.02 / 9).double()
+    one[0, int(meanings.max(axis=1).argmin())] = 0.98
+    doubt = Doubt(found)
+    assert "the program cannot tell" in doubt.words("net", {"net": one.log()})
+    mixed, note = doubt.answer({"X": ("net", {"net": one.log()})}, lambda r: r["X"]["net"].exp())
+    assert f"2,000 readings drawn from the {found.total:,}" in note
+    torch.testing.assert_close(
+        mixed, doubt.symbols("net", {"net": one.log()})[0], atol=0.05, rtol=0
+    )
+    for asked in scores["suggested"]:
+        symbol = int(asked["symbol"])
+        found = found.given("net", symbol, [symbol])
+    assert found.count == 1 and found.best()["net"] == tuple(range(10))
 
 
 TWO = """nn(first, [X], Y, [0,1]) :: a(X, Y).
