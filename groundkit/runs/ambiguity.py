@@ -130,7 +130,7 @@ def weigh_readings(
         and name in found.maps.domains
     }
     known = Knowledge(tuple(observed), prior=priors)
-    data = _Data([*shapes[1], *shapes[0]])
+    data = _Data(shapes[1], shapes[0])
     apart = found.maps.free if found.left_out else ()
     try:
         weighed = weigh_parts(found.maps, known, data.score, together=data.together, apart=apart)
@@ -143,11 +143,14 @@ class _Data:
     """Examples that weigh readings, those of every part of the networks by themselves.
 
     Args:
-        shapes: The examples, those that weigh first in front.
+        held_out: Examples that weigh first, and tell how often the networks are wrong.
+        training: Further ones, which the networks have been fitted to.
     """
 
-    def __init__(self, shapes: Sequence[ReadExamples]) -> None:
-        self._shapes = shapes
+    def __init__(self, held_out: Sequence[ReadExamples], training: Sequence[ReadExamples]) -> None:
+        unseen = [one for one in held_out if len(one.shaped)]
+        self._shapes = (*unseen, *training)
+        self._unseen = len(unseen)
         self._chosen: dict[frozenset[str], tuple[list[ReadExamples], float]] = {}
 
     @property
@@ -165,11 +168,13 @@ class _Data:
     def _of(self, networks: frozenset[str]) -> tuple[list[ReadExamples], float]:
         """Returns the examples of some networks, and the share that is taken to be misread."""
         if networks not in self._chosen:
-            pairs = zip(self._shapes, self.together, strict=True)
-            weighing = _few([one for one, asked in pairs if asked & networks])
-            right = [one.likelihood(None).exp() for one in weighing]
-            wrong = 1 - float(torch.cat(right).mean()) if right else 0.0
-            errors = float(np.clip(wrong, LEAST_ERRORS, MOST_ERRORS))
+            asking = [bool(asked & networks) for asked in self.together]
+            weighing = _few(list(itertools.compress(self._shapes, asking)))
+            unseen = weighing[: sum(asking[: self._unseen])] or weighing
+            wrong = [1 - one.likelihood(None).exp() for one in unseen]
+            # Laplace's rule of succession: few examples do not show that few are misread.
+            share = (sum(float(own.sum()) for own in wrong) + 1) / (sum(map(len, wrong)) + 2)
+            errors = float(np.clip(share, LEAST_ERRORS, MOST_ERRORS))
             self._chosen[networks] = weighing, errors
         return self._chosen[networks]
 

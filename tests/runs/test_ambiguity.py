@@ -219,6 +219,31 @@ def test_readings_of_few_examples_are_counted_averaged_and_settled(tmp_path, cou
     assert found.count == 1 and found.best()["net"] == tuple(range(10))
 
 
+def test_being_right_about_examples_that_were_trained_on_makes_nothing_sure(tmp_path):
+    """Networks that explain all of four examples may misread any image that they do not know."""
+    spec = SPEC.replace("count = 500\nheld_out = 100", "count = 4\nheld_out = 1")
+    task = load(tmp_path, "Z is A+B", spec=spec)
+    knows = knowing(task, list(range(10)), sure=1 - 1e-9, mistakes=0.0)
+    (held_out,) = task.held_out
+    bank = task.banks(1)["net"].pixels
+    images = [held_out.examples.images[name][0] for name in ("X", "Y")]
+
+    def predict(network, pixels):  # held-out images are read as the symbol two after theirs
+        unseen = torch.tensor([bool((one == bank).flatten(1).all(1).any()) for one in pixels])
+        logs = knows(network, pixels)
+        return torch.where(unseen[:, None], logs.roll(2, dims=1), logs)
+
+    found = weigh_readings(task, identify_task(task), predict)
+    assert isinstance(found, FactoredPosterior) and found.weighed
+    rows, weights = found.parts[0].every(10_000)
+    read = [int(predict("net", bank[[k]])[0].argmax()) for k in images]
+    right = rows[:, read].sum(axis=1) == int(held_out.examples.symbols["Z"][0])
+    assert 0 < right.sum() < len(rows)
+    # Half of such examples may be misread, and one of 19 sums is guessed.
+    ratio = (0.5 + 0.5 / 19) / (0.5 / 19)
+    assert weights[right].max() / weights[~right].max() == pytest.approx(ratio, rel=1e-3)
+
+
 TWO = """nn(first, [X], Y, [0,1]) :: a(X, Y).
 nn(second, [X], Y, [0,1]) :: b(X, Y).
 both(X, Z) :- a(X, A), b(X, B), Z is A+B.
