@@ -191,6 +191,7 @@ def _suggestion_words(suggestion: Suggestion) -> str:
     if suggestion.reason is not None and not suggestion.items:
         return f"no set of extra {suggestion.kind}: {suggestion.reason}"
     verb = "label" if suggestion.kind == "labels" else "observe"
+    too = " as well" if suggestion.kind == "goals" else ""
     prior = ", with the prior" if suggestion.kind.endswith("prior") else ""
     left = suggestion.reason or f"leaves {suggestion.left}{prior}, by recount"
-    return f"{verb} {'; '.join(suggestion.items)} ({left})"
+    return f"{verb} {'; '.join(suggestion.items)}{too} ({left})"

@@ -96,6 +96,31 @@ def identify(
     return replace(whole, examples=replace(question.ask(seen, whole), basis=basis))
 
 
+def admitted_with(
+    goals: Sequence[Observable],
+    domains: Mapping[str, Sequence[str]],
+    *,
+    groups: Sequence[Sequence[str]] = (),
+    kept: Collection[str] = (),
+    seconds: float = 20.0,
+) -> int:
+    """Counts the groundings that are left where every combination of some goals is observed.
+
+    Args:
+        goals: The goals.
+        domains: Network -> its symbols.
+        groups: Networks that read the same images.
+        kept: Networks whose symbols are observed.
+        seconds: Time limit of the count.
+
+    Raises:
+        LimitError: The count takes longer, or images have too many joint symbols.
+    """
+    alone = [replace(goal, examples=None) for goal in goals]
+    targets = tuple(_relations(goal, domains, groups)[0] for goal in alone)
+    return AdmittedMaps(targets, kept=kept, seconds=seconds).count(Knowledge(targets))
+
+
 def _relations(
     goal: Observable, domains: Mapping[str, Sequence[str]], groups: Sequence[Sequence[str]]
 ) -> tuple[Relation, Relation | None]:

@@ -27,8 +27,9 @@ class Suggestion:
     """Extra knowledge that pins the symbols down.
 
     Attributes:
-        kind: ``observations`` (combinations and their answers), ``observations with the prior``
-            or ``labels`` (a labelled image of each named symbol).
+        kind: ``observations`` (combinations and their answers), ``observations with the prior``,
+            ``labels`` (a labelled image of each named symbol) or ``goals`` (another goal of the
+            program, asked as well).
         items: What to add, in words; empty with a ``reason`` if there is no such set.
         left: Number of maps that remain with the items, by recount; ``None`` if not recounted.
         reason: Why there is no such set, or why it was not proved.

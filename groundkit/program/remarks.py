@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from problog.logic import AnnotatedDisjunction, Clause, Term
+from problog.logic import Term
 
 from groundkit.errors import Location
-from groundkit.program.constraints import CONSTRAINT, signature
+from groundkit.program.constraints import signature
+from groundkit.program.definitions import called, definitions, reached
 from groundkit.program.source import Program
 from groundkit.program.terms import walk
 
@@ -71,53 +71,17 @@ def _quoted_and_not(program: Program) -> Iterator[tuple[Location, str]]:
 
 def _collected(program: Program) -> Iterator[tuple[Location, str]]:
     """``findall`` collects one item a proof, as in ProbLog, and not one an answer."""
-    rules, random = _definitions(program)
+    rules, random = definitions(program)
     for statement in program.statements:
         body = getattr(statement, "body", None)
         for call in walk(body) if isinstance(body, Term) else ():
             if signature(call) not in _COLLECTORS or not isinstance(call.args[1], Term):
                 continue
-            reached = _reached(call.args[1], rules)
+            met = reached(called(call.args[1]), rules)
             calls = [g for g in walk(call.args[1]) if signature(g) in random | set(rules)]
-            if reached & random and (reached & set(rules) or len(calls) > 1):
+            if met & random and (met & set(rules) or len(calls) > 1):
                 yield (
                     program.places.of(statement),
                     f"{call.functor} collects an item for each proof of '{call.args[1]}', so an "
                     "answer with two proofs is there twice",
                 )
-
-
-def _definitions(program: Program) -> tuple[dict[str, set[str]], set[str]]:
-    """Returns what the bodies of each predicate's rules call, and which predicates are random."""
-    rules: dict[str, set[str]] = {}
-    random: set[str] = set()
-    for statement in program.statements:
-        heads: list[Any] = [statement]
-        body = None
-        if isinstance(statement, AnnotatedDisjunction):
-            heads, body = list(statement.heads), statement.body
-        elif isinstance(statement, Clause):
-            heads, body = [statement.head], statement.body
-        for head in heads:
-            if getattr(head, "probability", None) is not None:
-                random.add(signature(head))
-            if body is not None and str(body) != "true" and head.functor != CONSTRAINT:
-                rules.setdefault(signature(head), set()).update(_called(body))
-    return rules, random
-
-
-def _called(goal: Any) -> set[str]:
-    """Lists every name and arity in a goal; data are among them, which does no harm."""
-    return {signature(term) for term in walk(goal)} - {",/2", ";/2", "\\+/1"}
-
-
-def _reached(goal: Any, rules: dict[str, set[str]]) -> set[str]:
-    """Lists the predicates that a goal calls, and those that their rules call."""
-    found: set[str] = set()
-    stack = list(_called(goal))
-    while stack:
-        name = stack.pop()
-        if name not in found:
-            found.add(name)
-            stack.extend(rules.get(name, ()))
-    return found

@@ -22,7 +22,7 @@ from groundkit.identifiability.factored import FactoredPosterior, Reading, weigh
 from groundkit.identifiability.identification import Identification
 from groundkit.identifiability.images import members, name_of
 from groundkit.identifiability.relations import Relation
-from groundkit.runs.identify import has_probabilities
+from groundkit.runs.observables import has_probabilities
 from groundkit.runs.readings import joint_certainty, joint_symbols, mixed_likelihood, reread
 from groundkit.task.shaped import ShapedExamples
 from groundkit.task.task import Task

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from groundkit.circuit.reasoner import Reasoner
 from groundkit.data.examples import UNKNOWN
 from groundkit.errors import LimitError
 from groundkit.identifiability.identification import Identification
@@ -16,9 +15,9 @@ from groundkit.identifiability.identify import Observable, identify
 from groundkit.identifiability.images import members
 from groundkit.identifiability.learnt import LearntMap, learnt_map
 from groundkit.identifiability.relations import SupportLike
-from groundkit.program.ground import NeuralSource
 from groundkit.runs.assess import NetworkAssessment
-from groundkit.task.binding import BoundGoal
+from groundkit.runs.observables import observable
+from groundkit.runs.questions import suggest_goals
 from groundkit.task.shaped import ShapedExamples
 from groundkit.task.task import Task
 
@@ -65,7 +64,7 @@ def identify_task(task: Task, *, seconds: float = 20.0) -> Identification:
             continue
         examples, basis = _observed(shaped, support, task.neural)
         bases.add(basis)
-        goals.append(_observable(shaped.goal, support, examples))
+        goals.append(observable(shaped.goal.reasoner, support, examples))
         listed.append(number)
     if not goals and failed is not None:
         raise failed
@@ -79,24 +78,11 @@ def identify_task(task: Task, *, seconds: float = 20.0) -> Identification:
         labelled={name: known.symbols() for name, known in task.labelled.items()},
         seconds=seconds,
     )
-    return replace(found, left_out=tuple(left_out), goals=tuple(listed))
-
-
-def _observable(goal: BoundGoal, support: SupportLike, examples: SupportLike) -> Observable:
-    reasoner = goal.reasoner
-    return Observable(
-        support,
-        examples,
-        slots=reasoner.slots,
-        answers=reasoner.answers,
-        log_likelihood=reasoner.log_likelihood if has_probabilities(reasoner) else None,
-    )
-
-
-def has_probabilities(reasoner: Reasoner) -> bool:
-    """Whether the program has random facts of its own beside the networks' outputs."""
-    choices = reasoner.ground_program.choices
-    return any(not isinstance(choice.source, NeuralSource) for choice in choices)
+    found = replace(found, left_out=tuple(left_out), goals=tuple(listed))
+    if found.count is None or found.count == 1:
+        return found
+    goals_too = suggest_goals(task, goals, found, seconds=seconds)
+    return replace(found, suggestions=(*goals_too, *found.suggestions))
 
 
 @dataclass(frozen=True)

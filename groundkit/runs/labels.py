@@ -44,6 +44,8 @@ class Settled:
         accuracy: Network -> share of held-out images that are right, after labels.
         reason: Why nothing is known.
         mistaken: Labelled images that get a symbol which the other labels contradict.
+        observe: What else would leave one grounding if it were observed: combinations of symbols,
+            or another goal of the program.
     """
 
     run: Path
@@ -52,6 +54,7 @@ class Settled:
     accuracy: dict[str, float | None] = field(default_factory=dict)
     reason: str = ""
     mistaken: tuple[Asked, ...] = ()
+    observe: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as JSON-able values."""
@@ -61,6 +64,7 @@ class Settled:
             "accuracy": self.accuracy,
             "reason": self.reason,
             "mistaken": [one.to_dict() for one in self.mistaken],
+            "observe": list(self.observe),
         }
 
     def __str__(self) -> str:
@@ -80,12 +84,13 @@ class Settled:
         if self.maps == 1:
             return "\n".join([*lines, "one reading of the symbols is left: no label is needed"])
         lines.append(f"{self.maps:,} readings of the symbols are left")
+        told = [f"or observe, for one grounding: {one}" for one in self.observe]
         if not self.asked:
-            return "\n".join([*lines, "no image tells them apart"])
+            return "\n".join([*lines, "no image tells them apart", *told])
         lines.append("labels of these images leave one:")
         lines += [f"  {self.run / one.image} ({one.network})" for one in self.asked]
         pairs = " ".join(f"{self.run / one.image} SYMBOL" for one in self.asked)
-        return "\n".join([*lines, f"next: groundkit label {self.run} {pairs}"])
+        return "\n".join([*lines, *told, f"next: groundkit label {self.run} {pairs}"])
 
 
 def settled_scores(
@@ -185,10 +190,21 @@ def suggested(session: Session) -> Settled:
             reason = "what the symbols may mean was not worked out when it was trained"
         return Settled(session.folder, None, reason=reason or "the run has no program")
     readings = session.doubt.readings
-    asked: tuple[Asked, ...] = ()
-    if readings.count > 1:
-        asked = ask_for(session.task, readings, session.predict, session.folder, _contents(session))
-    return Settled(session.folder, readings.count, asked)
+    if readings.count == 1:
+        return Settled(session.folder, 1)
+    asked = ask_for(session.task, readings, session.predict, session.folder, _contents(session))
+    identify = _metrics(session.folder).get("identify") or {}
+    return Settled(session.folder, readings.count, asked, observe=_observations(identify))
+
+
+def _observations(identify: Mapping[str, Any]) -> tuple[str, ...]:
+    """Lists what `identify` found that leaves one grounding, labels aside."""
+    return tuple(
+        "; ".join(one["items"]) + (" as well" if one["kind"] == "goals" else "")
+        for part in (identify, identify.get("examples") or {})
+        for one in part.get("suggestions") or ()
+        if one["kind"] in {"observations", "goals"} and one["items"] and one["left"] == 1
+    )
 
 
 def _contents(session: Session) -> set[str]:
