@@ -39,7 +39,7 @@ class _Draws:
 class MapCounter:
     """Counts, lists or draws the solutions of one problem.
 
-    Args:
+    Attributes:
         problem: What to solve.
         seconds: Time limit for each call.
 
@@ -48,8 +48,8 @@ class MapCounter:
     """
 
     def __init__(self, problem: Problem, *, seconds: float = 60.0) -> None:
-        self._problem = problem
-        self._seconds = seconds
+        self.problem = problem
+        self.seconds = seconds
         self._deadline = float("inf")
         self._cache: dict[tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]], int] = {}
         self._propagator = Propagator(problem)
@@ -91,15 +91,15 @@ class MapCounter:
         """
         started = self._start(narrowed)
         if started is None or not self.count(narrowed):
-            return np.empty((0, len(self._problem.domains)), dtype=np.int64)
-        draws = _Draws(np.empty((count, len(self._problem.domains)), dtype=np.int64), rng)
+            return np.empty((0, len(self.problem.domains)), dtype=np.int64)
+        draws = _Draws(np.empty((count, len(self.problem.domains)), dtype=np.int64), rng)
         self._draw_parts(*started, {}, np.arange(count), draws)
         return draws.rows
 
     def _start(self, narrowed: Sequence[int] | None) -> tuple[Domains, Rows] | None:
         """Returns the state in which nothing is decided; ``None`` where nothing is possible."""
-        self._deadline = time.monotonic() + self._seconds
-        domains, rows = self._problem.start()
+        self._deadline = time.monotonic() + self.seconds
+        domains, rows = self.problem.start()
         if narrowed is not None:
             domains = dict(enumerate(narrowed))
         if not all(domains.values()):
@@ -111,7 +111,7 @@ class MapCounter:
         spent = dict(used)
         decided = [variable for variable, domain in domains.items() if domain & (domain - 1) == 0]
         for variable in decided:
-            kind = self._problem.kinds[variable]
+            kind = self.problem.kinds[variable]
             spent[kind] = spent.get(kind, 0) | domains.pop(variable)
         return spent
 
@@ -198,7 +198,7 @@ class MapCounter:
             return
         met: set[int] = set()
         for value in bits(domains[variable]):
-            label = self._problem.value_classes[variable][value]
+            label = self.problem.value_classes[variable][value]
             if representatives and label in met:
                 continue
             met.add(label)
@@ -210,13 +210,13 @@ class MapCounter:
     def _check_time(self) -> None:
         if time.monotonic() > self._deadline:
             raise LimitError(
-                f"counting the maps of symbols took more than {self._seconds:g} s",
+                f"counting the maps of symbols took more than {self.seconds:g} s",
                 remedy="raise the time limit, or observe more combinations",
             )
 
     def _active(self, domains: Domains, rows: Rows) -> Rows:
         """Drops constraints that no longer forbid anything."""
-        constraints = self._problem.constraints
+        constraints = self.problem.constraints
         active: Rows = {}
         for number, left in rows.items():
             choices, free = 1, 0
@@ -240,16 +240,16 @@ class MapCounter:
             return variable
 
         for number in active:
-            free = [v for v in self._problem.constraints[number].variables if v in domains]
+            free = [v for v in self.problem.constraints[number].variables if v in domains]
             for variable in free[1:]:
                 leader[find(variable)] = find(free[0])
-        for group in self._problem.different:
+        for group in self.problem.different:
             self._join_overlapping(group, domains, leader, find)
         parts: dict[int, tuple[list[int], list[int]]] = {}
         for variable in domains:
             parts.setdefault(find(variable), ([], []))[0].append(variable)
         for number in active:
-            first = next(v for v in self._problem.constraints[number].variables if v in domains)
+            first = next(v for v in self.problem.constraints[number].variables if v in domains)
             parts[find(first)][1].append(number)
         yield from parts.values()
 
@@ -270,7 +270,7 @@ class MapCounter:
         """Picks the variable with the fewest values, then the most constraints."""
         degree = dict.fromkeys(domains, 0)
         for number in rows:
-            for variable in self._problem.constraints[number].variables:
+            for variable in self.problem.constraints[number].variables:
                 if variable in degree:
                     degree[variable] += 1
         return min(
@@ -282,9 +282,9 @@ class MapCounter:
         self, variable: int, domains: Domains, used: Mapping[int, int]
     ) -> list[tuple[int, int]]:
         """Returns one value of each set of interchangeable ones, with how many it stands for."""
-        kind = self._problem.kinds[variable]
-        classes = self._problem.value_classes[variable]
-        peers = [domain for v, domain in domains.items() if self._problem.kinds[v] == kind]
+        kind = self.problem.kinds[variable]
+        classes = self.problem.value_classes[variable]
+        peers = [domain for v, domain in domains.items() if self.problem.kinds[v] == kind]
         taken = used.get(kind, 0)
         groups: dict[tuple[object, ...], list[int]] = {}
         for value in bits(domains[variable]):

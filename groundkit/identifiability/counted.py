@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -60,21 +60,19 @@ class CountedPosterior:
 
     Attributes:
         domains: Network (or several that read the same images) -> its symbols.
-        problem: What a reading has to keep. A variable is a predicted symbol, its value the symbol
-            that this stands for.
+        counter: Counts what keeps the answers. A variable of its problem is a predicted symbol,
+            its value the symbol that this stands for.
         variables: (V,) the variable of every predicted symbol, network after network.
         cases: The readings by weight; no reading is in two.
-        seconds: Time limit of one count.
         weighed: Whether each has its weight by the data.
     """
 
     weighed: ClassVar[bool] = False
 
     domains: Mapping[str, tuple[str, ...]]
-    problem: Problem
+    counter: MapCounter
     variables: tuple[int, ...]
     cases: tuple[Case, ...]
-    seconds: float = field(default=20.0, repr=False)
 
     @classmethod
     def of(cls, maps: AdmittedMaps, known: Knowledge, *, seconds: float = 20.0) -> CountedPosterior:
@@ -88,19 +86,14 @@ class CountedPosterior:
         Raises:
             LimitError: That takes longer.
         """
-        problem = maps.problem(known, bijective=True)
+        counter = MapCounter(maps.problem(known, bijective=True), seconds=seconds)
         free = [v for name, part in maps.variables.slices() if name in maps.free
                 for v in range(part.start, part.stop)]  # fmt: skip
         domains = {name: tuple(maps.domains[name]) for name in maps.free}
-        empty = cls(domains, problem, tuple(free), (), seconds)
-        whole = Case(1.0, problem.domains, empty._counter.count())
-        found = replace(empty, cases=(whole,))
+        whole = Case(1.0, counter.problem.domains, counter.count())
+        found = cls(domains, counter, tuple(free), (whole,))
         found.meanings()
         return found
-
-    @cached_property
-    def _counter(self) -> MapCounter:
-        return MapCounter(self.problem, seconds=self.seconds)
 
     @property
     def places(self) -> Places:
@@ -142,10 +135,10 @@ class CountedPosterior:
             table = np.zeros((size, size))
             for case, share in zip(self.cases, self._shares, strict=True):
                 for k, s in np.ndindex(table.shape):
-                    if time.monotonic() - begun > self.seconds:
-                        raise LimitError(f"counting them took more than {self.seconds:g} s")
+                    if time.monotonic() - begun > self.counter.seconds:
+                        raise LimitError(f"counting them took more than {self.counter.seconds:g} s")
                     kept = self._kept(case, {part.start + k: 1 << s})
-                    table[k, s] += share * (self._counter.count(kept) / case.count)
+                    table[k, s] += share * (self.counter.count(kept) / case.count)
             found[network] = table
         return found
 
@@ -162,9 +155,9 @@ class CountedPosterior:
         meant: dict[int, int] = {}
         for place, own in enumerate(self.places.identity().tolist()):
             wanted = {**meant, place: 1 << own}
-            if self._counter.count(self._kept(case, wanted)):
+            if self.counter.count(self._kept(case, wanted)):
                 meant = wanted
-        first = next(self._counter.solutions(self._kept(case, meant)))
+        first = next(self.counter.solutions(self._kept(case, meant)))
         return self.places.split(np.array(first)[list(self.variables)])
 
     def representatives(self, limit: int) -> tuple[IntArray, FloatArray] | None:
@@ -175,7 +168,7 @@ class CountedPosterior:
         """Lists all readings (N, V) with their weights; ``None`` where there are more."""
         if self.total > limit:
             return None
-        listed = [list(self._counter.solutions(case.meant)) for case in self.cases]
+        listed = [list(self.counter.solutions(case.meant)) for case in self.cases]
         weights = [
             share / case.count
             for case, share in zip(self.cases, self._shares, strict=True)
@@ -188,7 +181,7 @@ class CountedPosterior:
         """Draws readings (count, V) by their weights."""
         times = rng.multinomial(count, self._shares)
         rows = [
-            self._counter.sample(int(number), rng, case.meant)
+            self.counter.sample(int(number), rng, case.meant)
             for case, number in zip(self.cases, times, strict=True)
             if number
         ]
@@ -222,7 +215,7 @@ class CountedPosterior:
         for case in self.cases:
             for values, chance in ((wanted, 1 - mistaken), (others, mistaken)):
                 kept = self._kept(case, {place: values})
-                number = self._counter.count(kept) if chance > 0 and values else 0
+                number = self.counter.count(kept) if chance > 0 and values else 0
                 if number:
                     cases.append(Case(case.weight * chance, kept, number))
         if not cases:
@@ -256,6 +249,8 @@ class CountedPosterior:
         if listed is not None:
             return MapPosterior.apart(self.domains, *listed).ask(among)
         open_ = sorted(range(len(self.variables)) if among is None else among)
+        if not open_:
+            return []
         rows = self.sample(_DRAWN, rng)
         while True:
             rows, times = np.unique(rows, axis=0, return_counts=True)
@@ -274,8 +269,8 @@ class CountedPosterior:
             agree = {place: 1 << int(row[place]) for place in chosen}
             for case in self.cases:
                 kept = self._kept(case, agree)
-                if self._counter.count(kept) > 1:
-                    others = self._counter.sample(_TRIED, rng, kept)[:, list(self.variables)]
+                if self.counter.count(kept) > 1:
+                    others = self.counter.sample(_TRIED, rng, kept)[:, list(self.variables)]
                     both = np.concatenate([row[None], others])
                     if len(np.unique(both[:, open_], axis=0)) > 1:
                         return both
@@ -294,7 +289,7 @@ class CountedPosterior:
         """Returns everything as JSON-able values."""
         return {
             "networks": {network: list(domain) for network, domain in self.domains.items()},
-            "problem": self.problem.to_dict(),
+            "problem": self.counter.problem.to_dict(),
             "variables": list(self.variables),
             "cases": [{"weight": one.weight, "meant": list(one.meant)} for one in self.cases],
         }
@@ -312,17 +307,17 @@ class CountedPosterior:
         """
         try:
             domains = {str(name): tuple(map(str, own)) for name, own in values["networks"].items()}
-            problem = Problem.from_dict(values["problem"])
+            counter = MapCounter(Problem.from_dict(values["problem"]), seconds=seconds)
             variables = tuple(map(int, values["variables"]))
             parts = [
                 (float(one["weight"]), tuple(map(int, one["meant"]))) for one in values["cases"]
             ]
         except (AttributeError, KeyError, OverflowError, TypeError) as error:
             raise ValueError(f"{type(error).__name__}: {error}") from None
-        empty = cls(domains, problem, variables, (), seconds)
+        empty = cls(domains, counter, variables, ())
         empty._check([weight for weight, _ in parts], [meant for _, meant in parts])
         try:
-            cases = tuple(Case(w, meant, empty._counter.count(meant)) for w, meant in parts)
+            cases = tuple(Case(w, meant, counter.count(meant)) for w, meant in parts)
         except LimitError as error:
             raise ValueError(error.found) from None
         if not all(case.count for case in cases):
@@ -330,7 +325,7 @@ class CountedPosterior:
         return replace(empty, cases=cases)
 
     def _check(self, weights: Sequence[float], meant: Sequence[tuple[int, ...]]) -> None:
-        whole = self.problem.domains
+        whole = self.counter.problem.domains
         known = set(self.variables) <= set(range(len(whole)))
         if not known or not len(set(self.variables)) == len(self.variables) == len(self.places):
             raise ValueError("the variables are not those of the networks")

@@ -153,6 +153,7 @@ def test_only_what_can_be_asked_for_is():
     assert found.every(1000) is None
     among = [0, 1, 2]
     assert {symbol for _, symbol in found.ask(among)} <= set(among)
+    assert found.ask([]) == []
 
 
 def test_more_than_can_be_weighed_are_counted_by_the_part_they_are_in():
