@@ -69,7 +69,7 @@ SMALL = tuple(
 )
 PROGRAMS: dict[str, tuple[str, int, tuple[str, ...]]] = {
     **{name: (name, 150, DIGITS) for name in ("xor", "equality", "parity", "half")},
-    **{name: (name, 400, DIGITS) for name in ("difference", "modulo", "even_odd")},
+    **{name: (name, 400, DIGITS) for name in ("difference", "modulo", "even_odd", "mnmath")},
     "road": ("road", 400, SMALL),
     "road, stop or go": ("road", 400, (*SMALL, 'query.goal="act(X, Move)"')),
     "kandinsky": (
@@ -79,7 +79,11 @@ PROGRAMS: dict[str, tuple[str, int, tuple[str, ...]]] = {
     ),
 }
 """Row -> its program, the steps of joint training, and what it overrides."""
-EVERY = {"half": "sum(X, Y, Z)", "even_odd": "sum(X, Y, Z)"}
+EVERY = {
+    "half": "sum(X, Y, Z)",
+    "even_odd": "sum(X, Y, Z)",
+    "mnmath": "math(A, B, C, D, Sum, Product)",
+}
 """Programs whose examples are of few pairs, and the goal that all pairs are drawn from."""
 
 

@@ -62,6 +62,7 @@ ELSEWHERE = {
     "grounding": ("addition",),
     "tasks": (*tasks.PROGRAMS,),
     "perception": ("clusters",),
+    "doubt": ("mnmath",),
 }
 """Table -> the programs of the zoo that stand there."""
 LABELS = 5

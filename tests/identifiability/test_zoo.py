@@ -35,9 +35,10 @@ COUNTS = {
     "arithmetic": (1, 1),
     "sudoku": (24, 24),
     "garments": (1, 1),
+    "mnmath": (1, 1),
 }
 # Program -> the same for the combinations that its examples are drawn from.
-DRAWN = {"half": (3, 1), "even_odd": (36, 2)}
+DRAWN = {"half": (3, 1), "even_odd": (36, 2), "mnmath": (2, 2)}
 
 
 @dataclass
