@@ -29,8 +29,9 @@ from groundkit.report.words import chance
 from groundkit.runs.answers import Answers
 from groundkit.runs.asked import FOLDER, Asked
 from groundkit.runs.explain import explain_case
-from groundkit.runs.labels import Settled, labelled, suggested
+from groundkit.runs.labels import labelled, suggested
 from groundkit.runs.session import Session
+from groundkit.runs.settled import Settled
 from groundkit.runs.what_if import WhatIf
 from groundkit.task.binding import of_lengths
 from groundkit.task.templates import flatten

@@ -34,8 +34,10 @@ from groundkit.identifiability.relations import IntArray
 
 _DRAWN = 300
 """Readings that are drawn to choose what to ask."""
-_TRIED = 50
+_TRIED = 200
 """Readings for which it is tried whether what is asked for would settle them."""
+_OTHERS = 4
+"""Readings that are drawn of those which agree with one of these in what is asked for."""
 _MOST_CASES = 1000
 
 
@@ -194,8 +196,10 @@ class CountedPosterior:
 
     def given(
         self, network: str, symbol: int, meant: Collection[int], *, mistaken: float = 0.0
-    ) -> CountedPosterior:
+    ) -> CountedPosterior | MapPosterior:
         """Returns what is left once it is known what a predicted symbol stands for.
+
+        Once they are few, they are listed.
 
         Args:
             network: The network.
@@ -221,8 +225,13 @@ class CountedPosterior:
         if not cases:
             raise nothing_left(domain, symbol, meant)
         if len(cases) > _MOST_CASES:
-            raise LimitError("too many labels that contradict each other to weigh the readings")
-        return replace(self, cases=tuple(cases))
+            raise LimitError(
+                "too many labels that contradict each other to weigh the readings",
+                remedy="correct the labels that contradict others, or leave them out",
+            )
+        left = replace(self, cases=tuple(cases))
+        listed = left.every(MOST_LISTED)
+        return left if listed is None else MapPosterior.apart(self.domains, *listed)
 
     def entropy(self) -> float:
         """Returns how much is unknown, in nats."""
@@ -245,9 +254,6 @@ class CountedPosterior:
             Network and symbol of each.
         """
         rng = np.random.default_rng(0)
-        listed = self.every(MOST_LISTED)
-        if listed is not None:
-            return MapPosterior.apart(self.domains, *listed).ask(among)
         open_ = sorted(range(len(self.variables)) if among is None else among)
         if not open_:
             return []
@@ -265,16 +271,17 @@ class CountedPosterior:
         self, chosen: Sequence[int], open_: Sequence[int], rng: np.random.Generator
     ) -> IntArray | None:
         """Finds readings that differ in what can be asked for and agree in what is."""
+        found: list[IntArray] = []
         for row in self.sample(_TRIED, rng):
             agree = {place: 1 << int(row[place]) for place in chosen}
             for case in self.cases:
                 kept = self._kept(case, agree)
                 if self.counter.count(kept) > 1:
-                    others = self.counter.sample(_TRIED, rng, kept)[:, list(self.variables)]
+                    others = self.counter.sample(_OTHERS, rng, kept)[:, list(self.variables)]
                     both = np.concatenate([row[None], others])
                     if len(np.unique(both[:, open_], axis=0)) > 1:
-                        return both
-        return None
+                        found.append(both)
+        return np.concatenate(found) if found else None
 
     def renamed(self, moved: Mapping[str, Sequence[int]]) -> CountedPosterior:
         """Returns the same readings once predicted symbols go by other names.
@@ -326,6 +333,7 @@ class CountedPosterior:
 
     def _check(self, weights: Sequence[float], meant: Sequence[tuple[int, ...]]) -> None:
         whole = self.counter.problem.domains
+        groups = {frozenset(group) for group in self.counter.problem.different}
         known = set(self.variables) <= set(range(len(whole)))
         if not known or not len(set(self.variables)) == len(self.variables) == len(self.places):
             raise ValueError("the variables are not those of the networks")
@@ -333,6 +341,8 @@ class CountedPosterior:
             most = 1 << len(self.domains[network])
             if not all(whole[v] < most for v in self.variables[part]):
                 raise ValueError(f"{network} has no such symbols")
+            if frozenset(self.variables[part]) not in groups:
+                raise ValueError(f"readings of {network} are no permutations")
         if not weights or not all(0 < weight < math.inf for weight in weights):
             raise ValueError("a weight is none")
         for own in meant:

@@ -14,7 +14,7 @@ import itertools
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ MOST_LISTED = 1000
 LIGHTEST = 1e-3
 """A reading counts as left when it weighs at least this share of the heaviest one."""
 _TIE = 1e-6
+_TINY = 1e-300
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +47,11 @@ class MapPosterior:
         weighed: Whether each has its weight by the data.
     """
 
-    weighed: ClassVar[bool] = True
-
     domains: Mapping[str, tuple[str, ...]]
     maps: IntArray
     weights: FloatArray
     labels: IntArray
+    weighed: bool = True
 
     @property
     def orbit(self) -> int:
@@ -81,8 +81,8 @@ class MapPosterior:
     def apart(
         cls, domains: Mapping[str, tuple[str, ...]], maps: IntArray, weights: FloatArray
     ) -> MapPosterior:
-        """Returns readings (M, V) of which every row stands for itself."""
-        return cls(domains, maps, weights, np.arange(maps.shape[1]))
+        """Returns readings (M, V), not weighed by the data, of which every row is for itself."""
+        return cls(domains, maps, weights, np.arange(maps.shape[1]), weighed=False)
 
     def meanings(self) -> dict[str, FloatArray]:
         """Returns network -> (K, K) probability that predicted symbol k stands for symbol s."""
@@ -196,11 +196,16 @@ class MapPosterior:
                         rows.append(moved)
                         weights.append(weight * share * chance)
                         if len(rows) > 20 * MOST_LISTED:
-                            raise LimitError("too many readings of the symbols to list them")
+                            raise LimitError(
+                                "too many readings of the symbols to list them",
+                                remedy="correct the labels that contradict others, or leave "
+                                "them out",
+                            )
         if not rows:
             raise nothing_left(self.domains[network], symbol, meant)
         total = np.array(weights)
-        return MapPosterior(self.domains, np.array(rows), total / total.sum(), labels)
+        shares = total / total.sum()
+        return MapPosterior(self.domains, np.array(rows), shares, labels, self.weighed)
 
     def entropy(self, places: Sequence[int] | None = None) -> float:
         """Returns how much is unknown, in nats, of what some predicted symbols stand for.
@@ -212,8 +217,10 @@ class MapPosterior:
         met = self.labels[self.places.starts() + self.maps][:, chosen]
         patterns, which = np.unique(met, axis=0, return_inverse=True)
         weights = np.bincount(which.reshape(-1), self.weights, minlength=len(patterns))
+        total = -float((weights * np.log(np.maximum(weights, _TINY))).sum())
         size = dict(zip(*np.unique(self.labels, return_counts=True), strict=True))
-        total = 0.0
+        if max(size.values(), default=1) == 1:
+            return total
         for pattern, weight in zip(patterns, weights.tolist(), strict=True):
             if weight <= 0:
                 continue
@@ -221,7 +228,7 @@ class MapPosterior:
                 math.lgamma(size[label] + 1) - math.lgamma(size[label] - met_times + 1)
                 for label, met_times in zip(*np.unique(pattern, return_counts=True), strict=True)
             )
-            total += weight * (ways - math.log(weight))
+            total += weight * ways
         return total
 
     def ask(self, among: Collection[int] | None = None) -> list[tuple[str, int]]:
@@ -268,6 +275,7 @@ class MapPosterior:
             "maps": self.maps.tolist(),
             "weights": self.weights.tolist(),
             "labels": self.labels.tolist(),
+            "weighed": self.weighed,
         }
 
     @classmethod
@@ -284,6 +292,7 @@ class MapPosterior:
                 np.array(values["maps"], dtype=np.int64),
                 np.array(values["weights"], dtype=np.float64),
                 np.array(values["labels"], dtype=np.int64),
+                bool(values.get("weighed", True)),
             )
         except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"{type(error).__name__}: {error}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from groundkit.files import make_folder, write_atomically
+from groundkit.errors import RunError
+from groundkit.files import make_folder, read_bytes, write_atomically
 from groundkit.identifiability.factored import FactoredPosterior
 from groundkit.identifiability.images import members
 from groundkit.runs.ambiguity import Predict
@@ -56,9 +58,10 @@ def ask_for(
     """Chooses the images whose labels leave one reading and writes them into a folder.
 
     For each symbol whose meaning has to be known, the image is the held-out one that is given it
-    most certainly, of those that have no label.
+    most certainly, of those that have no label. A file that is there keeps its content: it may
+    have a label, or be on its way to one.
     """
-    if found.total == 1:
+    if found.count == 1:
         return ()
     shown: dict[int, Tensor] = {}
     for group in found.domains:
@@ -68,10 +71,10 @@ def ask_for(
     asked = []
     for group, symbol in found.ask(shown):
         name = found.domains[group][symbol]
-        file = Path(FOLDER) / f"{_plain(group)}-{_plain(name)}.png"
         make_folder(folder / FOLDER)
-        _write(shown[found.place(group, symbol)], folder / file)
-        asked.append(Asked(str(file), group, name))
+        stem = f"{_plain(group)}-{_plain(name)}"
+        file = _written(shown[found.place(group, symbol)], folder / FOLDER, stem)
+        asked.append(Asked(str(Path(FOLDER) / file), group, name))
     return tuple(asked)
 
 
@@ -103,12 +106,23 @@ def digest(pixels: NDArray[Any]) -> str:
     return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
 
-def _write(pixels: Tensor, path: Path) -> None:
+def _written(pixels: Tensor, folder: Path, stem: str) -> str:
+    """Writes an image, unless it is there, under a name that no other image has."""
     array = pixels.numpy()
     picture = Image.fromarray(array[0] if len(array) == 1 else np.moveaxis(array, 0, -1))
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
-    write_atomically(path, buffer.getvalue())
+    content = buffer.getvalue()
+    for number in itertools.count(1):
+        path = folder / (f"{stem}.png" if number == 1 else f"{stem}-{number}.png")
+        try:
+            there = read_bytes(path, error=RunError, within=folder)
+        except FileNotFoundError:
+            write_atomically(path, content)
+            there = content
+        if there == content:
+            break
+    return path.name
 
 
 def _plain(name: str) -> str:

@@ -74,6 +74,14 @@ class Case:
         """Returns the readings by the images' names."""
         return {self.label(*key): reading for key, reading in self.readings.items()}
 
+    def open_inputs(self) -> Seen:
+        """Returns what is seen of the inputs that are not set, by all of their networks."""
+        return {
+            name: own
+            for name, own in self.seen.items()
+            if not all((network, name) in self.fixed for network in self.readers[name])
+        }
+
     def rows_with(self, seen: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
         """Arranges the circuit's inputs with other predictions for the images.
 
@@ -126,7 +134,7 @@ class Questions:
         if self._doubt is None:
             found, note = case.chances({})[0], ""
         else:
-            found, note = self._doubt.answer(case.seen, case.chances)
+            found, note = self._doubt.answer(case.open_inputs(), case.chances)
         likelihood = found.numpy()
         answers = []
         for row, symbols in enumerate(case.combinations):
@@ -153,7 +161,9 @@ class Questions:
         if self._doubt is None:
             return replace(case, rows=case.rows_with({}))
         row, column = answer.place
-        seen = self._doubt.likeliest(case.seen, lambda one: case.chances(one)[:, row, column])
+        seen = self._doubt.likeliest(
+            case.open_inputs(), lambda one: case.chances(one)[:, row, column]
+        )
         return replace(case, rows=case.rows_with(seen))
 
     def case(self, question: str | Question, what_if: WhatIf | None = None) -> Case:
@@ -189,6 +199,9 @@ class Questions:
         }
         seen = self._seen(posed, readers, readings)
         fixed = what_if.symbols(self._binding.program, posed, readers, self._places(posed))
+        readings |= {
+            key: replace(readings[key], doubt="") for key in fixed.keys() & readings.keys()
+        }
         return Case(posed, reasoner, readers, readings, unseen, combinations, rows, seen, fixed)
 
     def _places(self, posed: Question) -> dict[str, str]:

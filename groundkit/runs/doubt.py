@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,7 @@ from torch import Tensor
 from groundkit.identifiability.factored import FactoredPosterior, Listing
 from groundkit.identifiability.images import joint, members
 from groundkit.identifiability.posterior import FloatArray
-from groundkit.runs.readings import average, joint_symbols, reread
+from groundkit.runs.readings import average, joint_average, joint_symbols, reread
 
 MOST_READINGS = 2000
 """Readings that an answer is averaged over; of more, so many are drawn."""
@@ -83,9 +84,11 @@ class Doubt:
         group = self.group_of(network)
         if not self.several or group not in self.readings.domains:
             return ""
-        row = self._meanings[group][int(joint_symbols(logs, group)[0])]
-        domain = self.readings.domains[group]
-        options = [k for k in np.argsort(-row, kind="stable").tolist() if row[k] >= _MENTIONED]
+        meanings, domain = self._meanings[group], self.readings.domains[group]
+        meant = meanings[int(joint_symbols(logs, group)[0])]
+        # What the image is, the network may not be sure of either: its own shares are given.
+        row = joint_average(logs, group, meanings)[0].cpu().numpy()
+        options = [k for k in np.argsort(-row, kind="stable").tolist() if meant[k] >= _MENTIONED]
         if len(options) < 2:
             return ""
         shares = [float(row[k]) for k in options]
@@ -110,13 +113,30 @@ class Doubt:
         """
         if not self._open(seen):
             return evaluate(_under(seen, self._picked))[0], ""
-        (readings, weights), how = self._listed(seen, evaluate)
-        total: Tensor | None = None
-        for reading, weight in zip(readings, weights.tolist(), strict=True):
-            found = weight * evaluate(_under(seen, reading))[0]
-            total = found if total is None else total + found
-        assert total is not None  # there is a reading
-        return total, f"averaged over {how} of the symbols that program and data leave"
+        asked = self.readings.among({group for group, _ in seen.values()})
+        over = f"the {asked.count:,} readings"
+        listed = self._listed(asked, seen, evaluate)
+        if listed is not None:
+            found = sum(
+                (
+                    weight * evaluate(_under(seen, reading))[0]
+                    for reading, weight in zip(listed[0], listed[1].tolist(), strict=True)
+                ),
+                start=torch.zeros(()),
+            )
+        elif self._linear(seen, evaluate):
+            found = evaluate(
+                {n: average(logs, g, self._meanings[g]) for n, (g, logs) in seen.items()}
+            )[0]
+        else:
+            drawn = asked.sample(MOST_READINGS, np.random.default_rng(0))
+            every = torch.stack([evaluate(_under(seen, reading))[0] for reading in drawn])
+            found = every.mean(0)
+            error = float(every.std(0).max()) / math.sqrt(len(drawn))
+            over = (
+                f"{len(drawn):,} readings, with a standard error of {error:.1g}, drawn from {over}"
+            )
+        return found, f"averaged over {over} of the symbols that program and data leave"
 
     def _open(self, seen: Seen) -> bool:
         """Whether several readings are left of the networks that a question asks."""
@@ -132,26 +152,36 @@ class Doubt:
         """
         if not self._open(seen):
             return _under(seen, self._picked)
-        (readings, weights), _ = self._listed(seen, chance)
+        asked = self.readings.among({group for group, _ in seen.values()})
+        listed = self._listed(asked, seen, chance)
+        if listed is None:
+            drawn = asked.sample(MOST_READINGS, np.random.default_rng(0))
+            listed = drawn, np.full(len(drawn), 1 / len(drawn))
         shares = [
             float(weight * chance(_under(seen, reading))[0])
-            for reading, weight in zip(readings, weights.tolist(), strict=True)
+            for reading, weight in zip(listed[0], listed[1].tolist(), strict=True)
         ]
-        return _under(seen, readings[int(np.argmax(shares))])
+        return _under(seen, listed[0][int(np.argmax(shares))])
 
-    def _listed(self, seen: Seen, evaluate: Evaluate) -> tuple[Listing, str]:
-        """Chooses the readings that have to be asked, of the networks that the question asks."""
-        readings = self.readings.among({group for group, _ in seen.values()})
-        number = readings.count
-        if readings.orbit == 1 or self._indifferent(seen, evaluate):
-            listed = readings.representatives(MOST_READINGS)
-        else:
-            listed = readings.every(MOST_READINGS)
-        if listed is not None:
-            return listed, f"the {number:,} readings"
-        drawn = readings.sample(MOST_READINGS, np.random.default_rng(0))
-        weights = np.full(len(drawn), 1 / len(drawn))
-        return (drawn, weights), f"{len(drawn):,} readings drawn from the {number:,}"
+    def _listed(self, asked: FactoredPosterior, seen: Seen, evaluate: Evaluate) -> Listing | None:
+        """Lists the readings that a question has to be asked under; ``None`` for too many."""
+        if asked.orbit == 1 or self._indifferent(seen, evaluate):
+            return asked.representatives(MOST_READINGS)
+        return asked.every(MOST_READINGS)
+
+    def _linear(self, seen: Seen, evaluate: Evaluate) -> bool:
+        """Whether answers are linear in the symbols of one image that one network reads.
+
+        They are then averaged by averaging the symbols. Evidence that speaks of the image makes
+        answers quotients; it is tried at random points.
+        """
+        if len(seen) > 1 or any(joint(group) for group, _ in seen.values()):
+            return False
+        ((name, (group, logs)),) = seen.items()
+        points = np.random.default_rng(0).dirichlet(np.ones(logs[group].shape[1]), 2)
+        rows = torch.from_numpy(np.log([*points, points.mean(axis=0)]))
+        first, second, middle = evaluate({name: {group: rows}})
+        return torch.allclose((first + second) / 2, middle, rtol=_SAME, atol=_SAME)
 
     def _indifferent(self, seen: Seen, evaluate: Evaluate) -> bool:
         """Whether the question is answered alike whichever alike symbols trade places.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,72 +25,13 @@ from groundkit.runs.noted import Labels, Names, Noted
 from groundkit.runs.readings import average, joint_symbols
 from groundkit.runs.results import mean_grounding
 from groundkit.runs.session import Session, open_run
+from groundkit.runs.settled import Settled
 from groundkit.symbols import Values
 from groundkit.task.task import Task
 from groundkit.training.weights import rewrite_facts
 
 _DIGITS = 6
 _TIE = 0.05
-
-
-@dataclass(frozen=True)
-class Settled:
-    """What `suggest` and `label` say of a run.
-
-    Attributes:
-        run: The run's folder.
-        maps: Number of readings left; ``None`` where that is not known.
-        asked: Images whose labels leave one.
-        accuracy: Network -> share of held-out images that are right, after labels.
-        reason: Why nothing is known.
-        mistaken: Labelled images that get a symbol which the other labels contradict.
-        observe: What else would leave one grounding if it were observed: combinations of symbols,
-            or another goal of the program.
-    """
-
-    run: Path
-    maps: int | None
-    asked: tuple[Asked, ...] = ()
-    accuracy: dict[str, float | None] = field(default_factory=dict)
-    reason: str = ""
-    mistaken: tuple[Asked, ...] = ()
-    observe: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns everything as JSON-able values."""
-        return {
-            "maps": self.maps,
-            "suggested": [one.to_dict() for one in self.asked],
-            "accuracy": self.accuracy,
-            "reason": self.reason,
-            "mistaken": [one.to_dict() for one in self.mistaken],
-            "observe": list(self.observe),
-        }
-
-    def __str__(self) -> str:
-        lines = [
-            f"{name}: {share:.1%} of the held-out images get their symbol"
-            for name, share in self.accuracy.items()
-            if share is not None
-        ]
-        lines += [
-            f"{one.image}: its label does not fit the others, by which {one.network} reads it as "
-            f"{one.symbol}. Check them; if all are right, the network mistakes an image, and more "
-            "labels tell which"
-            for one in self.mistaken
-        ]
-        if self.maps is None:
-            return "\n".join([*lines, f"nothing to suggest: {self.reason}"])
-        if self.maps == 1:
-            return "\n".join([*lines, "one reading of the symbols is left: no label is needed"])
-        lines.append(f"{self.maps:,} readings of the symbols are left")
-        told = [f"or observe, for one grounding: {one}" for one in self.observe]
-        if not self.asked:
-            return "\n".join([*lines, "no image tells them apart", *told])
-        lines.append("labels of these images leave one:")
-        lines += [f"  {self.run / one.image} ({one.network})" for one in self.asked]
-        pairs = " ".join(f"{self.run / one.image} SYMBOL" for one in self.asked)
-        return "\n".join([*lines, *told, f"next: groundkit label {self.run} {pairs}"])
 
 
 def settled_scores(
@@ -194,7 +135,13 @@ def suggested(session: Session) -> Settled:
         return Settled(session.folder, 1)
     asked = ask_for(session.task, readings, session.predict, session.folder, _contents(session))
     identify = _metrics(session.folder).get("identify") or {}
-    return Settled(session.folder, readings.count, asked, observe=_observations(identify))
+    return Settled(
+        session.folder,
+        readings.count,
+        asked,
+        observe=_observations(identify),
+        several=len(readings.domains) > 1,
+    )
 
 
 def _observations(identify: Mapping[str, Any]) -> tuple[str, ...]:
@@ -258,7 +205,13 @@ def labelled(
             remedy="train with labels: [networks.NAME.labels] file",
         )
     facts, readings = session.facts(), session.doubt.readings
-    noted = Labels.of(facts, readings)
+    noted, foreign = Labels.of(facts, readings), []
+    if isinstance(labels, str | Path) or not isinstance(labels, Iterable):
+        raise DataError(
+            f"the labels are {labels!r}",
+            expected="a list of images with their symbols",
+            remedy='for instance [("a.png", "3")]',
+        )
     for pair in labels:
         if not isinstance(pair, list | tuple) or len(pair) != 2:
             raise DataError(
@@ -268,14 +221,17 @@ def labelled(
             )
         image, symbol = pair[0], str(pair[1])
         group, known = _known(session, readings, network, symbol)
-        content, predicted = _predicted(session, noted.names, group, image)
+        content, predicted, known_kind = _predicted(session, noted.names, group, image)
+        foreign += [] if known_kind else [str(image)]
         noted = noted.with_label(Noted(str(image), group, symbol, content, predicted, tuple(known)))
     agreed = noted.left()
     names, left = _renamed(session, noted.names, agreed)
     facts |= {**noted.to_facts(), "ambiguity": left.to_dict(), "names": names}
     rewrite_facts(session.folder / "checkpoint", facts)
     renamed = session.again()
-    return renamed, replace(_measured(renamed), mistaken=_mistaken(noted, agreed))
+    settled = _measured(renamed)
+    mistaken = _mistaken(noted, agreed)
+    return renamed, replace(settled, mistaken=mistaken, foreign=tuple(dict.fromkeys(foreign)))
 
 
 def _mistaken(labels: Labels, left: FactoredPosterior) -> tuple[Asked, ...]:
@@ -313,9 +269,15 @@ def _known(
     return group, meanings_of(domains, group, {name: place})
 
 
-def _predicted(session: Session, before: Names, group: str, image: Path | str) -> tuple[str, int]:
-    """Returns an image's digest, and the (joint) symbol that the trained networks give it."""
-    logs, content = {}, ""
+def _predicted(
+    session: Session, before: Names, group: str, image: Path | str
+) -> tuple[str, int, bool]:
+    """Reads an image as training left the networks.
+
+    Returns:
+        Its digest, the (joint) symbol that it is given, and whether it is in distribution.
+    """
+    logs, content, known = {}, "", True
     now: Names = session.facts().get("names") or {}
     for name in members(group):
         (reading,) = session.read([image], name)
@@ -326,7 +288,8 @@ def _predicted(session: Session, before: Names, group: str, image: Path | str) -
         order = [place[saved] for saved in before.get(name, range(size))]
         logs[name] = torch.from_numpy(np.log(reading.predicted[order].clip(1e-300)))[None]
         content = digest(reading.pixels)
-    return content, int(joint_symbols(logs, group)[0])
+        known &= not reading.out_of_distribution
+    return content, int(joint_symbols(logs, group)[0]), known
 
 
 def _renamed(
@@ -390,7 +353,8 @@ def _measured(session: Session) -> Settled:
     if accuracy:
         metrics["grounding"] = mean_grounding(metrics["networks"])
     write_atomically(folder / "metrics.json", json.dumps(metrics, indent=2).encode())
-    return Settled(folder, readings.count, asked, accuracy)
+    several = len(readings.domains) > 1
+    return Settled(folder, readings.count, asked, accuracy, several=several)
 
 
 def _metrics(folder: Path) -> dict[str, Any]:

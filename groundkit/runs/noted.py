@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from groundkit.errors import CheckpointError, DataError, LimitError
+from groundkit.errors import CheckpointError, DataError
 from groundkit.identifiability.factored import FactoredPosterior
 from groundkit.report.words import listing
 
@@ -110,6 +110,7 @@ class Labels:
 
         Raises:
             DataError: They contradict the program: no reading explains half of a network's labels.
+            LimitError: Too many of them contradict each other.
         """
         readings = self.readings
         for place, one in enumerate(self.noted):
@@ -129,14 +130,11 @@ class Labels:
     def _doubtful(self) -> FactoredPosterior | None:
         """Returns what is left if any label may be of an image that its network mistakes.
 
-        ``None`` where no reading explains half of a network's labels, or too many are left.
+        ``None`` where no reading explains half of a network's labels.
         """
         readings = self.readings
-        try:
-            for one in self.noted:
-                readings = readings.given(one.network, one.predicted, one.meant, mistaken=MISTAKEN)
-        except LimitError:
-            return None
+        for one in self.noted:
+            readings = readings.given(one.network, one.predicted, one.meant, mistaken=MISTAKEN)
         aside = [one.network for one in self.unexplained(readings)]
         given = [one.network for one in self.noted]
         if any(2 * aside.count(network) > given.count(network) for network in aside):

@@ -21,7 +21,6 @@ from groundkit.program.goal import Goal, parse_goal
 from groundkit.program.limits import Limits
 from groundkit.program.source import Program
 from groundkit.runs.observables import observable
-from groundkit.task.binding import alone
 from groundkit.task.task import Task
 
 _MOST = 3
@@ -80,8 +79,8 @@ def _candidates(task: Task) -> Iterator[list[tuple[Goal, tuple[str, ...]]]]:
     neural = {one.predicate for one in program.neural}
     known = {name for query in task.binding.queries for name in query.goal.predicates}
     for query in task.binding.queries:
-        shapes = {one.goal.template for one in task.examples if one.goal.query is query}
-        if shapes != {alone(query)} or query.given:
+        shapes = [one.goal.template for one in task.examples if one.goal.query is query]
+        if query.given or any(one.lengths or one.facts for one in shapes):
             continue
         for name in rules:
             if name in known or not _PLAIN.match(name):

@@ -49,10 +49,19 @@ def average(logs: Logs, group: str, meanings: FloatArray) -> dict[str, Tensor]:
     Returns:
         Network -> (N, K) log-probabilities.
     """
-    networks = members(group)
-    joined = _joint(logs, networks).double()
-    mixed = joined.exp() @ torch.as_tensor(meanings, device=joined.device)
-    return _marginals(mixed.log(), logs, networks)
+    return _marginals(joint_average(logs, group, meanings).log(), logs, members(group))
+
+
+def joint_average(logs: Logs, group: str, meanings: FloatArray) -> Tensor:
+    """Returns (N, K) probabilities of the (joint) symbols under all readings at once.
+
+    Args:
+        logs: The predictions of all networks of the group.
+        group: Its name.
+        meanings: ``(K, K)`` probability that predicted symbol k stands for symbol s.
+    """
+    joined = _joint(logs, members(group)).double()
+    return joined.exp() @ torch.as_tensor(meanings, device=joined.device)
 
 
 def joint_symbols(logs: Logs, group: str) -> Tensor:

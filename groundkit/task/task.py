@@ -31,7 +31,7 @@ from groundkit.task.gather import Table, bind_table, draw_query, drawn_templates
 from groundkit.task.shaped import ShapedExamples
 from groundkit.task.spec import Spec
 from groundkit.task.templates import Template
-from groundkit.task.unsolved import blame_example, blame_lengths
+from groundkit.task.unsolved import blame_example, blame_lengths, blame_network
 
 _TRAIN, _TEST = 0, 1
 
@@ -381,17 +381,16 @@ class Task:
         Raises:
             DataError: No example has an input for the network.
         """
-        split = self._splits[_TRAIN]
-        if network not in split.banks:
-            raise DataError(
-                f"no example gives network '{network}' an input",
-                expected="at least one image a symbol",
-                remedy="add examples whose lists are not empty",
-                at=self.at("networks", network),
-            )
-        pixels = split.banks[network].pixels
-        kept = split.pooled.get(network)
+        pixels = self._bank(network).pixels
+        kept = self._splits[_TRAIN].pooled.get(network)
         return pixels if kept is None else pixels[kept]
+
+    def _bank(self, network: str) -> ImageSet:
+        """Returns the training images of a network; a DataError says why it has none."""
+        banks = self.banks(_TRAIN)
+        if network not in banks:
+            raise blame_network(self.binding, network)
+        return banks[network]
 
     def pool_places(self, network: str, positions: Indices) -> Indices:
         """Finds where images of the training bank stand in the pool, in an array of any shape."""
@@ -410,7 +409,7 @@ class Task:
 
     def _labelled(self, network: str) -> Labelled | None:
         wanted = self.spec.network(network).labels
-        images = self.banks(_TRAIN)[network]
+        images = self._bank(network)
         if wanted.file is not None:
             file = self.sources.spec.parent / wanted.file
             with located(lambda: self.at("networks", network, "labels", "file")):

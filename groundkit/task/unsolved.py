@@ -1,9 +1,10 @@
-"""What to say where a goal has no solution in a shape of its examples: who is to blame for it."""
+"""What to say where goals and examples do not fit: who is to blame for it."""
 
 from __future__ import annotations
 
-from groundkit.errors import Location, NoSolutionError, ProgramError, UnreadError
+from groundkit.errors import DataError, Location, NoSolutionError, ProgramError, UnreadError
 from groundkit.program.constraints import unread
+from groundkit.program.definitions import definitions, reached
 from groundkit.task.binding import Binding
 from groundkit.task.templates import Template
 
@@ -68,3 +69,26 @@ def _lost(binding: Binding, template: Template) -> str | None:
     query, program = binding.queries[template.query], binding.program
     lost = unread(query.goal.term, query.inputs, program.statements, program.neural)
     return lost[0] if lost else None
+
+
+def blame_network(binding: Binding, network: str) -> DataError:
+    """Words that the examples have no input for a network.
+
+    Args:
+        binding: Program and spec.
+        network: The network.
+    """
+    goals = [name for query in binding.queries for name in query.goal.predicates]
+    called = reached(goals, definitions(binding.program)[0])
+    if binding.program.networks[network].predicate in called:
+        found = f"no example gives network '{network}' an input"
+        remedy = "add examples whose lists are not empty"
+    else:
+        found = f"no query asks network '{network}', and the examples have no inputs for it"
+        remedy = f"leave nn({network}, ...) out of the program, or ask a goal that calls it"
+    return DataError(
+        found,
+        expected="at least one image a symbol",
+        remedy=remedy,
+        at=binding.at("networks", network),
+    )

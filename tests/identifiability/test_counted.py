@@ -99,8 +99,8 @@ def test_against_every_map(problem, data):
             return
         found, weights = found.given(name, symbol, meant, mistaken=mistaken), left
         check(found, weights)
-    again = CountedPosterior.from_dict(json.loads(json.dumps(found.to_dict())))
-    assert again.to_dict() == found.to_dict()
+    again = type(found).from_dict(json.loads(json.dumps(found.to_dict())))
+    assert again.to_dict() == found.to_dict() and not again.weighed
     check(again, weights)
     moved = {name: data.draw(st.permutations(range(len(d)))) for name, d in found.domains.items()}
     order = found.places.renamed(moved)
@@ -188,6 +188,8 @@ def test_too_long_a_count_is_refused():
         ({"problem": {"kinds": [0]}}, "kinds"),
         ({"problem": {"domains": [7, 7, 8]}}, "domain"),
         ({"problem": {"domains": [7, 7, -1]}}, "domain"),
+        ({"problem": {"different": []}}, "no permutations"),
+        ({"problem": {"different": [[0, 1]]}}, "no permutations"),
         ({"problem": {"different": [[0, 1], [1, 2]]}}, "two groups"),
         ({"problem": {"different": [[0, 5]]}}, "two groups"),
         ({"problem": {"constraints": [[0, 0, 1, 2]]}}, "table"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from groundkit.runs.identify import identify_task
 from groundkit.runs.questions import suggest_goals
@@ -83,6 +85,22 @@ def test_what_is_suggested_leaves_what_it_says_once_it_is_a_query(tmp_path, rule
 )
 def test_what_tells_nothing_apart_is_not_suggested(tmp_path, rules):
     assert goals(identify_task(load(tmp_path, rules))) == {}
+
+
+def test_an_example_of_one_image_twice_hides_no_goal(tmp_path):
+    for name, same in (("apart", []), ("same", ["a.png,a.png,0"])):
+        folder = tmp_path / name
+        folder.mkdir()
+        for place, image in enumerate("abc"):
+            pixels = np.full((8, 8), 60 * place, dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / f"{image}.png")
+        rows = ["X,Y,Z", "a.png,b.png,1", "b.png,c.png,0", *same]
+        (folder / "rows.csv").write_text("\n".join([*rows, ""]))
+        program = HEAD.replace("nn(coin, [X], Y, [0,1]) :: side(X, Y).\n", "")
+        (folder / "p.pl").write_text(program + "big(X) :- digit(X, A), A > 1.\n")
+        spec = SPEC.replace('data = "digits8"', 'file = "rows.csv"').replace("count = 200\n", "")
+        (folder / "p.toml").write_text(spec.partition("[networks.coin]")[0])
+        assert "big(X)" in goals(identify_task(load_task(folder / "p.pl")))
 
 
 def test_a_search_without_time_finds_nothing_and_says_nothing(tmp_path):

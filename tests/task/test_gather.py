@@ -180,6 +180,15 @@ def test_lists_that_are_all_empty_leave_a_network_without_images(task):
         found.pool("shape_net")
 
 
+def test_a_network_that_no_query_asks_is_named(task):
+    rows = [{"X": f"{k}.png", "Y": "0.png", "P": k} for k in range(3)]
+    found = task("sum(X, Y, P)", ["X", "Y"], rows)
+    for ask in (lambda: found.labelled, lambda: found.pool("colour_net")):
+        with pytest.raises(DataError, match="no query asks network 'colour_net'") as error:
+            ask()
+        assert "leave nn(colour_net, ...) out" in error.value.remedy
+
+
 def test_a_backbone_may_be_another_network_s(task):
     shared = NETWORKS.replace('"mlp"', '"shared:shape_net"').replace(
         '"shared:shape_net"', '"mlp"', 1
