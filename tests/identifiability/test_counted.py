@@ -16,7 +16,7 @@ from groundkit.identifiability.admitted import AdmittedMaps, Knowledge
 from groundkit.identifiability.counted import CountedPosterior
 from groundkit.identifiability.factored import FactoredPosterior, weigh_parts
 from groundkit.identifiability.relations import Relation
-from tests.identifiability.oracle import relation
+from tests.identifiability.oracle import only, relation
 
 
 @st.composite
@@ -145,6 +145,25 @@ def test_readings_that_cannot_be_listed_are_drawn_evenly_and_settled_by_what_is_
         for network, symbol in asked:
             left = left.given(network, symbol, [int(truth[symbol])])
         assert left.total == 1
+
+
+def test_parts_that_nothing_connects_are_drawn_independently():
+    target = relation(4, 2, lambda a, b: a + b)
+    known = Knowledge((only(target, [(0, 1), (2, 3)]),))
+    found = CountedPosterior.of(AdmittedMaps([target]), known)
+    assert found.total == 4
+    drawn = found.sample(400, np.random.default_rng(0))
+    rows, times = np.unique(drawn, axis=0, return_counts=True)
+    assert len(rows) == 4 and times.min() > 60
+
+
+def test_a_symbol_that_may_mean_nothing_leaves_no_reading():
+    target = relation(4, 2, lambda a, b: a + b)
+    maps = AdmittedMaps([target])
+    found = CountedPosterior.of(maps, Knowledge((only(target, []),)))
+    nothing = (0, 15, 15, 15)
+    assert found.total == math.factorial(4) and found.counter.count(nothing) == 0
+    assert found.counter.sample(3, np.random.default_rng(0), nothing).shape == (0, 4)
 
 
 def test_only_what_can_be_asked_for_is():
