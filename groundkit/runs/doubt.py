@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,13 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from groundkit.identifiability.factored import FactoredPosterior, Listing
+from groundkit.identifiability.factored import FactoredPosterior, Listing, Reading
 from groundkit.identifiability.images import joint, members
 from groundkit.identifiability.posterior import FloatArray
 from groundkit.runs.readings import average, joint_average, joint_symbols, reread
 
 MOST_READINGS = 2000
 """Readings that an answer is averaged over; of more, so many are drawn."""
+_AT_ONCE = 256
+_MOST_NUMBERS = 1_000_000
 _SAME = 1e-9
 _SHOWN = 3
 _MENTIONED = 0.01
@@ -117,24 +119,18 @@ class Doubt:
         over = f"the {asked.count:,} readings"
         listed = self._listed(asked, seen, evaluate)
         if listed is not None:
-            found = sum(
-                (
-                    weight * evaluate(_under(seen, reading))[0]
-                    for reading, weight in zip(listed[0], listed[1].tolist(), strict=True)
-                ),
-                start=torch.zeros(()),
-            )
+            found, _ = _averaged(seen, listed, evaluate)
         elif self._linear(seen, evaluate):
             found = evaluate(
                 {n: average(logs, g, self._meanings[g]) for n, (g, logs) in seen.items()}
             )[0]
         else:
-            drawn = asked.sample(MOST_READINGS, np.random.default_rng(0))
-            every = torch.stack([evaluate(_under(seen, reading))[0] for reading in drawn])
-            found = every.mean(0)
-            error = float(every.std(0).max()) / math.sqrt(len(drawn))
+            drawn = _drawn(asked)
+            found, deviation = _averaged(seen, drawn, evaluate)
+            error = deviation / math.sqrt(MOST_READINGS)
             over = (
-                f"{len(drawn):,} readings, with a standard error of {error:.1g}, drawn from {over}"
+                f"{MOST_READINGS:,} readings, with a standard error of {error:.1g}, "
+                f"drawn from {over}"
             )
         return found, f"averaged over {over} of the symbols that program and data leave"
 
@@ -154,14 +150,9 @@ class Doubt:
             return _under(seen, self._picked)
         asked = self.readings.among({group for group, _ in seen.values()})
         listed = self._listed(asked, seen, chance)
-        if listed is None:
-            drawn = asked.sample(MOST_READINGS, np.random.default_rng(0))
-            listed = drawn, np.full(len(drawn), 1 / len(drawn))
-        shares = [
-            float(weight * chance(_under(seen, reading))[0])
-            for reading, weight in zip(listed[0], listed[1].tolist(), strict=True)
-        ]
-        return _under(seen, listed[0][int(np.argmax(shares))])
+        readings, weights = _drawn(asked) if listed is None else listed
+        chances = np.concatenate([own.cpu().numpy() for own in _each(seen, readings, chance)])
+        return _under(seen, readings[int(np.argmax(weights * chances))])
 
     def _listed(self, asked: FactoredPosterior, seen: Seen, evaluate: Evaluate) -> Listing | None:
         """Lists the readings that a question has to be asked under; ``None`` for too many."""
@@ -222,3 +213,37 @@ def _under(
         name: reread(logs, group, reading[group]) if reading and group in reading else logs
         for name, (group, logs) in seen.items()
     }
+
+
+def _drawn(asked: FactoredPosterior) -> Listing:
+    """Draws readings, which weigh the same."""
+    drawn = asked.sample(MOST_READINGS, np.random.default_rng(0))
+    return drawn, np.full(len(drawn), 1 / len(drawn))
+
+
+def _averaged(seen: Seen, listing: Listing, evaluate: Evaluate) -> tuple[Tensor, float]:
+    """Averages answers over readings; the second is the largest of their standard deviations."""
+    readings, weights = listing
+    mean, square, done = torch.zeros(()), torch.zeros(()), 0
+    for found in _each(seen, readings, evaluate):
+        share = torch.from_numpy(weights[done : done + len(found)]).to(found)
+        mean = mean + torch.tensordot(share, found, 1)
+        square = square + torch.tensordot(share, found**2, 1)
+        done += len(found)
+    return mean, float((square - mean**2).clamp_min(0).max().sqrt())
+
+
+def _each(seen: Seen, readings: Sequence[Reading], evaluate: Evaluate) -> Iterator[Tensor]:
+    """Yields the answers ``(n, ...)`` under readings, so many at once as memory holds."""
+    step, start = 1, 0
+    while start < len(readings):
+        under = [_under(seen, reading) for reading in readings[start : start + step]]
+        found = evaluate(
+            {
+                name: {n: torch.cat([one[name][n] for one in under]) for n in logs}
+                for name, logs in under[0].items()
+            }
+        )
+        yield found
+        start += step
+        step = max(1, min(_AT_ONCE, _MOST_NUMBERS // found[0].numel()))
