@@ -22,6 +22,7 @@ from groundkit.identifiability.relations import IntArray
 from groundkit.naming.assignment import NamedLike, NameSearch, ReasonerLike, ask_all
 from groundkit.naming.relabelling import HELD_OUT, paired
 from groundkit.naming.scorers import Asked, Layout, Queries
+from groundkit.naming.search import IMPROVEMENT
 
 UNUSED = 0.2
 """A symbol is unused when it is the likeliest less often than this share of an even share."""
@@ -116,7 +117,7 @@ def name_clusters(
         held_out=held_out,
         runner_up=None if second is None else _by_network(layout, found[second]),
         ambiguous=second is not None
-        and paired(logs[best] - logs[second], held_out, level)[1][0] <= 0,
+        and paired(logs[best] - logs[second], held_out, level)[1][0] <= IMPROVEMENT,
         method=method,
     )
 
@@ -178,7 +179,7 @@ def find_splits(
             logs = _ask(goals, asked) if logs is None else logs
             source = max(scores, key=lambda place: float(scores[place][seen].mean()))
             gain, interval = paired(scores[source] - logs, held_out, level)
-            if interval[0] > 0:
+            if interval[0] > IMPROVEMENT:
                 found.append(Split(network, unused, source, gain, interval))
                 asked, logs = trials[source], scores[source]
     return found

@@ -21,6 +21,7 @@ from groundkit.identifiability.map_words import describe_moves
 from groundkit.identifiability.relations import IntArray
 from groundkit.naming.assignment import NamedLike, NameSearch, ReasonerLike, ask_all
 from groundkit.naming.scorers import Asked, Layout
+from groundkit.naming.search import IMPROVEMENT
 
 FEW, FOLDS = 300, 5
 """With fewer queries than this, names are searched on all of them, and the gain is that of the
@@ -295,14 +296,17 @@ class Regrounder:
         held_out = np.flatnonzero(~np.isnan(gains))
         gain, interval = paired(gains, held_out, level)
         moved = not best.same(current)
-        accepted = moved and interval[0] > 0 and bool(logs[1].mean() > logs[0].mean())
+        accepted = moved and interval[0] > IMPROVEMENT and bool(logs[1].mean() > logs[0].mean())
         rivals = [
             (one, log)
             for one, log in zip((*finalists[1:], current), (*logs[2:], logs[0]), strict=True)
             if not one.same(best) and one.exchange == best.exchange
         ]
         second = max(rivals, key=lambda rival: float(rival[1].mean()), default=None)
-        tie = second is not None and paired(logs[1] - second[1], held_out, level)[1][0] <= 0
+        # Namings that say the same differ by rounding, which may be of one sign throughout.
+        tie = (
+            second is not None and paired(logs[1] - second[1], held_out, level)[1][0] <= IMPROVEMENT
+        )
         return Relabelling(
             permutations=self._permutations(best.naming if accepted else current.naming),
             accepted=accepted,

@@ -12,7 +12,7 @@ import torch
 
 from groundkit.errors import DataError, NetworkError
 from groundkit.identifiability.relations import Relation
-from groundkit.naming.assignment import FLOOR
+from groundkit.naming.assignment import FLOOR, NameSearch
 from groundkit.naming.relabelling import Regrounder
 from groundkit.naming.scorers import Queries
 from tests.identifiability.oracle import identify, relation
@@ -133,6 +133,25 @@ def test_noise_does_not_move_names() -> None:
         )
         moved += found.accepted
     assert moved <= 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_namings_that_differ_by_rounding_alone_are_a_tie(seed, monkeypatch) -> None:
+    """Rounding may favour one of them in every query."""
+    ask = NameSearch.ask
+
+    def rounded(self, asked, naming):
+        return ask(self, asked, naming) + 1e-13 * naming[0]
+
+    monkeypatch.setattr(NameSearch, "ask", rounded)
+    whole, rng = relation(5, 2, lambda a, b: abs(a - b)), np.random.default_rng(seed)
+    log_probs, answers = predictions(whole, 200, rng, accuracy=0.8)
+    searchable = {"net": whole.domains["net"]}
+    for _ in range(2):  # the second time nothing is to be gained but rounding
+        found = reground(RowReasoner(whole), log_probs, answers, searchable=searchable, rng=rng)
+        assert found.ambiguous
+        log_probs = {"net": log_probs["net"][..., torch.as_tensor(found.runner_up["net"])]}
+    assert not found.accepted
 
 
 def test_names_that_the_goal_cannot_tell_apart_are_ambiguous() -> None:

@@ -158,7 +158,7 @@ def labelled(small, *settings):
 
 def test_a_label_of_each_symbol_names_the_clusters(small):
     recalls, rows = labelled(small, "networks.net.labels.per_symbol=1")
-    assert np.mean(recalls) > 0.8
+    assert np.mean(recalls) > 0.7
     assert "labels" in rows[-1].terms
     without, rows = labelled(small)
     assert np.mean(without) < 0.6
