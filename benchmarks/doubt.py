@@ -67,17 +67,16 @@ DIGITS = ('examples.data="digits8"', 'networks.mnist_net.backbone="mlp"')
 SMALL = tuple(
     f"networks.{name}_net.image_shape=[3, 16, 16]" for name in ("red", "obstacle", "pedestrian")
 )
-TINY = (
+SHORT = (
     "examples.lengths={Xs = [2, 3]}",
     *(f"networks.{name}_net.labels.per_symbol=0" for name in ("shape", "colour")),
-    *(f"networks.{name}_net.image_shape=[3, 12, 12]" for name in ("shape", "colour")),
 )
 PROGRAMS: dict[str, tuple[str, int, tuple[str, ...]]] = {
     **{name: (name, 150, DIGITS) for name in ("xor", "equality", "parity", "half")},
     **{name: (name, 400, DIGITS) for name in ("difference", "modulo", "even_odd", "mnmath")},
     "road": ("road", 400, SMALL),
     "road, stop or go": ("road", 400, (*SMALL, 'query.goal="act(X, Move)"')),
-    "kandinsky": ("kandinsky", 400, TINY),
+    "kandinsky": ("kandinsky", 400, SHORT),
 }
 """Row -> its program, the steps of joint training, and what it overrides."""
 EVERY = {
