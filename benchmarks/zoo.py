@@ -146,7 +146,7 @@ def lines(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
                 f"{program}, {LABELS} labels of {symbols}" if taught else program,
                 "not counted" if own[0]["admitted"] is None else f"{own[0]['admitted']:,}",
                 str(len(own)),
-                str(sum(row["is_admitted"] for row in own)),
+                "" if own[0]["admitted"] is None else str(sum(row["is_admitted"] for row in own)),
                 ", ".join(f"{name} ({times})" for name, times in which.items()),
                 spread(worst),
             ]
