@@ -104,6 +104,8 @@ class FactoredPosterior:
 
     def every(self, limit: int) -> Listing | None:
         """Lists all readings; ``None`` where there are more than ``limit``."""
+        if self.total > limit:
+            return None
         return self._listed([part.every(limit) for part in self.parts], limit)
 
     def _listed(

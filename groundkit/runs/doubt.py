@@ -113,9 +113,9 @@ class Doubt:
         Returns:
             The probabilities of the answers, averaged, and over what in words.
         """
-        if not self._open(seen):
+        asked = self._open(seen)
+        if asked is None:
             return evaluate(_under(seen, self._picked))[0], ""
-        asked = self.readings.among({group for group, _ in seen.values()})
         over = f"the {asked.count:,} readings"
         listed = self._listed(asked, seen, evaluate)
         if listed is not None:
@@ -134,10 +134,10 @@ class Doubt:
             )
         return found, f"averaged over {over} of the symbols that program and data leave"
 
-    def _open(self, seen: Seen) -> bool:
-        """Whether several readings are left of the networks that a question asks."""
+    def _open(self, seen: Seen) -> FactoredPosterior | None:
+        """Returns the readings of what a question asks; ``None`` where it has one answer."""
         asked = self.readings.among({group for group, _ in seen.values()})
-        return self.several and asked.count > 1
+        return asked if self.several and asked.count > 1 else None
 
     def likeliest(self, seen: Seen, chance: Evaluate) -> dict[str, Mapping[str, Tensor]]:
         """Reads a question's images as the reading says that does most for an answer.
@@ -146,9 +146,9 @@ class Doubt:
             seen: The images.
             chance: Gives the probability of the answer, ``(B,)``.
         """
-        if not self._open(seen):
+        asked = self._open(seen)
+        if asked is None:
             return _under(seen, self._picked)
-        asked = self.readings.among({group for group, _ in seen.values()})
         listed = self._listed(asked, seen, chance)
         readings, weights = _drawn(asked) if listed is None else listed
         chances = np.concatenate([own.cpu().numpy() for own in _each(seen, readings, chance)])
